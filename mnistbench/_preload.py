@@ -1,0 +1,9 @@
+"""What the fork server imports before it forks: everything a repeat needs, started nothing."""
+
+from mnistbench import (
+    cli,  # noqa: F401  each child reads the command's script again, and finds it loaded
+    tensorflow_process,
+)
+
+if tensorflow_process.preload():
+    from mnistbench import training  # noqa: F401

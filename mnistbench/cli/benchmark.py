@@ -1,0 +1,152 @@
+"""`mnistbench benchmark`: measure configs on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mnistbench.benchmark import BenchmarkResult
+    from mnistbench.config import RunConfig
+
+
+@click.command("benchmark")
+@click.argument("configs", nargs=-1, metavar="[CONFIG]...")
+@click.option(
+    "--repeats",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Recorded repeats of each config, each in a fresh process.",
+)
+@click.option(
+    "--warmup",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Repeats of each config that run first and are discarded.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "gpu"]),
+    help="Where to train; overrides the config.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder that receives a folder for each run.",
+)
+@click.option("--tag", default="", help="A word of yours for every row.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Override a field of every config, as in training.batch_size=128.",
+)
+@click.option(
+    "--start-method",
+    type=click.Choice(["auto", "fork", "spawn"]),
+    default="auto",
+    show_default=True,
+    help="How a fresh process is made; spawn imports TensorFlow anew.",
+)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="What is printed on standard output.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
+def command(
+    configs: tuple[str, ...], repeats: int, warmup: int, device: str | None, output: Path,
+    tag: str, overrides: tuple[str, ...], start_method: str, output_format: str,
+    quiet: bool, verbose: bool,
+) -> int:  # fmt: skip
+    """Time CONFIGs (names or files; default mnist-dense) and write the results.
+
+    Several configs run interleaved, repeat by repeat, so that they can be compared.
+    """
+    from rich.console import Console
+
+    from mnistbench.config import DEFAULT_CONFIG, load_config
+
+    loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
+    if device is not None:
+        loaded = [config.model_copy(update={"device": device}) for config in loaded]
+    result = _measure(
+        loaded, repeats, warmup, output, tag, start_method, Console(stderr=True), quiet
+    )
+    if verbose:
+        _show_logs(result)
+    _print_result(result, output_format)
+    if result.interrupted:
+        click.echo(_interruption(result), err=True)
+        return INTERRUPTED
+    return RUN_FAILED if result.failures else OK
+
+
+def _measure(
+    configs: list[RunConfig], repeats: int, warmup: int, output: Path, tag: str,
+    start_method: str, console: Console, quiet: bool,
+) -> BenchmarkResult:  # fmt: skip
+    from mnistbench.benchmark import BenchmarkPlan, run_benchmark
+
+    plan = BenchmarkPlan(
+        tuple(configs),
+        repeats,
+        warmup,
+        output,
+        tag,
+        start_method,  # type: ignore[arg-type]
+    )
+    if quiet:
+        return run_benchmark(plan, lambda event: None)
+    from mnistbench.render import progress_on
+
+    with progress_on(console) as progress:
+        return run_benchmark(plan, progress)
+
+
+def _print_result(result: BenchmarkResult, output_format: str) -> None:
+    if output_format == "csv":
+        from mnistbench.results import TIMINGS
+
+        for number, run in enumerate(result.runs):
+            text = (run.folder.path / TIMINGS).read_text(encoding="utf-8")
+            header, _, rows = text.partition("\n")
+            click.echo(rows if number else f"{header}\n{rows}", nl=False)
+    elif output_format == "json":
+        import json
+
+        from mnistbench.summary import as_json
+
+        click.echo(json.dumps(as_json(result), indent=2, default=str))
+    else:
+        from mnistbench.render import output_console, print_result
+
+        print_result(output_console(), result)
+
+
+def _show_logs(result: BenchmarkResult) -> None:
+    from mnistbench.results import LOG
+
+    for run in result.runs:
+        click.echo((run.folder.path / LOG).read_text(errors="replace"), err=True)
+
+
+def _interruption(result: BenchmarkResult) -> str:
+    finished = sum(len(run.repeats) for run in result.runs)
+    kept = f"{finished} finished repeats are kept" if finished else "nothing was written"
+    return f"mnistbench: interrupted; {kept}"

@@ -1,0 +1,58 @@
+"""`mnistbench config`: list, show and check run configs, and their JSON Schema."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group("config")
+def command() -> None:
+    """List, show and check run configs."""
+
+
+@command.command("list")
+def list_configs() -> None:
+    """List the configs that ship with mnistbench."""
+    from mnistbench.config_files import known_configs, read_mapping
+
+    for name, path in known_configs().items():
+        click.echo(f"{name:<18} {read_mapping(path).get('description', '')}")
+
+
+@command.command("show")
+@click.argument("config")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Override a field, as in training.batch_size=128.",
+)
+def show(config: str, overrides: tuple[str, ...]) -> None:
+    """Print CONFIG (a name or a file) with every field filled in, and its digest."""
+    from mnistbench.config import load_config
+
+    click.echo(load_config(config, overrides).to_yaml(), nl=False)
+
+
+@command.command("validate")
+@click.argument("file")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Override a field first."
+)
+def validate(file: str, overrides: tuple[str, ...]) -> None:
+    """Check FILE as `benchmark` would, without running it."""
+    from mnistbench.config import load_config
+
+    config = load_config(file, overrides)
+    click.echo(f"{file}: valid, {config.parameters:,} parameters, digest {config.digest()}")
+
+
+@command.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of a config file, for editors."""
+    import json
+
+    from mnistbench.config import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))

@@ -1,0 +1,33 @@
+"""`mnistbench machine-info`: what machine this is, as machine.csv has it."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("machine-info")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="What is printed on standard output.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+def command(output_format: str, verbose: bool) -> None:
+    """Print what is recorded of this machine beside every run."""
+    import json
+
+    from mnistbench.benchmark import describe_machine
+    from mnistbench.render import machine_table, output_console
+    from mnistbench.results import MachineRow, cell, to_csv
+
+    facts = describe_machine()
+    if output_format == "table":
+        output_console().print(machine_table(facts))
+    elif output_format == "json":
+        click.echo(json.dumps(facts, indent=2, default=str))
+    else:
+        rows = [MachineRow("", name, cell(value)) for name, value in facts.items()]
+        click.echo(to_csv(rows, MachineRow), nl=False)

@@ -1,0 +1,216 @@
+"""Tables and progress on the terminal, drawn by rich."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from mnistbench.benchmark import BenchmarkResult, Run, TurnEnded, TurnStarted
+from mnistbench.summary import metric_values, phase_summaries
+from mnistbench.tasks import EpochEnded
+from mnistbench.timing import STATUS_OK, TRAIN
+
+SHORT_MACHINE = (
+    "node", "cpu_model", "cpu_cores_physical", "cpu_threads", "cpu_affinity_threads",
+    "cgroup_cpu_limit_cores", "memory_total_bytes", "cgroup_memory_limit_bytes", "gpu_count",
+    "gpu_0_name", "gpu_driver_version", "PRETTY_NAME", "container", "virtual_machine",
+    "python_version", "tensorflow_version", "keras_version", "mnistbench_version", "load_1min",
+)  # fmt: skip
+
+
+def output_console() -> Console:
+    """Return the console of results: as wide as the terminal, or wide enough for a file."""
+    return Console(width=None if sys.stdout.isatty() else 120)
+
+
+def machine_table(facts: Mapping[str, object], names: tuple[str, ...] | None = None) -> Table:
+    """Return the machine's attributes; only the named ones that are known, if names are given."""
+    table = Table("Machine attribute", "Value", title="Machine", title_justify="left")
+    for name in names or tuple(facts):
+        value = facts.get(name)
+        if value is not None or names is None:
+            table.add_row(name, "" if value is None else _readable(name, value))
+    return table
+
+
+def print_result(console: Console, result: BenchmarkResult) -> None:
+    """Print the machine, every run's times and accuracy, and the folders written."""
+    console.print(machine_table(result.facts, SHORT_MACHINE))
+    for run in result.runs:
+        console.print(timing_table(run))
+        for line in _findings(run):
+            console.print(line, highlight=False)
+        console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
+
+
+def timing_table(run: Run) -> Table:
+    """Return the phases of a run over its repeats."""
+    training = run.config.training
+    title = (
+        f"{run.config.name} on {run.device}, epochs {training.epochs}, "
+        f"batch size {training.batch_size}"
+    )
+    table = Table(title=title, title_justify="left", caption="seconds", caption_justify="right")
+    table.add_column("Phase")
+    for name in ("n", "Median", "Spread (IQR)", "Min", "Max"):
+        table.add_column(name, justify="right")
+    for row in phase_summaries(run):
+        times = (row.median_seconds, row.iqr_seconds, row.min_seconds, row.max_seconds)
+        table.add_row(row.phase, str(row.n), *map(seconds_text, times))
+    return table
+
+
+def seconds_text(seconds: float | None) -> str:
+    """Return seconds with four figures' worth of decimals; empty for the unknown."""
+    if seconds is None:
+        return ""
+    return f"{seconds:.4f}" if seconds < 1 else f"{seconds:.3f}"
+
+
+def _findings(run: Run) -> list[str]:
+    lines = []
+    accuracies = metric_values(run, "test_accuracy")
+    if accuracies:
+        middle = statistics.median(accuracies)
+        span = f" ({min(accuracies):.4f} to {max(accuracies):.4f})" if len(accuracies) > 1 else ""
+        lines.append(f"Test accuracy: {middle:.1%}{span}")
+        parameters = metric_values(run, "parameters")[0]
+        speed = statistics.median(metric_values(run, "train_samples_per_second"))
+        lines.append(f"Parameters: {parameters:,}; training: {speed:,.0f} samples/s")
+    if not run.identity.canonical:
+        lines.append(f"Data: {run.identity.source} is not the published {run.config.facts.title}")
+    lines += [
+        f"Repeat {record.turn.repeat} {record.status}: {record.reason}"
+        for record in run.repeats
+        if record.status != STATUS_OK
+    ]
+    return lines
+
+
+def _readable(name: str, value: object) -> str:
+    if name.endswith("_bytes") and isinstance(value, int):
+        return f"{value / 2**30:.1f} GiB" if value >= 2**30 else f"{value / 2**10:.0f} KiB"
+    return str(value)
+
+
+class PlainProgress:
+    """One line for each repeat, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        """Lines go to `console`."""
+        self._console = console
+        self._first_start: float | None = None
+        self._turns = 0
+        self._done = 0
+
+    def __enter__(self) -> PlainProgress:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing is left to clear."""
+
+    def __call__(self, event: object) -> None:
+        """Receive an event of the benchmark."""
+        if isinstance(event, TurnStarted):
+            self._first_start = self._first_start or time.monotonic()
+            self._turns = event.turns
+        elif isinstance(event, TurnEnded):
+            self._done += 1
+            self._console.print(self._line(event), highlight=False, soft_wrap=True)
+
+    def _line(self, event: TurnEnded) -> str:
+        elapsed = time.monotonic() - (self._first_start or 0.0)
+        left = elapsed / self._done * (self._turns - self._done)
+        return f"[{self._done}/{self._turns}] {turn_text(event)}, about {left:.0f} s left"
+
+
+class BarProgress:
+    """A bar over repeats and one over the epochs of the running one, for a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        """Bars are drawn on `console`."""
+        # Twice a second: drawing more often would take time from what is measured.
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            refresh_per_second=2,
+            transient=True,
+        )
+        self._turns: TaskID | None = None
+        self._epochs: TaskID | None = None
+        self._per_turn = 1
+
+    def __enter__(self) -> BarProgress:
+        """Start drawing."""
+        self._progress.start()
+        self._progress.print("Loading TensorFlow and the data ...", highlight=False)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop drawing and clear the bars."""
+        self._progress.stop()
+
+    def __call__(self, event: object) -> None:
+        """Receive an event of the benchmark."""
+        if isinstance(event, TurnStarted):
+            self._start_turn(event)
+        elif isinstance(event, EpochEnded) and self._epochs is not None:
+            self._progress.update(self._epochs, completed=event.epoch)
+        elif isinstance(event, TurnEnded) and self._turns is not None:
+            self._progress.advance(self._turns)
+            self._progress.print(turn_text(event), highlight=False)
+
+    def _start_turn(self, event: TurnStarted) -> None:
+        if self._turns is None:
+            self._turns = self._progress.add_task("repeats", total=event.turns, note="")
+        if self._epochs is not None:
+            self._progress.remove_task(self._epochs)
+        self._progress.update(self._turns, note=event.config)
+        self._epochs = self._progress.add_task("epochs", total=event.epochs, note="")
+
+
+def progress_on(console: Console) -> BarProgress | PlainProgress:
+    """Return bars for a terminal, and lines for everything else."""
+    return BarProgress(console) if console.is_terminal else PlainProgress(console)
+
+
+def turn_text(event: TurnEnded) -> str:
+    """Return what a repeat measured, in one line."""
+    turn, record = event.record.turn, event.record
+    which = f"warm-up {turn.repeat}" if turn.is_warmup else f"repeat {turn.repeat}"
+    if record.status != STATUS_OK:
+        return f"{event.config} {which}: {record.status}, {record.reason}"
+    train = next(phase.seconds for phase in record.phases if phase.phase == TRAIN)
+    accuracy = next(m.value for m in record.metrics if m.name == "test_accuracy")
+    return f"{event.config} {which}: train {seconds_text(train)} s, test accuracy {accuracy:.4f}"

@@ -1,0 +1,208 @@
+"""The files of a run: CSV tables that a crash cannot hurt, and that concatenate into valid ones."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime, timezone
+from pathlib import Path
+
+from mnistbench.errors import OutputError
+
+TIMINGS = "timings.csv"
+METRICS = "metrics.csv"
+MACHINE = "machine.csv"
+CONFIG = "config.yaml"
+CLOUDMESH = "cloudmesh.log"
+LOG = "log.txt"
+
+Cell = str | int | float | bool | None
+
+_ROOM_BYTES = 1 << 20  # what a run's files may need before the first training is worth starting
+
+
+@dataclass(frozen=True)
+class TimingRow:
+    """One phase of one repeat: a row of timings.csv."""
+
+    run_id: str
+    config: str
+    config_digest: str
+    dataset: str
+    data_digest: str
+    model: str
+    backend: str
+    device: str
+    precision: str
+    epochs: int
+    batch_size: int
+    repeat: int
+    """From 1, in the order they ran; discarded warm-ups are not counted."""
+    seed: int
+    phase: str
+    seconds: float | None
+    cpu_seconds: float | None
+    start_utc: str
+    status: str
+    tag: str
+    node: str
+    user: str
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One figure of one repeat: a row of metrics.csv."""
+
+    run_id: str
+    repeat: int
+    metric: str
+    value: Cell
+    unit: str
+
+
+@dataclass(frozen=True)
+class MachineRow:
+    """One fact of the machine: a row of machine.csv."""
+
+    run_id: str
+    attribute: str
+    value: Cell
+
+
+Row = TimingRow | MetricRow | MachineRow
+
+
+def new_run_id(config: str, node: str) -> str:
+    """Return UTC time, config, host and a random suffix, fit to name a folder anywhere."""
+    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    host = re.sub(r"[^A-Za-z0-9_.]+", "-", node.split(".")[0]).strip("-.") or "host"
+    return f"{now}-{config}-{host}-{secrets.token_hex(3)}"
+
+
+def columns(row: type[Row]) -> tuple[str, ...]:
+    """Return the column names of a table."""
+    return tuple(field.name for field in fields(row))
+
+
+def to_csv(rows: Iterable[Row], header: type[Row] | None = None) -> str:
+    """Return rows as RFC 4180 text, after a header line if its row type is given."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    if header is not None:
+        writer.writerow(columns(header))
+    writer.writerows([_cell(value) for value in astuple(row)] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Cell) -> str:
+    """Return full precision, true or false, and an empty cell for the unknown."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def cell(value: object) -> Cell:
+    """Return a value that a table can hold; what is no number or text, as text."""
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+class RunFolder:
+    """The folder of one run; every row is on the disk before the next repeat starts."""
+
+    def __init__(self, path: Path) -> None:
+        """Use `create` for a new run."""
+        self.path = path
+
+    @classmethod
+    def create(cls, output: Path, run_id: str, config_yaml: str) -> RunFolder:
+        """Make `output/run_id` with its config and empty tables.
+
+        Raises OutputError, leaving nothing behind, if they cannot be written or the disk is full.
+        """
+        path = output / run_id
+        made = [folder for folder in (output, *output.parents) if not folder.exists()]
+        try:
+            path.mkdir(parents=True)
+            folder = cls(path)
+            folder._check_room()
+            folder.write(CONFIG, config_yaml)
+            folder.write(TIMINGS, to_csv([], TimingRow))
+            folder.write(METRICS, to_csv([], MetricRow))
+            folder.write(MACHINE, to_csv([], MachineRow))
+        except OSError as error:
+            shutil.rmtree(path, ignore_errors=True)
+            _remove_empty(made)
+            raise _output_error(path, error) from None
+        return folder
+
+    def append(self, table: str, rows: Sequence[Row]) -> None:
+        """Add rows to a table and flush them to the disk: all of them, or none.
+
+        Raises OutputError if they cannot be written.
+        """
+        file = self.path / table
+        content = to_csv(rows).encode()
+        try:
+            with file.open("ab", buffering=0) as target:
+                before = target.seek(0, os.SEEK_END)
+                try:
+                    _write_whole(target, content)
+                except OSError:
+                    target.truncate(before)
+                    raise
+        except OSError as error:
+            raise _output_error(file, error) from None
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file whole; raise OSError if it cannot be."""
+        with (self.path / name).open("wb", buffering=0) as target:
+            _write_whole(target, text.encode())
+
+    def log(self, line: str) -> None:
+        """Add a line with the time to the run's log; raise OutputError if it cannot be."""
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        try:
+            with (self.path / LOG).open("a", encoding="utf-8") as target:
+                target.write(f"{now} {line.rstrip()}\n")
+        except OSError as error:
+            raise _output_error(self.path / LOG, error) from None
+
+    def remove(self) -> None:
+        """Delete the folder: for a run that never began."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _check_room(self) -> None:
+        probe = self.path / "room"
+        with probe.open("wb", buffering=0) as target:
+            _write_whole(target, bytes(_ROOM_BYTES))
+        probe.unlink()
+
+
+def _write_whole(target: io.FileIO | io.RawIOBase, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        written = target.write(rest)
+        rest = rest[written or 0 :]
+    os.fsync(target.fileno())
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    with contextlib.suppress(OSError):  # somebody else's file is in it by now
+        for folder in folders:
+            folder.rmdir()
+
+
+def _output_error(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path}: cannot be written: {error.strerror or error}; "
+        "choose another folder with --output DIR"
+    )

@@ -1,0 +1,90 @@
+"""The figures of a run that people read: one line a phase over its repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import median, quantiles
+from typing import Any
+
+from mnistbench.benchmark import BenchmarkResult, Run
+from mnistbench.timing import PHASES, STATUS_NOT_RUN, STATUS_OK
+
+
+@dataclass(frozen=True)
+class PhaseSummary:
+    """One phase over the repeats that measured it; times in seconds."""
+
+    phase: str
+    n: int
+    median_seconds: float | None
+    iqr_seconds: float | None
+    """Interquartile range; None below two repeats."""
+    min_seconds: float | None
+    max_seconds: float | None
+
+
+def phase_summaries(run: Run) -> list[PhaseSummary]:
+    """Return one line for each phase, in the order they run."""
+    return [_summary(phase, _seconds(run, phase)) for phase in PHASES]
+
+
+def metric_values(run: Run, name: str) -> list[Any]:
+    """Return a metric of every repeat that has it."""
+    return [m.value for record in run.repeats for m in record.metrics if m.name == name]
+
+
+def as_json(result: BenchmarkResult) -> dict[str, Any]:
+    """Return the session as plain data, for `--format json`."""
+    return {
+        "interrupted": result.interrupted,
+        "machine": dict(result.facts),
+        "runs": [_run_as_json(run) for run in result.runs],
+    }
+
+
+def _run_as_json(run: Run) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "folder": str(run.folder.path),
+        "config": run.config.model_dump(mode="json"),
+        "config_digest": run.config.digest(),
+        "data_digest": run.identity.digest,
+        "data_canonical": run.identity.canonical,
+        "phases": [asdict(summary) for summary in phase_summaries(run)],
+        "repeats": [
+            {
+                "repeat": record.turn.repeat,
+                "seed": record.turn.seed,
+                "order": record.turn.order,
+                "status": record.status,
+                "reason": record.reason,
+                "phases": {
+                    phase.phase: {"seconds": phase.seconds, "status": phase.status}
+                    for phase in record.phases
+                    if phase.status != STATUS_NOT_RUN
+                },
+                "metrics": {metric.name: metric.value for metric in record.metrics},
+            }
+            for record in run.repeats
+        ],
+    }
+
+
+def _seconds(run: Run, phase: str) -> list[float]:
+    return [
+        record.seconds
+        for repeat in run.repeats
+        for record in repeat.phases
+        if record.phase == phase and record.seconds is not None and record.status == STATUS_OK
+    ]
+
+
+def _summary(phase: str, seconds: Sequence[float]) -> PhaseSummary:
+    if not seconds:
+        return PhaseSummary(phase, 0, None, None, None, None)
+    spread = None
+    if len(seconds) > 1:
+        lower, _, upper = quantiles(seconds, n=4, method="inclusive")
+        spread = upper - lower
+    return PhaseSummary(phase, len(seconds), median(seconds), spread, min(seconds), max(seconds))

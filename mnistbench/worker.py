@@ -1,0 +1,189 @@
+"""Measuring processes: each task in a fresh one, forked from a server that has TensorFlow loaded.
+
+A fork server imports TensorFlow once and starts nothing of it, so a fresh process is ready in a
+tenth of a second and starts with the same memory, caches and threads as every other. Where
+forking is not safe (macOS, Windows) each process starts from nothing.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mnistbench.errors import InputError, MnistbenchError, RunError
+from mnistbench.tensorflow_process import STARTUP_LOG
+from mnistbench.timing import STATUS_FAILED, Listener
+
+StartMethod = Literal["auto", "fork", "spawn"]
+Task = Callable[[Any, Listener], Any]
+
+
+class TaskFailure(Exception):  # noqa: N818  an outcome to record, not the command's error
+    """A measuring process did not finish its task."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        """`status` is `failed` or `killed:SIGNAL`; `reason` is one line for the user."""
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class _Finished:
+    value: object
+
+
+@dataclass(frozen=True)
+class _Raised:
+    reason: str
+    is_input: bool
+
+
+class Workers:
+    """Starts one fresh process for each task, one at a time."""
+
+    def __init__(self, environment: Mapping[str, str], start_method: StartMethod) -> None:
+        """`environment` is set in the measuring processes before they import TensorFlow."""
+        self.forks = start_method != "spawn" and fork_is_safe()
+        if start_method == "fork" and not self.forks:
+            raise InputError(
+                "'fork' is not safe on this system", source="--start-method", hint="use spawn"
+            )
+        self._context: Any = multiprocessing.get_context("forkserver" if self.forks else "spawn")
+        if isinstance(self._context, multiprocessing.context.ForkServerContext):
+            self._context.set_forkserver_preload(["mnistbench._preload"])
+        handle, startup_log = tempfile.mkstemp(prefix="mnistbench-", suffix=".log")
+        os.close(handle)
+        self.startup_log = Path(startup_log)
+        """What TensorFlow wrote while it was imported."""
+        os.environ.update({**environment, STARTUP_LOG: startup_log})
+
+    def run(self, task: Task, argument: object, log: Path, tell: Listener) -> Any:
+        """Run `task(argument, tell)` in a fresh process and return its value.
+
+        Its standard output and error are appended to `log`. What it tells is told here.
+        Raises TaskFailure if it fails or is killed, and InputError where that is the reason.
+        """
+        reader, writer = self._context.Pipe(duplex=False)
+        process = self._context.Process(
+            target=_child, args=(task, argument, str(log), writer), daemon=True
+        )
+        try:
+            process.start()
+        except (EOFError, ConnectionError, BrokenPipeError) as error:
+            raise RunError(
+                "the measuring process died while it imported TensorFlow "
+                f"({type(error).__name__}); does python -c 'import tensorflow' work?"
+            ) from error
+        writer.close()
+        try:
+            return self._result(reader, process, tell)
+        finally:
+            if process.is_alive():
+                process.kill()
+            process.join()
+            reader.close()
+
+    def close(self) -> None:
+        """Remove what was kept for the processes."""
+        self.startup_log.unlink(missing_ok=True)
+
+    def _result(
+        self,
+        reader: multiprocessing.connection.Connection[Any, Any],
+        process: multiprocessing.process.BaseProcess,
+        tell: Listener,
+    ) -> Any:
+        while True:
+            try:
+                message = reader.recv()
+            except EOFError:
+                process.join()
+                raise _ended_early(process.exitcode) from None
+            if isinstance(message, _Finished):
+                process.join()
+                return message.value
+            if isinstance(message, _Raised):
+                process.join()
+                if message.is_input:
+                    raise InputError(message.reason)
+                raise TaskFailure(STATUS_FAILED, message.reason)
+            tell(message)
+
+
+def fork_is_safe() -> bool:
+    """Return whether a process that has imported TensorFlow can be forked on this system."""
+    return sys.platform == "linux" and "forkserver" in multiprocessing.get_all_start_methods()
+
+
+def _ended_early(exit_code: int | None) -> TaskFailure:
+    if exit_code is not None and exit_code < 0:
+        name = _signal_name(-exit_code)
+        hint = "; out of memory?" if name == "SIGKILL" else ""
+        return TaskFailure(f"killed:{name}", f"the process was killed by {name}{hint}")
+    return TaskFailure(STATUS_FAILED, f"the process ended with exit code {exit_code}")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _child(
+    task: Task, argument: object, log: str, writer: multiprocessing.connection.Connection[Any, Any]
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent()
+    _redirect_output(log)
+    try:
+        value = task(argument, writer.send)
+    except MnistbenchError as error:
+        writer.send(_Raised(str(error), isinstance(error, InputError)))
+    except Exception as error:  # noqa: BLE001  reported to the parent, and whole in the log
+        traceback.print_exc()
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        writer.send(_Raised(f"{type(error).__name__}: {first_line}", is_input=False))
+    else:
+        writer.send(_Finished(value))
+    finally:
+        writer.close()
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _redirect_output(log: str) -> None:
+    # Descriptors, not sys.stdout: TensorFlow's C++ writes too.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    target = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.dup2(target, 2)
+    os.close(target)
+    # Keras's progress bar is part of what the seeds time; nobody reads it here.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that asked for it is gone; costs a sleeping thread."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
