@@ -9,12 +9,13 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mnistbench import data, machine
 from mnistbench.config import RunConfig
 from mnistbench.errors import InputError, RunError
+from mnistbench.fetching import fetch_missing
 from mnistbench.results import (
     LOG,
     MACHINE,
@@ -82,7 +83,7 @@ class RepeatRecord:
 
     turn: Turn
     phases: tuple[PhaseRecord, ...]
-    """One for each phase, in order."""
+    """One for each phase, in order; before them the download of the data, if there was one."""
     metrics: tuple[Metric, ...]
     status: str
     """`ok`, `failed` or `killed:SIGNAL`."""
@@ -101,6 +102,8 @@ class Run:
     identity: data.DataIdentity
     device: str
     """`cpu` or `gpu`, as resolved."""
+    download: PhaseRecord | None = None
+    """The download of its data, if this session had to and this is the first run of it."""
     repeats: list[RepeatRecord] = field(default_factory=list)
 
 
@@ -145,6 +148,7 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     fills meanwhile. A repeat that fails is recorded, and the others go on.
     """
     environment = dict(os.environ)
+    downloads = fetch_missing(plan.configs, tell)
     identities = [data.identify(data.load(config), config) for config in plan.configs]
     for config in plan.configs:
         _check_samples(config)
@@ -154,6 +158,7 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
             probes = _probe_devices(plan, workers, Path(scratch) / LOG)
         facts = {**machine.machine_facts(environment), **probes[0].facts}
         runs = _create_runs(plan, identities, probes, facts, workers)
+        _assign_downloads(downloads, runs)
         interrupted = _take_turns(plan, runs, workers, tell)
     finally:
         workers.close()
@@ -195,6 +200,12 @@ def derived_seed(root: int, repeat: int) -> int:
     """Return the seed of one repeat, below 2**32, from the root seed of its config."""
     digest = hashlib.sha256(f"mnistbench:{root}:{repeat}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
+
+
+def _assign_downloads(downloads: Mapping[str, PhaseRecord], runs: list[Run]) -> None:
+    for name, phase in downloads.items():
+        first = next(run for run in runs if run.config.dataset_label == name)
+        first.download = phase
 
 
 def _check_samples(config: RunConfig) -> None:
@@ -342,6 +353,8 @@ def _unfinished(
 
 def _keep(record: RepeatRecord, run: Run, plan: BenchmarkPlan) -> None:
     """Write the repeat's rows to the disk."""
+    if run.download is not None and not run.repeats:
+        record = replace(record, phases=(run.download, *record.phases))
     run.folder.append(TIMINGS, _timing_rows(record, run, plan))
     number = record.turn.repeat
     run.folder.append(
@@ -359,7 +372,7 @@ def _timing_rows(record: RepeatRecord, run: Run, plan: BenchmarkPlan) -> list[Ti
             run_id=run.run_id,
             config=config.name,
             config_digest=config.digest(),
-            dataset=config.dataset.name,
+            dataset=config.dataset_label,
             data_digest=result.identity.digest if result else run.identity.digest,
             model=config.model.family,
             backend="tensorflow",
