@@ -14,6 +14,7 @@ from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED, MnistbenchError, RunE
 COMMANDS = {
     "benchmark": "mnistbench.cli.benchmark",
     "config": "mnistbench.cli.config",
+    "data": "mnistbench.cli.data",
     "machine-info": "mnistbench.cli.machine_info",
 }
 """Each subcommand and the module that holds it as `command`; loaded when asked for."""

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistbench.catalog import DatasetFacts
+from mnistbench.catalog import DATASETS, DatasetFacts
 from mnistbench.config import RunConfig
 from mnistbench.data import store
 from mnistbench.data.arrays import Arrays, Bytes, digests
+from mnistbench.data.readers import read_any
 from mnistbench.data.sources import Source, find, source_of
 from mnistbench.errors import InputError
 
@@ -94,6 +95,38 @@ def keep(dataset: Dataset, facts: DatasetFacts, origin: str) -> Path:
     return store.put(facts, dict(vars(dataset)), origin)
 
 
+def import_copy(path: Path) -> tuple[DatasetFacts, Path | None]:
+    """Copy a published data set into mnistbench's folder; tell which it is and its place.
+
+    The place is None for a set that is inside mnistbench anyway. Raises InputError if it cannot
+    be read or is not the published one, and OutputError if it cannot be written.
+    """
+    accepted = "; or ".join(facts.accepted for facts in DATASETS.values())
+    arrays = read_any(path, accepted)
+    facts = next((f for f in DATASETS.values() if _is_of(arrays, f)), None)
+    if facts is None:
+        raise InputError(
+            f"images of shape {arrays['x_train'].shape[1:]} are of no known data set",
+            source=path,
+            hint=f"known are {', '.join(DATASETS)}",
+        )
+    dataset = checked(arrays, facts, str(path))
+    if facts.embedded is None:
+        return facts, keep(dataset, facts, str(path))
+    store.check_published(facts, dict(vars(dataset)), path)
+    return facts, None
+
+
+def _is_of(arrays: Arrays, facts: DatasetFacts) -> bool:
+    return arrays["x_train"].shape[1:] in _image_shapes(facts)
+
+
+def _image_shapes(facts: DatasetFacts) -> list[tuple[int, ...]]:
+    """Return how an image may be shaped: a single channel may go without saying."""
+    height, width, channels = facts.image_shape
+    return [(height, width, channels), *([(height, width)] if channels == 1 else [])]
+
+
 def select(dataset: Dataset, config: RunConfig) -> Dataset:
     """Return the images that the config asks for; raise InputError if there are fewer."""
     wanted = {
@@ -138,8 +171,7 @@ def checked(arrays: Arrays, facts: DatasetFacts, path: str) -> Dataset:
 
     `path` is where they came from, for the message.
     """
-    height, width, channels = facts.image_shape
-    shapes = [(height, width, channels), *([(height, width)] if channels == 1 else [])]
+    shapes = _image_shapes(facts)
     for part in ("train", "test"):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if labels.shape == (len(images), 1):  # as Keras returns the labels of CIFAR-10

@@ -78,12 +78,7 @@ def put(facts: DatasetFacts, arrays: Arrays, origin: object) -> Path:
     Raises InputError if they are not the published ones (`origin` is where they came from), and
     OutputError if they cannot be written.
     """
-    if digests(arrays) != dict(facts.digests):
-        raise InputError(
-            f"not the published {facts.title}: its digests differ",
-            source=origin,
-            hint="a copy of your own trains by --set dataset.path=PATH",
-        )
+    check_published(facts, arrays, origin)
     target = data_folder() / facts.name
     if is_intact(target, facts.digests):
         return target
@@ -100,6 +95,16 @@ def put(facts: DatasetFacts, arrays: Arrays, origin: object) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def check_published(facts: DatasetFacts, arrays: Arrays, origin: object) -> None:
+    """Raise InputError if the arrays are not the published ones."""
+    if digests(arrays) != dict(facts.digests):
+        raise InputError(
+            f"not the published {facts.title}: its digests differ",
+            source=origin,
+            hint="a copy of your own trains by --set dataset.path=PATH",
+        )
 
 
 def is_intact(path: Path, expected: Mapping[str, str]) -> bool:
