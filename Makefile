@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 
-.PHONY: all benchmark test lint format clean
+.PHONY: all benchmark test lint format docs clean
 
 all: lint test
 
@@ -38,3 +38,6 @@ $(VENV)/installed: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 $(VENV)/installed-dev: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@ $(VENV)/installed
+
+docs: $(VENV)/installed-dev
+	$(BIN)/python docs/generate.py
