@@ -15,6 +15,7 @@ COMMANDS = {
     "benchmark": "mnistbench.cli.benchmark",
     "config": "mnistbench.cli.config",
     "machine-info": "mnistbench.cli.machine_info",
+    "reproduce": "mnistbench.cli.reproduce",
 }
 """Each subcommand and the module that holds it as `command`; loaded when asked for."""
 
