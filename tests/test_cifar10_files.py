@@ -64,7 +64,8 @@ def old_pickle(batch: Batch, module: str = "numpy.core.multiarray") -> bytes:
         + pickle.REDUCE + pickle.MARK + small(3) + text(b"|") + pickle.NONE * 3
         + 2 * (pickle.BININT + struct.pack("<i", -1)) + small(0) + pickle.TUPLE + pickle.BUILD
     )  # fmt: skip
-    shape = small(len(images)) + pickle.BININT2 + struct.pack("<H", 3072) + pickle.TUPLE2
+    sizes = (pickle.BININT2 + struct.pack("<H", size) for size in (len(images), 3072))
+    shape = b"".join(sizes) + pickle.TUPLE2
     state = (
         pickle.MARK + small(1) + shape + kind + pickle.NEWFALSE
         + pickle.BINSTRING + struct.pack("<i", len(content)) + content + pickle.TUPLE
@@ -288,6 +289,25 @@ def test_a_damaged_archive_is_read_or_refused_and_nothing_else(
         content[place] = draw.draw(st.integers(0, 255))
     kept = bytes(content[: draw.draw(st.just(len(content)) | st.integers(2, len(content)))])
     path.write_bytes(gzip.compress(kept, 1) if inside else b"\x1f\x8b" + kept[2:])
+    try:
+        load(path)
+    except InputError as error:
+        assert "\n" not in str(error)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_damaged_npz_is_read_or_refused_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, draw: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("npz") / "a.npz"
+    images, labels = batches(1)["test_batch"]
+    np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    content = bytearray(path.read_bytes())
+    ends = st.integers(-400, 200).map(lambda place: place % len(content))
+    for _ in range(draw.draw(st.integers(1, 3))):
+        content[draw.draw(st.integers(0, len(content) - 1) | ends)] = draw.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content))
     try:
         load(path)
     except InputError as error:

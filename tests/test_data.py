@@ -104,7 +104,8 @@ def test_any_bytes_in_an_npz_are_refused(
 
 
 def test_a_truncated_npz_is_refused_before_tensorflow(tmp_path: Path) -> None:
-    embedded = data.data_source(load_config("mnist-dense"))
+    embedded = data.source_of(load_config("mnist-dense")).path
+    assert embedded is not None
     file = tmp_path / "own.npz"
     file.write_bytes(embedded.read_bytes()[:5_000_000])
     done = run("benchmark", "--set", f"dataset.path={file}", "--output", str(tmp_path / "out"))

@@ -28,6 +28,11 @@ IDX_FILES = {
 
 _IDX_UINT8 = 8
 
+# What a flipped byte makes of a zip: an unknown compression, a password, a size beyond memory.
+_NPZ_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OverflowError, MemoryError,
+)  # fmt: skip
+
 
 def read_npz(path: Path) -> Arrays:
     """Read x_train, y_train, x_test and y_test from a NumPy archive; pickles are refused."""
@@ -41,7 +46,7 @@ def read_npz(path: Path) -> Arrays:
                     hint=f"a Keras .npz holds {', '.join(ARRAY_NAMES)}",
                 )
             return {name: archive[name] for name in ARRAY_NAMES}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError) as error:
+    except (*_NPZ_DAMAGE, ValueError, KeyError) as error:
         raise InputError(
             f"damaged or no NumPy archive: {error}", source=path, hint="fetch the file again"
         ) from None
