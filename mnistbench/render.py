@@ -20,7 +20,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from mnistbench.benchmark import BenchmarkResult, Run, TurnEnded, TurnStarted
+from mnistbench.benchmark import BenchmarkResult
+from mnistbench.results import HistoryRow
+from mnistbench.runs import Run, StopRequested, TurnEnded, TurnStarted
 from mnistbench.summary import metric_values, phase_summaries
 from mnistbench.tasks import EpochEnded
 from mnistbench.timing import STATUS_OK, TRAIN
@@ -52,10 +54,15 @@ def print_result(console: Console, result: BenchmarkResult) -> None:
     """Print the machine, every run's times and accuracy, and the folders written."""
     console.print(machine_table(result.facts, SHORT_MACHINE))
     for run in result.runs:
-        console.print(timing_table(run))
-        for line in _findings(run):
-            console.print(line, highlight=False)
-        console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
+        print_run(console, run)
+
+
+def print_run(console: Console, run: Run) -> None:
+    """Print a run's times and accuracy, and its folder."""
+    console.print(timing_table(run))
+    for line in _findings(run):
+        console.print(line, highlight=False)
+    console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
 
 
 def timing_table(run: Run) -> Table:
@@ -138,6 +145,8 @@ class PlainProgress:
         elif isinstance(event, TurnEnded):
             self._done += 1
             self._console.print(self._line(event), highlight=False, soft_wrap=True)
+        elif isinstance(event, HistoryRow | StopRequested):
+            self._console.print(_event_text(event), highlight=False, soft_wrap=True)
 
     def _line(self, event: TurnEnded) -> str:
         elapsed = time.monotonic() - (self._first_start or 0.0)
@@ -190,19 +199,33 @@ class BarProgress:
         elif isinstance(event, TurnEnded) and self._turns is not None:
             self._progress.advance(self._turns)
             self._progress.print(turn_text(event), highlight=False)
+        elif isinstance(event, HistoryRow | StopRequested):
+            self._progress.print(_event_text(event), highlight=False)
 
     def _start_turn(self, event: TurnStarted) -> None:
         if self._turns is None:
-            self._turns = self._progress.add_task("repeats", total=event.turns, note="")
+            self._turns = self._progress.add_task(
+                "repeats", total=event.turns, note="", visible=event.turns > 1
+            )
         if self._epochs is not None:
             self._progress.remove_task(self._epochs)
         self._progress.update(self._turns, note=event.config)
-        self._epochs = self._progress.add_task("epochs", total=event.epochs, note="")
+        note = event.config if event.turns == 1 else ""
+        self._epochs = self._progress.add_task("epochs", total=event.epochs, note=note)
 
 
 def progress_on(console: Console) -> BarProgress | PlainProgress:
     """Return bars for a terminal, and lines for everything else."""
     return BarProgress(console) if console.is_terminal else PlainProgress(console)
+
+
+def _event_text(event: HistoryRow | StopRequested) -> str:
+    if isinstance(event, StopRequested):
+        return "Stopping; the last finished epoch is kept. Ctrl-C again: stop at once."
+    text = f"epoch {event.epoch}: loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
+    if event.val_loss is not None and event.val_accuracy is not None:
+        text += f", validation loss {event.val_loss:.4f}, accuracy {event.val_accuracy:.4f}"
+    return f"{text}, {event.seconds:.1f} s"
 
 
 def turn_text(event: TurnEnded) -> str:

@@ -76,7 +76,67 @@ class MachineRow:
     value: Cell
 
 
-Row = TimingRow | MetricRow | MachineRow
+@dataclass(frozen=True)
+class HistoryRow:
+    """What an epoch of `train` taught, and how fast: a row of history.csv."""
+
+    epoch: int
+    """From 1."""
+    loss: float
+    """Mean over the epoch's steps, as Keras has it."""
+    accuracy: float
+    """Share of the training images guessed right, over the epoch's steps."""
+    val_loss: float | None
+    """After the epoch; None without validation, as is val_accuracy."""
+    val_accuracy: float | None
+    learning_rate: float | None
+    """At the epoch's end."""
+    seconds: float
+    """Wall time of the epoch, validation included."""
+    samples_per_second: float | None
+    """Training images over the time of the training steps, validation excluded."""
+
+
+@dataclass(frozen=True)
+class PredictionRow:
+    """One image and what a model took it for: a row of predictions.csv."""
+
+    index: int
+    """Place in the set, from 0."""
+    label: int
+    guess: int
+    probability: float
+    """What the model gave its guess."""
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """How well one class was told from the others: a row of classes.csv."""
+
+    name: str
+    precision: float | None
+    """Share of the guesses of this class that were right; None if there was no guess."""
+    recall: float | None
+    """Share of the images of this class that were found; None if there is no image."""
+    f1: float | None
+    """Harmonic mean of the two; None where either is."""
+    support: int
+    """Images of this class."""
+
+
+@dataclass(frozen=True)
+class GuessRow:
+    """One picture of the user's and what a model took it for: a row of guesses.csv."""
+
+    file: str
+    guess: str
+    """The name of the class."""
+    probability: float
+    preparation: str
+    """What was done to the picture before the model saw it."""
+
+
+Row = TimingRow | MetricRow | MachineRow | HistoryRow | PredictionRow | ClassRow | GuessRow
 
 
 def new_run_id(config: str, node: str) -> str:
@@ -118,9 +178,10 @@ def cell(value: object) -> Cell:
 class RunFolder:
     """The folder of one run; every row is on the disk before the next repeat starts."""
 
-    def __init__(self, path: Path) -> None:
-        """Use `create` for a new run."""
+    def __init__(self, path: Path, made: Sequence[Path] = ()) -> None:
+        """Use `create` for a new run; `made` are the folders above that it had to make."""
         self.path = path
+        self._made = made
 
     @classmethod
     def create(cls, output: Path, run_id: str, config_yaml: str) -> RunFolder:
@@ -130,17 +191,20 @@ class RunFolder:
         """
         path = output / run_id
         made = [folder for folder in (output, *output.parents) if not folder.exists()]
+        folder = cls(path, made)
         try:
             path.mkdir(parents=True)
-            folder = cls(path)
+        except OSError as error:
+            _remove_empty(made)
+            raise _output_error(path, error) from None
+        try:
             folder._check_room()
             folder.write(CONFIG, config_yaml)
             folder.write(TIMINGS, to_csv([], TimingRow))
             folder.write(METRICS, to_csv([], MetricRow))
             folder.write(MACHINE, to_csv([], MachineRow))
         except OSError as error:
-            shutil.rmtree(path, ignore_errors=True)
-            _remove_empty(made)
+            folder.remove()
             raise _output_error(path, error) from None
         return folder
 
@@ -177,8 +241,9 @@ class RunFolder:
             raise _output_error(self.path / LOG, error) from None
 
     def remove(self) -> None:
-        """Delete the folder: for a run that never began."""
+        """Delete the folder, and those above that were made for it: the run never began."""
         shutil.rmtree(self.path, ignore_errors=True)
+        _remove_empty(self._made)
 
     def _check_room(self) -> None:
         probe = self.path / "room"
@@ -196,7 +261,7 @@ def _write_whole(target: io.FileIO | io.RawIOBase, content: bytes) -> None:
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:
-    with contextlib.suppress(OSError):  # somebody else's file is in it by now
+    with contextlib.suppress(OSError):  # never made, or another run is in it by now
         for folder in folders:
             folder.rmdir()
 

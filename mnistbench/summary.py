@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import Any
 
-from mnistbench.benchmark import BenchmarkResult, Run
-from mnistbench.timing import PHASES, STATUS_NOT_RUN, STATUS_OK
+from mnistbench.benchmark import BenchmarkResult
+from mnistbench.runs import Run
+from mnistbench.timing import STATUS_NOT_RUN, STATUS_OK
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class PhaseSummary:
 
 def phase_summaries(run: Run) -> list[PhaseSummary]:
     """Return one line for each phase, in the order they run."""
-    return [_summary(phase, _seconds(run, phase)) for phase in PHASES]
+    return [_summary(phase, _seconds(run, phase)) for phase in run.phases]
 
 
 def metric_values(run: Run, name: str) -> list[Any]:

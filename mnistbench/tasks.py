@@ -1,6 +1,6 @@
 """What crosses between the command and a measuring process: jobs one way, records the other.
 
-The two tasks here are all that a measuring process can be asked. Their bodies, and TensorFlow,
+The tasks here are all that a measuring process can be asked. Their bodies, and TensorFlow,
 are imported inside them: the command reads this module too, and must stay light.
 """
 
@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy.typing as npt
 
 from mnistbench.config import RunConfig
 from mnistbench.data.dataset import DataIdentity
 from mnistbench.timing import Listener, PhaseRecord
+
+Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,62 @@ class RepeatJob:
 
 
 @dataclass(frozen=True)
+class TrainJob(RepeatJob):
+    """A repeat that keeps what it learnt."""
+
+    folder: Path
+    """The run's folder: receives the model, the summary, checkpoints and logs."""
+    checkpoint_every: int | None = None
+    """Epochs between two checkpoints; None for none."""
+    resume: Path | None = None
+    """The checkpoint to go on from."""
+    tensorboard: bool = False
+    """Whether to write logs for TensorBoard."""
+    graphviz: bool = False
+    """Whether Graphviz is there to draw the network."""
+
+
+@dataclass(frozen=True)
+class EvaluateJob:
+    """A trained model to be tested once."""
+
+    config: RunConfig
+    """The one it was trained by: says how pixels become numbers."""
+    device: str
+    """`auto`, `cpu` or `gpu`."""
+    seed: int
+    model: Path
+    """The `.keras` file."""
+    split: Split
+    data_path: str | None
+    """Images to test on instead of the config's own."""
+
+
+@dataclass(frozen=True)
+class GuessJob:
+    """Images without labels for a trained model."""
+
+    config: RunConfig
+    device: str
+    model: Path
+    images: npt.NDArray[Any]
+    """uint8, (n, height, width, channels)."""
+
+
+@dataclass(frozen=True)
 class EpochEnded:
     """An epoch of training is over; for the progress bar."""
 
     epoch: int
     """From 1."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What `train` returns when the user asked it to stop."""
+
+    epoch: int
+    """The last epoch that was finished and kept; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +124,14 @@ class RepeatResult:
     """The import in this process, or in the one it was forked from."""
 
 
+@dataclass(frozen=True)
+class EvaluationResult(RepeatResult):
+    """What one evaluation measured, and every guess."""
+
+    probabilities: npt.NDArray[Any]
+    """float32, (n, classes), in the order of the images."""
+
+
 def probe(device: str, tell: Listener) -> Probe:
     """Resolve the device and describe TensorFlow; raise InputError for a GPU that is not there."""
     from mnistbench.tensorflow_process import choose_device, import_record, tensorflow_facts
@@ -84,3 +149,33 @@ def repeat(job: RepeatJob, tell: Listener) -> RepeatResult:
     from mnistbench.training import run_repeat
 
     return run_repeat(job, imported, tell)
+
+
+def train(job: TrainJob, tell: Listener) -> RepeatResult | Stopped:
+    """Train once in this process, writing the model and checkpoints into the run's folder."""
+    from mnistbench.tensorflow_process import import_record
+
+    imported = import_record()
+    from mnistbench.train_task import run_train
+
+    return run_train(job, imported, tell)
+
+
+def evaluate(job: EvaluateJob, tell: Listener) -> EvaluationResult:
+    """Test a trained model in this process."""
+    from mnistbench.tensorflow_process import import_record
+
+    imported = import_record()
+    from mnistbench.evaluate_task import run_evaluation
+
+    return run_evaluation(job, imported, tell)
+
+
+def guess(job: GuessJob, tell: Listener) -> npt.NDArray[Any]:
+    """Return the model's probabilities for images, float32 (n, classes)."""
+    from mnistbench.tensorflow_process import import_record
+
+    import_record()
+    from mnistbench.evaluate_task import run_guesses
+
+    return run_guesses(job)
