@@ -147,7 +147,7 @@ def confusion_figure(title: str, counts: npt.NDArray[Any], class_names: Sequence
                 text = str(counts[truth, guess])
                 axes.text(guess, truth, text, ha="center", va="center", fontsize=9, color=color)
     axes.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.83)
     return figure
 
 
@@ -164,21 +164,27 @@ def grid_figure(
     """
     rows = max(1, ceil(len(images) / side))
     lines = 1 + max((caption.count("\n") for caption in captions), default=0)
-    figure = _figure(1.6 * side, (1.45 + 0.2 * lines) * rows + 0.5)
+    figure = _figure(1.6 * side, (1.5 + 0.2 * lines) * rows + 0.6)
     figure.suptitle(title, fontsize=13, color=_INK)
     panels: Any = figure.subplots(rows, side, squeeze=False)
-    for axes in panels.flat:
+    for axes in panels.flat[len(images) :]:
         axes.set_axis_off()
-    for axes, image, caption, is_wrong in zip(panels.flat, images, captions, wrong, strict=False):
+    shown = panels.flat[: len(images)]
+    for axes, image, caption, is_wrong in zip(shown, images, captions, wrong, strict=True):
         pixels = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
         axes.imshow(pixels, cmap="Greys", vmin=0, vmax=255)
         axes.set_title(caption, fontsize=10, color=_RED if is_wrong else _INK, pad=4)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_color("#d5d9de")
     return figure
 
 
 def _figure(width: float, height: float) -> Figure:
     """Return an empty figure of so many inches."""
-    return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
+    return figure
 
 
 def _lighten(axes: Axes) -> None:

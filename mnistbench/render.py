@@ -21,11 +21,12 @@ from rich.progress import (
 from rich.table import Table
 
 from mnistbench.benchmark import BenchmarkResult
+from mnistbench.evaluate import Evaluation
 from mnistbench.results import HistoryRow
 from mnistbench.runs import Run, StopRequested, TurnEnded, TurnStarted
 from mnistbench.summary import metric_values, phase_summaries
 from mnistbench.tasks import EpochEnded
-from mnistbench.timing import STATUS_OK, TRAIN
+from mnistbench.timing import STATUS_OK, TEST, TRAIN
 
 SHORT_MACHINE = (
     "node", "cpu_model", "cpu_cores_physical", "cpu_threads", "cpu_affinity_threads",
@@ -65,13 +66,28 @@ def print_run(console: Console, run: Run) -> None:
     console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
 
 
+def print_evaluation(console: Console, evaluation: Evaluation, split: str) -> None:
+    """Print times, loss, accuracy and the figures of each class, and the folder."""
+    run = evaluation.run
+    console.print(timing_table(run))
+    table = Table("Class", title="By class", title_justify="left")
+    for name in ("Precision", "Recall", "F1", "Support"):
+        table.add_column(name, justify="right")
+    for row in evaluation.classes:
+        shares = ("" if s is None else f"{s:.4f}" for s in (row.precision, row.recall, row.f1))
+        table.add_row(row.name, *shares, str(row.support))
+    console.print(table)
+    which = "Test" if split == "test" else "Training"
+    console.print(f"{which} loss: {evaluation.loss:.4f}", highlight=False)
+    console.print(f"{which} accuracy: {evaluation.accuracy:.1%}", highlight=False)
+    console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
+
+
 def timing_table(run: Run) -> Table:
     """Return the phases of a run over its repeats."""
     training = run.config.training
-    title = (
-        f"{run.config.name} on {run.device}, epochs {training.epochs}, "
-        f"batch size {training.batch_size}"
-    )
+    epochs = f"epochs {training.epochs}, " if TRAIN in run.phases else ""
+    title = f"{run.config.name} on {run.device}, {epochs}batch size {training.batch_size}"
     table = Table(title=title, title_justify="left", caption="seconds", caption_justify="right")
     table.add_column("Phase")
     for name in ("n", "Median", "Spread (IQR)", "Min", "Max"):
@@ -234,6 +250,12 @@ def turn_text(event: TurnEnded) -> str:
     which = f"warm-up {turn.repeat}" if turn.is_warmup else f"repeat {turn.repeat}"
     if record.status != STATUS_OK:
         return f"{event.config} {which}: {record.status}, {record.reason}"
-    train = next(phase.seconds for phase in record.phases if phase.phase == TRAIN)
-    accuracy = next(m.value for m in record.metrics if m.name == "test_accuracy")
-    return f"{event.config} {which}: train {seconds_text(train)} s, test accuracy {accuracy:.4f}"
+    main = TRAIN if any(phase.phase == TRAIN for phase in record.phases) else TEST
+    seconds = next(phase.seconds for phase in record.phases if phase.phase == main)
+    split, accuracy = next(
+        (m.name.split("_")[0], m.value)
+        for m in record.metrics
+        if m.name in ("test_accuracy", "train_accuracy")
+    )
+    times = f"{main} {seconds_text(seconds)} s"
+    return f"{event.config} {which}: {times}, {split} accuracy {accuracy:.4f}"

@@ -9,7 +9,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mnistbench import data, machine
@@ -85,6 +85,8 @@ class RepeatRecord:
     reason: str = ""
     """Why it did not finish, in one line."""
     result: RepeatResult | None = None
+    wrong_input: bool = False
+    """Whether it did not finish because of what it was given."""
 
 
 @dataclass
@@ -212,7 +214,8 @@ def measure(
         result = workers.run(wanted.task, wanted.job, log, listen, on_interrupt)
     except (TaskFailure, InputError) as failure:
         status = failure.status if isinstance(failure, TaskFailure) else "failed"
-        return _unfinished(turn, phases, running, wanted.phases, status, str(failure))
+        record = _unfinished(turn, phases, running, wanted.phases, status, str(failure))
+        return replace(record, wrong_input=isinstance(failure, InputError))
     if isinstance(result, Stopped):
         reason = f"stopped by the user after epoch {result.epoch}"
         return _unfinished(turn, phases, running, wanted.phases, STATUS_INTERRUPTED, reason)

@@ -62,15 +62,17 @@ class EvaluateJob:
     """A trained model to be tested once."""
 
     config: RunConfig
-    """The one it was trained by: says how pixels become numbers."""
+    """The one it was trained by, but for the place of the images it is tested on."""
+    trained_by: RunConfig
+    """The one it was trained by: `standardize` is by the mean of its training images."""
     device: str
     """`auto`, `cpu` or `gpu`."""
     seed: int
     model: Path
     """The `.keras` file."""
     split: Split
-    data_path: str | None
-    """Images to test on instead of the config's own."""
+    with_guesses: bool
+    """Whether to return what the model takes each image for."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,8 @@ class RepeatResult:
 class EvaluationResult(RepeatResult):
     """What one evaluation measured, and every guess."""
 
-    probabilities: npt.NDArray[Any]
-    """float32, (n, classes), in the order of the images."""
+    probabilities: npt.NDArray[Any] | None
+    """float32, (n, classes), in the order of the images; None if they were not asked for."""
 
 
 def probe(device: str, tell: Listener) -> Probe:

@@ -69,9 +69,7 @@ def save_model(model: keras.Model, path: Path) -> None:
 
 
 def _describe(model: keras.Model, job: TrainJob) -> None:
-    lines: list[str] = []
-    model.summary(print_fn=lines.append, line_length=90, show_trainable=True)
-    (job.folder / run_files.SUMMARY).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (job.folder / run_files.SUMMARY).write_text(summary_text(model), encoding="utf-8")
     if job.graphviz:
         try:
             keras.utils.plot_model(
@@ -83,6 +81,22 @@ def _describe(model: keras.Model, job: TrainJob) -> None:
             )
         except (OSError, ImportError, ValueError) as error:
             print(f"Graphviz could not draw the network: {error}", file=sys.stderr)
+
+
+def summary_text(model: keras.Model) -> str:
+    """Return the layer table of a built model as Keras knows it."""
+    trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    total = model.count_params()
+    row = "{:<34}{:<24}{:>14}  {}".format
+    lines = [row("Layer (type)", "Output shape", "Parameters", "Trainable")]
+    for layer in model.layers:
+        kind = f"{layer.name} ({type(layer).__name__})"
+        shape = str(tuple(layer.output.shape))
+        learns = "yes" if layer.trainable_weights else "no" if layer.weights else ""
+        lines.append(row(kind, shape, f"{layer.count_params():,}", learns))
+    lines += ["", f"Parameters: {total:,}", f"Trainable: {trainable:,}"]
+    lines.append(f"Not trainable: {total - trainable:,}")
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _tensorboard(job: TrainJob) -> list[keras.callbacks.Callback]:
