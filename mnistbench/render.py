@@ -23,9 +23,9 @@ from rich.table import Table
 from mnistbench.benchmark import BenchmarkResult
 from mnistbench.evaluate import Evaluation
 from mnistbench.results import HistoryRow
-from mnistbench.runs import Run, StopRequested, TurnEnded, TurnStarted
+from mnistbench.runs import Run, TurnEnded, TurnStarted
 from mnistbench.summary import metric_values, phase_summaries
-from mnistbench.tasks import EpochEnded
+from mnistbench.tasks import EpochEnded, StopRequested
 from mnistbench.timing import STATUS_OK, TEST, TRAIN
 
 SHORT_MACHINE = (
@@ -237,7 +237,7 @@ def progress_on(console: Console) -> BarProgress | PlainProgress:
 
 def _event_text(event: HistoryRow | StopRequested) -> str:
     if isinstance(event, StopRequested):
-        return "Stopping; the last finished epoch is kept. Ctrl-C again: stop at once."
+        return "Stopping; what the finished epochs taught is kept. Ctrl-C again: stop at once."
     text = f"epoch {event.epoch}: loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
     if event.val_loss is not None and event.val_accuracy is not None:
         text += f", validation loss {event.val_loss:.4f}, accuracy {event.val_accuracy:.4f}"

@@ -125,11 +125,6 @@ class TurnEnded:
     record: RepeatRecord
 
 
-@dataclass(frozen=True)
-class StopRequested:
-    """The user asked for an early end, and the measuring process was told."""
-
-
 def derived_seed(root: int, repeat: int) -> int:
     """Return the seed of one repeat, below 2**32, from the root seed of its config."""
     digest = hashlib.sha256(f"mnistbench:{root}:{repeat}".encode()).digest()
@@ -206,12 +201,11 @@ def measure(
             phases[message.phase] = message
         tell(message)
 
-    on_interrupt = (lambda: tell(StopRequested())) if wanted.stops_on_interrupt else None
     log = run.folder.path / LOG
     run.folder.log(f"repeat {turn.repeat} begins, seed {turn.seed}, order {turn.order}")
     start = time.perf_counter()
     try:
-        result = workers.run(wanted.task, wanted.job, log, listen, on_interrupt)
+        result = workers.run(wanted.task, wanted.job, log, listen, wanted.stops_on_interrupt)
     except (TaskFailure, InputError) as failure:
         status = failure.status if isinstance(failure, TaskFailure) else "failed"
         record = _unfinished(turn, phases, running, wanted.phases, status, str(failure))

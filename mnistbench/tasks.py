@@ -95,6 +95,11 @@ class EpochEnded:
 
 
 @dataclass(frozen=True)
+class StopRequested:
+    """The training has seen that the user asked for an early end."""
+
+
+@dataclass(frozen=True)
 class Stopped:
     """What `train` returns when the user asked it to stop."""
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from mnistbench import run_files
 from mnistbench.results import HistoryRow
-from mnistbench.tasks import RepeatResult, Stopped, TrainJob
+from mnistbench.tasks import RepeatResult, Stopped, StopRequested, TrainJob
 from mnistbench.timing import Listener, PhaseRecord
 from mnistbench.training import (
     EpochClock,
@@ -71,16 +71,20 @@ def save_model(model: keras.Model, path: Path) -> None:
 def _describe(model: keras.Model, job: TrainJob) -> None:
     (job.folder / run_files.SUMMARY).write_text(summary_text(model), encoding="utf-8")
     if job.graphviz:
-        try:
-            keras.utils.plot_model(
-                model,
-                job.folder / run_files.ARCHITECTURE,
-                show_shapes=True,
-                show_layer_activations=True,
-                dpi=120,
-            )
-        except (OSError, ImportError, ValueError) as error:
-            print(f"Graphviz could not draw the network: {error}", file=sys.stderr)
+        _draw_by_graphviz(model, job.folder / run_files.ARCHITECTURE)
+
+
+def _draw_by_graphviz(model: keras.Model, path: Path) -> None:
+    """Draw the network in place of our own picture of it, which stays if this fails."""
+    partial = path.with_name(f".partial.{path.name}")
+    try:
+        keras.utils.plot_model(
+            model, partial, show_shapes=True, show_layer_activations=True, dpi=120
+        )
+        partial.replace(path)
+    except Exception as error:  # noqa: BLE001  a picture is no reason to lose a training
+        print(f"Graphviz could not draw the network: {error}", file=sys.stderr)
+        partial.unlink(missing_ok=True)
 
 
 def summary_text(model: keras.Model) -> str:
@@ -160,6 +164,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
         if stop_requested():
+            self._tell(StopRequested())
             raise _Stop
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -80,13 +80,13 @@ class Workers:
         argument: object,
         log: Path,
         tell: Listener,
-        on_interrupt: Callable[[], None] | None = None,
+        stops_on_interrupt: bool = False,
     ) -> Any:
         """Run `task(argument, tell)` in a fresh process and return its value.
 
         Its standard output and error are appended to `log`. What it tells is told here.
-        With `on_interrupt`, the first Ctrl-C is passed on to the task as `stop_requested`, and
-        then calls it; the second, as any without it, raises KeyboardInterrupt.
+        With `stops_on_interrupt`, the first Ctrl-C is passed on to the task, which asks for it
+        with `stop_requested`; the second, as any without it, raises KeyboardInterrupt.
         Raises TaskFailure if it fails or is killed, and InputError where that is the reason.
         """
         reader, writer = self._context.Pipe(duplex=True)
@@ -102,7 +102,7 @@ class Workers:
             ) from error
         writer.close()
         try:
-            with _interrupt_passed_on(reader, on_interrupt):
+            with _interrupt_passed_on(reader) if stops_on_interrupt else nullcontext():
                 return self._result(reader, process, tell)
         finally:
             if process.is_alive():
@@ -139,17 +139,12 @@ class Workers:
 
 @contextmanager
 def _interrupt_passed_on(
-    child: multiprocessing.connection.Connection[Any, Any], then: Callable[[], None] | None
+    child: multiprocessing.connection.Connection[Any, Any],
 ) -> Iterator[None]:
-    if then is None:
-        yield
-        return
-
     def pass_on(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, before)
         with suppress(OSError):  # it has just ended by itself
             child.send(None)
-        then()
 
     before = signal.signal(signal.SIGINT, pass_on)
     try:
