@@ -193,7 +193,7 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
     """
 
     def __init__(self, tell: Listener) -> None:
-        """`tell` receives an EpochEnded for each."""
+        """`tell` receives an EpochEnded for each epoch."""
         super().__init__()
         self._tell = tell
         self._epoch_start = 0
@@ -206,21 +206,21 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
         """Wall time of the training steps of each epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-        """Start the epoch's time."""
+        """Start the epoch's clock."""
         self._epoch_start = time.perf_counter_ns()
         self._training_end = 0
 
     def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
-        """Time the first step by the start of the second."""
+        """Time from the first step to the second: what the first one took."""
         if self.first_step_seconds is None:
             self._time_first_step()
 
     def on_test_begin(self, logs: object = None) -> None:
-        """Note that validation begins."""
+        """Note where training ends and validation begins."""
         self._training_end = time.perf_counter_ns()
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-        """End the epoch's time."""
+        """Stop the epoch's clock and tell."""
         end = time.perf_counter_ns()
         if self.first_step_seconds is None:
             self._time_first_step()
