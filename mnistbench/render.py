@@ -20,11 +20,14 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from mnistbench.benchmark import BenchmarkResult, Run, TurnEnded, TurnStarted
+from mnistbench.benchmark import BenchmarkResult
+from mnistbench.evaluate import Evaluation
 from mnistbench.reproduction import ReproductionRow
+from mnistbench.results import HistoryRow
+from mnistbench.runs import Run, TurnEnded, TurnStarted
 from mnistbench.summary import metric_values, phase_summaries
-from mnistbench.tasks import Downloading, EpochEnded
-from mnistbench.timing import STATUS_OK, TRAIN, PhaseRecord
+from mnistbench.tasks import Downloading, EpochEnded, StopRequested
+from mnistbench.timing import STATUS_OK, TEST, TRAIN, PhaseRecord
 
 _MEGABYTE = 1_000_000
 
@@ -58,19 +61,39 @@ def print_result(console: Console, result: BenchmarkResult) -> None:
     """Print the machine, every run's times and accuracy, and the folders written."""
     console.print(machine_table(result.facts, SHORT_MACHINE))
     for run in result.runs:
-        console.print(timing_table(run))
-        for line in _findings(run):
-            console.print(line, highlight=False)
-        console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
+        print_run(console, run)
+
+
+def print_run(console: Console, run: Run) -> None:
+    """Print a run's times and accuracy, and its folder."""
+    console.print(timing_table(run))
+    for line in _findings(run):
+        console.print(line, highlight=False)
+    console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
+
+
+def print_evaluation(console: Console, evaluation: Evaluation, split: str) -> None:
+    """Print times, loss, accuracy and the figures of each class, and the folder."""
+    run = evaluation.run
+    console.print(timing_table(run))
+    table = Table("Class", title="By class", title_justify="left")
+    for name in ("Precision", "Recall", "F1", "Support"):
+        table.add_column(name, justify="right")
+    for row in evaluation.classes:
+        shares = ("" if s is None else f"{s:.4f}" for s in (row.precision, row.recall, row.f1))
+        table.add_row(row.name, *shares, str(row.support))
+    console.print(table)
+    which = "Test" if split == "test" else "Training"
+    console.print(f"{which} loss: {evaluation.loss:.4f}", highlight=False)
+    console.print(f"{which} accuracy: {evaluation.accuracy:.1%}", highlight=False)
+    console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
 
 
 def timing_table(run: Run) -> Table:
     """Return the phases of a run over its repeats."""
     training = run.config.training
-    title = (
-        f"{run.config.name} on {run.device}, epochs {training.epochs}, "
-        f"batch size {training.batch_size}"
-    )
+    epochs = f"epochs {training.epochs}, " if TRAIN in run.phases else ""
+    title = f"{run.config.name} on {run.device}, {epochs}batch size {training.batch_size}"
     if run.identity.source == SYNTHETIC:
         title += ", synthetic data"
     table = Table(title=title, title_justify="left", caption="seconds", caption_justify="right")
@@ -199,6 +222,8 @@ class PlainProgress:
         elif isinstance(event, TurnEnded):
             self._done += 1
             self._console.print(self._line(event), highlight=False, soft_wrap=True)
+        elif isinstance(event, HistoryRow | StopRequested):
+            self._console.print(_event_text(event), highlight=False, soft_wrap=True)
 
     def _line(self, event: TurnEnded) -> str:
         elapsed = time.monotonic() - (self._first_start or 0.0)
@@ -256,6 +281,8 @@ class BarProgress:
         elif isinstance(event, TurnEnded) and self._turns is not None:
             self._progress.advance(self._turns)
             self._progress.print(turn_text(event), highlight=False)
+        elif isinstance(event, HistoryRow | StopRequested):
+            self._progress.print(_event_text(event), highlight=False)
 
     def _show_download(self, event: Downloading) -> None:
         if self._download is None:
@@ -267,11 +294,14 @@ class BarProgress:
 
     def _start_turn(self, event: TurnStarted) -> None:
         if self._turns is None:
-            self._turns = self._progress.add_task("repeats", total=event.turns, note="")
+            self._turns = self._progress.add_task(
+                "repeats", total=event.turns, note="", visible=event.turns > 1
+            )
         if self._epochs is not None:
             self._progress.remove_task(self._epochs)
         self._progress.update(self._turns, note=event.config)
-        self._epochs = self._progress.add_task("epochs", total=event.epochs, note="")
+        note = event.config if event.turns == 1 else ""
+        self._epochs = self._progress.add_task("epochs", total=event.epochs, note=note)
 
 
 def progress_on(console: Console) -> BarProgress | PlainProgress:
@@ -283,12 +313,27 @@ def _download_text(event: Downloading) -> str:
     return f"Downloading {event.title}, {event.total_bytes // _MEGABYTE} MB ..."
 
 
+def _event_text(event: HistoryRow | StopRequested) -> str:
+    if isinstance(event, StopRequested):
+        return "Stopping; what the finished epochs taught is kept. Ctrl-C again: stop at once."
+    text = f"epoch {event.epoch}: loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
+    if event.val_loss is not None and event.val_accuracy is not None:
+        text += f", validation loss {event.val_loss:.4f}, accuracy {event.val_accuracy:.4f}"
+    return f"{text}, {event.seconds:.1f} s"
+
+
 def turn_text(event: TurnEnded) -> str:
     """Return what a repeat measured, in one line."""
     turn, record = event.record.turn, event.record
     which = f"warm-up {turn.repeat}" if turn.is_warmup else f"repeat {turn.repeat}"
     if record.status != STATUS_OK:
         return f"{event.config} {which}: {record.status}, {record.reason}"
-    train = next(phase.seconds for phase in record.phases if phase.phase == TRAIN)
-    accuracy = next(m.value for m in record.metrics if m.name == "test_accuracy")
-    return f"{event.config} {which}: train {seconds_text(train)} s, test accuracy {accuracy:.4f}"
+    main = TRAIN if any(phase.phase == TRAIN for phase in record.phases) else TEST
+    seconds = next(phase.seconds for phase in record.phases if phase.phase == main)
+    split, accuracy = next(
+        (m.name.split("_")[0], m.value)
+        for m in record.metrics
+        if m.name in ("test_accuracy", "train_accuracy")
+    )
+    times = f"{main} {seconds_text(seconds)} s"
+    return f"{event.config} {which}: {times}, {split} accuracy {accuracy:.4f}"

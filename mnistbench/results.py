@@ -76,7 +76,67 @@ class MachineRow:
     value: Cell
 
 
-Row = TimingRow | MetricRow | MachineRow
+@dataclass(frozen=True)
+class HistoryRow:
+    """What an epoch of `train` taught, and how fast: a row of history.csv."""
+
+    epoch: int
+    """From 1."""
+    loss: float
+    """Mean over the epoch's steps, as Keras has it."""
+    accuracy: float
+    """Share of the training images guessed right, over the epoch's steps."""
+    val_loss: float | None
+    """After the epoch; None without validation, as is val_accuracy."""
+    val_accuracy: float | None
+    learning_rate: float | None
+    """At the epoch's end."""
+    seconds: float
+    """Wall time of the epoch, validation included."""
+    samples_per_second: float | None
+    """Training images over the time of the training steps, validation excluded."""
+
+
+@dataclass(frozen=True)
+class PredictionRow:
+    """One image and what a model took it for: a row of predictions.csv."""
+
+    index: int
+    """Place in the set, from 0."""
+    label: int
+    guess: int
+    probability: float
+    """What the model gave its guess."""
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """How well one class was told from the others: a row of classes.csv."""
+
+    name: str
+    precision: float | None
+    """Share of the guesses of this class that were right; None if there was no guess."""
+    recall: float | None
+    """Share of the images of this class that were found; None if there is no image."""
+    f1: float | None
+    """Harmonic mean of the two; None where either is."""
+    support: int
+    """Images of this class."""
+
+
+@dataclass(frozen=True)
+class GuessRow:
+    """One picture of the user's and what a model took it for: a row of guesses.csv."""
+
+    file: str
+    guess: str
+    """The name of the class."""
+    probability: float
+    preparation: str
+    """What was done to the picture before the model saw it."""
+
+
+Row = TimingRow | MetricRow | MachineRow | HistoryRow | PredictionRow | ClassRow | GuessRow
 
 
 def new_run_id(config: str, node: str) -> str:

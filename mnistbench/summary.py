@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import Any
 
-from mnistbench.benchmark import BenchmarkResult, Run
-from mnistbench.timing import DATA_DOWNLOAD, PHASES, STATUS_NOT_RUN, STATUS_OK
+from mnistbench.benchmark import BenchmarkResult
+from mnistbench.runs import Run
+from mnistbench.timing import DATA_DOWNLOAD, STATUS_NOT_RUN, STATUS_OK
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class PhaseSummary:
 
 def phase_summaries(run: Run) -> list[PhaseSummary]:
     """Return one line for each phase, in the order they run."""
-    phases = (DATA_DOWNLOAD, *PHASES) if run.download else PHASES
+    phases = (DATA_DOWNLOAD, *run.phases) if run.download else run.phases
     return [_summary(phase, _seconds(run, phase)) for phase in phases]
 
 

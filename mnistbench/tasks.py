@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy.typing as npt
 
 from mnistbench.config import RunConfig
 from mnistbench.data.dataset import DataIdentity
 from mnistbench.timing import Listener, PhaseRecord
+
+Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,69 @@ class Downloading:
 
 
 @dataclass(frozen=True)
+class TrainJob(RepeatJob):
+    """A repeat that keeps what it learnt."""
+
+    folder: Path
+    """The run's folder: receives the model, the summary, checkpoints and logs."""
+    checkpoint_every: int | None = None
+    """Epochs between two checkpoints; None for none."""
+    resume: Path | None = None
+    """The checkpoint to go on from."""
+    tensorboard: bool = False
+    """Whether to write logs for TensorBoard."""
+    graphviz: bool = False
+    """Whether Graphviz is there to draw the network."""
+
+
+@dataclass(frozen=True)
+class EvaluateJob:
+    """A trained model to be tested once."""
+
+    config: RunConfig
+    """The one it was trained by, but for the place of the images it is tested on."""
+    trained_by: RunConfig
+    """The one it was trained by: `standardize` is by the mean of its training images."""
+    device: str
+    """`auto`, `cpu` or `gpu`."""
+    seed: int
+    model: Path
+    """The `.keras` file."""
+    split: Split
+    with_guesses: bool
+    """Whether to return what the model takes each image for."""
+
+
+@dataclass(frozen=True)
+class GuessJob:
+    """Images without labels for a trained model."""
+
+    config: RunConfig
+    device: str
+    model: Path
+    images: npt.NDArray[Any]
+    """uint8, (n, height, width, channels)."""
+
+
+@dataclass(frozen=True)
 class EpochEnded:
     """An epoch of training is over; for the progress bar."""
 
     epoch: int
     """From 1."""
+
+
+@dataclass(frozen=True)
+class StopRequested:
+    """The training has seen that the user asked for an early end."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What `train` returns when the user asked it to stop."""
+
+    epoch: int
+    """The last epoch that was finished and kept; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +138,14 @@ class RepeatResult:
     identity: DataIdentity
     import_phase: PhaseRecord
     """The import in this process, or in the one it was forked from."""
+
+
+@dataclass(frozen=True)
+class EvaluationResult(RepeatResult):
+    """What one evaluation measured, and every guess."""
+
+    probabilities: npt.NDArray[Any] | None
+    """float32, (n, classes), in the order of the images; None if they were not asked for."""
 
 
 def probe(device: str, tell: Listener) -> Probe:
@@ -103,3 +175,33 @@ def download(name: str, tell: Listener) -> PhaseRecord:
     from mnistbench.keras_download import run_download
 
     return run_download(name, tell)
+
+
+def train(job: TrainJob, tell: Listener) -> RepeatResult | Stopped:
+    """Train once in this process, writing the model and checkpoints into the run's folder."""
+    from mnistbench.tensorflow_process import import_record
+
+    imported = import_record()
+    from mnistbench.train_task import run_train
+
+    return run_train(job, imported, tell)
+
+
+def evaluate(job: EvaluateJob, tell: Listener) -> EvaluationResult:
+    """Test a trained model in this process."""
+    from mnistbench.tensorflow_process import import_record
+
+    imported = import_record()
+    from mnistbench.evaluate_task import run_evaluation
+
+    return run_evaluation(job, imported, tell)
+
+
+def guess(job: GuessJob, tell: Listener) -> npt.NDArray[Any]:
+    """Return the model's probabilities for images, float32 (n, classes)."""
+    from mnistbench.tensorflow_process import import_record
+
+    import_record()
+    from mnistbench.evaluate_task import run_guesses
+
+    return run_guesses(job)

@@ -16,16 +16,23 @@ COMPILE = "compile"
 TRAIN = "train"
 TEST = "test"
 TOTAL = "total"
+MODEL_LOAD = "model-load"
 
 PHASES = (IMPORT, DATA_LOAD, PREPROCESS, BUILD, COMPILE, TRAIN, TEST, TOTAL)
 
 DATA_DOWNLOAD = "data-download"
 """Not of every repeat: before the first one of a session whose data had to be downloaded."""
+EVALUATION_PHASES = (IMPORT, DATA_LOAD, PREPROCESS, MODEL_LOAD, TEST, TOTAL)
+"""What `evaluate` times."""
 
 STATUS_OK = "ok"
 STATUS_FAILED = "failed"
 STATUS_INHERITED = "inherited"
 STATUS_NOT_RUN = "not-run"
+STATUS_INTERRUPTED = "interrupted"
+"""The user stopped it before its end."""
+STATUS_RESUMED = "resumed"
+"""It ended, but an earlier process had done a part of it: no time to compare with."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class PhaseRecord:
     start_utc: str
     """Start by the wall clock, ISO 8601 in UTC; empty if the phase did not start."""
     status: str
-    """`ok`, `failed`, `killed:SIGNAL`, `inherited` or `not-run`."""
+    """`ok`, `failed`, `killed:SIGNAL`, `inherited`, `not-run`, `interrupted` or `resumed`."""
 
 
 Listener = Callable[[object], None]

@@ -1,5 +1,6 @@
 """One repeat, inside its own process: load, preprocess, build, compile, train, test.
 
+The steps are here for `benchmark` and `train` alike; what `train` adds comes as callbacks.
 Imports TensorFlow: only measuring processes import this module.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
@@ -22,19 +24,41 @@ from mnistbench.tensorflow_process import choose_device
 from mnistbench.timing import Listener, PhaseClock, PhaseRecord
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A network ready to learn, and what it learns from."""
+
+    clock: PhaseClock
+    device: str
+    """`cpu` or `gpu`, as resolved."""
+    startup_seconds: float
+    identity: data.DataIdentity
+    numbers: data.NetworkData
+    model: keras.Model
+
+
 def run_repeat(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> RepeatResult:
     """Run every phase once, telling `tell` of each as it starts and ends.
 
     Raises InputError for data that cannot be read and for a GPU that is not there.
     """
+    prepared = prepare(job, tell)
+    epochs = EpochClock(tell)
+    history = train(prepared, job.config, [epochs])
+    numbers = prepared.numbers
+    tested = test(prepared.clock, prepared.model, numbers.x_test, numbers.y_test, job.config)
+    return repeat_result(job, prepared, epochs, history, tested, import_phase)
+
+
+def prepare(job: RepeatJob, tell: Listener) -> Prepared:
+    """Go through the phases up to `compile`."""
     started = time.perf_counter()
     device = choose_device(job.device)
-    _start_from(job)
+    start_from(job.seed, job.config)
     startup_seconds = time.perf_counter() - started
 
     clock = PhaseClock(tell)
-    epochs = EpochClock(tell)
-    whole = _load(clock, job.config)
+    whole = load(clock, job.config)
     identity = data.identify(whole, job.config)
     dataset = data.select(whole, job.config)
     del whole
@@ -42,37 +66,59 @@ def run_repeat(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> Rep
     del dataset
     model = _build(clock, job.config)
     _compile(clock, model, job.config)
-    history = _train(clock, model, numbers, job.config, epochs)
-    tested = _test(clock, model, numbers, job.config)
-    clock.total()
+    return Prepared(clock, device, startup_seconds, identity, numbers, model)
 
+
+def repeat_result(
+    job: RepeatJob,
+    prepared: Prepared,
+    epochs: EpochClock,
+    history: dict[str, list[float]],
+    tested: dict[str, float],
+    import_phase: PhaseRecord,
+    finished_epochs: int = 0,
+) -> RepeatResult:
+    """Sum up the phases and return them with everything else that was measured."""
+    prepared.clock.total()
+    samples = training_samples(prepared, job.config)
+    first = finished_epochs + 1
     metrics = [
-        *_learning_metrics(history, tested, model),
-        *_speed_metrics(clock, epochs, len(numbers.x_train), job.config),
-        *_process_metrics(),
-        Metric("startup_seconds", startup_seconds, "s"),
-        Metric("jit_compile", bool(model.jit_compile), ""),
+        *_learning_metrics(history, tested, prepared.model, first),
+        *_speed_metrics(prepared.clock, epochs, samples, job.config, first),
+        *process_metrics(),
+        Metric("startup_seconds", prepared.startup_seconds, "s"),
+        Metric("jit_compile", bool(prepared.model.jit_compile), ""),
         Metric("seed", job.seed, ""),
         Metric("seed_root", job.config.training.seed, ""),
     ]
     return RepeatResult(
         metrics=tuple(metrics),
-        device=device,
+        device=prepared.device,
         precision=keras.config.dtype_policy().name,
-        identity=identity,
+        identity=prepared.identity,
         import_phase=import_phase,
     )
 
 
-def _start_from(job: RepeatJob) -> None:
-    keras.utils.set_random_seed(job.seed)
-    if job.config.training.deterministic:
+def training_samples(prepared: Prepared, config: RunConfig) -> int:
+    """Return how many images an epoch trains on."""
+    samples = len(prepared.numbers.x_train)
+    if isinstance(config.training.validation, float):
+        samples = int(samples * (1 - config.training.validation))
+    return samples
+
+
+def start_from(seed: int, config: RunConfig) -> None:
+    """Seed every generator and make TensorFlow's devices."""
+    keras.utils.set_random_seed(seed)
+    if config.training.deterministic:
         tf.config.experimental.enable_op_determinism()
     # TensorFlow makes its devices and threads at the first operation: not a phase's doing.
     tf.constant(0.0).numpy()
 
 
-def _load(clock: PhaseClock, config: RunConfig) -> data.Dataset:
+def load(clock: PhaseClock, config: RunConfig) -> data.Dataset:
+    """Read the data under its phase."""
     with clock.phase(timing.DATA_LOAD):
         return data.load(config)
 
@@ -94,42 +140,41 @@ def _compile(clock: PhaseClock, model: keras.Model, config: RunConfig) -> None:
         models.compile_model(model, config)
 
 
-def _train(
-    clock: PhaseClock,
-    model: keras.Model,
-    numbers: data.NetworkData,
+def train(
+    prepared: Prepared,
     config: RunConfig,
-    epochs: EpochClock,
+    callbacks: list[keras.callbacks.Callback],
+    finished_epochs: int = 0,
 ) -> dict[str, list[float]]:
-    training = config.training
+    """Train the epochs that are left under the phase; return Keras's history of them."""
+    training, numbers = config.training, prepared.numbers
     validation: dict[str, Any] = {}
     if training.validation == "test":
         validation = {"validation_data": (numbers.x_test, numbers.y_test)}
     elif isinstance(training.validation, float):
         validation = {"validation_split": training.validation}
-    with clock.phase(timing.TRAIN):
-        history = model.fit(
+    with prepared.clock.phase(timing.TRAIN):
+        history = prepared.model.fit(
             numbers.x_train,
             numbers.y_train,
             epochs=training.epochs,
+            initial_epoch=finished_epochs,
             batch_size=training.batch_size,
             shuffle=training.shuffle,
-            callbacks=[epochs],
+            callbacks=callbacks,
             **validation,
         )
         _wait_for_device()
     return dict(history.history)
 
 
-def _test(
-    clock: PhaseClock, model: keras.Model, numbers: data.NetworkData, config: RunConfig
+def test(
+    clock: PhaseClock, model: keras.Model, images: Any, labels: Any, config: RunConfig
 ) -> dict[str, float]:
+    """Return loss and accuracy on images as the network takes them, under the phase."""
     with clock.phase(timing.TEST):
         tested = model.evaluate(
-            numbers.x_test,
-            numbers.y_test,
-            batch_size=config.training.batch_size,
-            return_dict=True,
+            images, labels, batch_size=config.training.batch_size, return_dict=True
         )
         _wait_for_device()
     return dict(tested)
@@ -193,7 +238,10 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _learning_metrics(
-    history: dict[str, list[float]], tested: dict[str, float], model: keras.Model
+    history: dict[str, list[float]],
+    tested: dict[str, float],
+    model: keras.Model,
+    first_epoch: int,
 ) -> list[Metric]:
     metrics = [
         Metric("test_loss", tested["loss"], ""),
@@ -212,7 +260,7 @@ def _learning_metrics(
         Metric("parameters_trainable", trainable, "1"),
     ]
     for epoch, (loss, accuracy) in enumerate(
-        zip(history["loss"], history["accuracy"], strict=True), start=1
+        zip(history["loss"], history["accuracy"], strict=True), start=first_epoch
     ):
         metrics += [
             Metric(f"epoch_{epoch}_train_loss", loss, ""),
@@ -226,9 +274,8 @@ def _speed_metrics(
     epochs: EpochClock,
     samples: int,
     config: RunConfig,
+    first_epoch: int,
 ) -> list[Metric]:
-    if isinstance(config.training.validation, float):
-        samples = int(samples * (1 - config.training.validation))
     steps_per_epoch = -(-samples // config.training.batch_size)
     steps = steps_per_epoch * len(epochs.epoch_seconds)
     train_seconds = clock.records[timing.TRAIN].seconds
@@ -244,7 +291,7 @@ def _speed_metrics(
         metrics.append(Metric("train_samples_per_second", seen / train_seconds, "samples/s"))
     metrics += [
         Metric(f"epoch_{epoch}_seconds", seconds, "s")
-        for epoch, seconds in enumerate(epochs.epoch_seconds, start=1)
+        for epoch, seconds in enumerate(epochs.epoch_seconds, start=first_epoch)
     ]
     metrics.append(Metric("epoch_mean_seconds", mean(epochs.epoch_seconds), "s"))
     return metrics
@@ -257,7 +304,8 @@ def _steady_step_seconds(epochs: EpochClock, steps: int) -> float | None:
     return (sum(epochs.training_seconds) - epochs.first_step_seconds) / (steps - 1)
 
 
-def _process_metrics() -> list[Metric]:
+def process_metrics() -> list[Metric]:
+    """Return processor time and peak memory of this process so far."""
     times = psutil.Process().cpu_times()
     return [
         Metric("cpu_user_seconds", times.user, "s"),

@@ -15,9 +15,11 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal
 
 from mnistbench.errors import InputError, MnistbenchError, RunError
@@ -26,6 +28,10 @@ from mnistbench.timing import STATUS_FAILED, Listener
 
 StartMethod = Literal["auto", "fork", "spawn"]
 Task = Callable[[Any, Listener], Any]
+
+
+_parent: multiprocessing.connection.Connection[Any, Any] | None = None
+"""In a measuring process: the way to the one that asked for it."""
 
 
 class TaskFailure(Exception):  # noqa: N818  an outcome to record, not the command's error
@@ -68,13 +74,22 @@ class Workers:
         """What TensorFlow wrote while it was imported."""
         os.environ.update({**environment, STARTUP_LOG: startup_log})
 
-    def run(self, task: Task, argument: object, log: Path, tell: Listener) -> Any:
+    def run(
+        self,
+        task: Task,
+        argument: object,
+        log: Path,
+        tell: Listener,
+        stops_on_interrupt: bool = False,
+    ) -> Any:
         """Run `task(argument, tell)` in a fresh process and return its value.
 
         Its standard output and error are appended to `log`. What it tells is told here.
+        With `stops_on_interrupt`, the first Ctrl-C is passed on to the task, which asks for it
+        with `stop_requested`; the second, as any without it, raises KeyboardInterrupt.
         Raises TaskFailure if it fails or is killed, and InputError where that is the reason.
         """
-        reader, writer = self._context.Pipe(duplex=False)
+        reader, writer = self._context.Pipe(duplex=True)
         process = self._context.Process(
             target=_child, args=(task, argument, str(log), writer), daemon=True
         )
@@ -87,7 +102,8 @@ class Workers:
             ) from error
         writer.close()
         try:
-            return self._result(reader, process, tell)
+            with _interrupt_passed_on(reader) if stops_on_interrupt else nullcontext():
+                return self._result(reader, process, tell)
         finally:
             if process.is_alive():
                 process.kill()
@@ -107,7 +123,7 @@ class Workers:
         while True:
             try:
                 message = reader.recv()
-            except EOFError:
+            except (EOFError, ConnectionResetError):
                 process.join()
                 raise _ended_early(process.exitcode) from None
             if isinstance(message, _Finished):
@@ -119,6 +135,27 @@ class Workers:
                     raise InputError(message.reason)
                 raise TaskFailure(STATUS_FAILED, message.reason)
             tell(message)
+
+
+@contextmanager
+def _interrupt_passed_on(
+    child: multiprocessing.connection.Connection[Any, Any],
+) -> Iterator[None]:
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        with suppress(OSError):  # it has just ended by itself
+            child.send(None)
+
+    before = signal.signal(signal.SIGINT, pass_on)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def stop_requested() -> bool:
+    """Return, in a measuring process, whether the user asked for an early end."""
+    return _parent is not None and _parent.poll()
 
 
 def fork_is_safe() -> bool:
@@ -144,6 +181,8 @@ def _signal_name(number: int) -> str:
 def _child(
     task: Task, argument: object, log: str, writer: multiprocessing.connection.Connection[Any, Any]
 ) -> None:
+    global _parent
+    _parent = writer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
     _redirect_output(log)

@@ -14,7 +14,7 @@ import pytest
 from conftest import FEW, command, failure_line, rows, run
 
 from mnistbench.config import load_config
-from mnistbench.data import data_source
+from mnistbench.data import source_of
 
 LONG = ("--set", "training.epochs=40", *FEW)
 """Long enough to be caught in the middle: some seconds a repeat."""
@@ -120,7 +120,8 @@ def test_a_killed_command_leaves_whole_rows_and_no_process(tmp_path: Path) -> No
 
 
 def test_a_repeat_that_fails_in_a_phase_says_where_and_why(tmp_path: Path) -> None:
-    embedded = data_source(load_config("mnist-dense"))
+    embedded = source_of(load_config("mnist-dense")).path
+    assert embedded is not None
     own = tmp_path / "own.npz"
     own.write_bytes(embedded.read_bytes())
     output = tmp_path / "out"

@@ -13,6 +13,8 @@ from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED, MnistbenchError, RunE
 
 COMMANDS = {
     "benchmark": "mnistbench.cli.benchmark",
+    "train": "mnistbench.cli.train",
+    "evaluate": "mnistbench.cli.evaluate",
     "config": "mnistbench.cli.config",
     "data": "mnistbench.cli.data",
     "machine-info": "mnistbench.cli.machine_info",

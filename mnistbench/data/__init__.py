@@ -11,7 +11,12 @@ from mnistbench.data.dataset import (
     load,
     select,
 )
-from mnistbench.data.preprocessing import NetworkData, network_data
+from mnistbench.data.preprocessing import (
+    NetworkData,
+    image_numbers,
+    network_data,
+    split_numbers,
+)
 from mnistbench.data.sources import find, not_here, source_of
 
 __all__ = [
@@ -22,6 +27,7 @@ __all__ = [
     "checked",
     "find",
     "identify",
+    "image_numbers",
     "import_copy",
     "keep",
     "load",
@@ -29,4 +35,5 @@ __all__ = [
     "not_here",
     "select",
     "source_of",
+    "split_numbers",
 ]

@@ -46,6 +46,31 @@ def network_data(dataset: Dataset, config: RunConfig) -> NetworkData:
     )
 
 
+def split_numbers(
+    dataset: Dataset, config: RunConfig, split: str, trained_on: Bytes
+) -> tuple[Floats, Floats | Bytes]:
+    """Return the images and labels of one split as `network_data` would, and only them.
+
+    `trained_on` are the images that the network learnt from: `standardize` is by their mean.
+    """
+    images = dataset.x_train if split == "train" else dataset.x_test
+    labels = dataset.y_train if split == "train" else dataset.y_test
+    # The largest value is each split's own, as in training.
+    reference = images if config.dataset.normalization == "divide_max" else trained_on
+    sparse = config.training.loss.startswith("sparse_")
+    return (
+        image_numbers(images, config, reference),
+        labels if sparse else one_hot(labels, config.facts.classes),
+    )
+
+
+def image_numbers(images: Bytes, config: RunConfig, reference: Bytes) -> Floats:
+    """Normalise images by what `reference` holds, and reshape them to the network's input."""
+    shape = config.model.input_shape(config.facts.image_shape)
+    offset, scale = _offset_and_scale(reference, config.dataset.normalization)
+    return _normalized(images, offset, scale, shape)
+
+
 def one_hot(labels: Bytes, classes: int) -> Floats:
     """Return float32 (n, classes): 1 in the column of the label, 0 elsewhere."""
     encoded = np.zeros((len(labels), classes), np.float32)

@@ -1,0 +1,146 @@
+"""`mnistbench train`: train once and keep the model, its history and its pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED, InputError
+
+if TYPE_CHECKING:
+    from mnistbench.config import RunConfig
+    from mnistbench.train import TrainPlan, TrainResult
+
+
+@click.command("train")
+@click.argument("config", required=False, metavar="[CONFIG]")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Override a field of the config, as in training.epochs=3.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "gpu"]),
+    help="Where to train; overrides the config.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder that receives the run's folder.",
+)
+@click.option("--tag", default="", help="A word of yours for every row.")
+@click.option(
+    "--synthetic", is_flag=True, help="Images made from the seed, as many, not the real ones."
+)
+@click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard.")
+@click.option(
+    "--checkpoint-every",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Write a checkpoint every N epochs.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Go on with the run in this folder, from its last checkpoint.",
+)
+@click.option(
+    "--start-method",
+    type=click.Choice(["auto", "fork", "spawn"]),
+    default="auto",
+    show_default=True,
+    help="How the measuring process is made.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
+def command(
+    config: str | None, overrides: tuple[str, ...], device: str | None, output: Path, tag: str,
+    synthetic: bool, tensorboard: bool, checkpoint_every: int | None, resume: Path | None, start_method: str,
+    quiet: bool, verbose: bool,
+) -> int:  # fmt: skip
+    """Train CONFIG (a name or a file; default mnist-dense) once, and keep the model.
+
+    Ctrl-C keeps the model as of the last finished epoch; --resume goes on from there.
+    """
+    from mnistbench.train import TrainPlan
+
+    if synthetic:
+        overrides = (*overrides, "dataset.source=synthetic")
+    loaded = _config(config, overrides, resume)
+    if device is not None:
+        loaded = loaded.model_copy(update={"device": device})
+    plan = TrainPlan(
+        loaded,
+        output,
+        resume,
+        tag,
+        start_method,  # type: ignore[arg-type]
+        checkpoint_every,
+        tensorboard,
+    )
+    result = _train(plan, quiet)
+    if verbose:
+        from mnistbench.results import LOG
+
+        log = result.run.folder.path / LOG
+        click.echo(log.read_text(errors="replace") if log.is_file() else "", err=True)
+    return _report(result)
+
+
+def _config(name: str | None, overrides: tuple[str, ...], resume: Path | None) -> RunConfig:
+    from mnistbench.config import DEFAULT_CONFIG, load_config
+
+    if resume is None:
+        return load_config(name or DEFAULT_CONFIG, overrides)
+    given = name or (f"--set {overrides[0]}" if overrides else None)
+    if given is not None:
+        raise InputError(
+            f"goes on with the run's own config; {given!r} cannot be given with it",
+            source="--resume",
+            hint="leave it out",
+        )
+    from mnistbench.train import load_resumed
+
+    return load_resumed(resume)
+
+
+def _train(plan: TrainPlan, quiet: bool) -> TrainResult:
+    from mnistbench.train import run_training
+
+    if quiet:
+        return run_training(plan, lambda event: None)
+    from rich.console import Console
+
+    from mnistbench.render import progress_on
+
+    with progress_on(Console(stderr=True)) as progress:
+        return run_training(plan, progress)
+
+
+def _report(result: TrainResult) -> int:
+    folder = result.run.folder.path
+    epochs = result.run.config.training.epochs
+    if result.interrupted and not result.epochs:
+        click.echo(
+            "mnistbench: interrupted before an epoch was finished; nothing is kept", err=True
+        )
+        return INTERRUPTED
+    from mnistbench.render import output_console, print_run
+
+    print_run(output_console(), result.run)
+    if result.interrupted:
+        click.echo(
+            f"mnistbench: interrupted; {folder} holds the model after {result.epochs} of {epochs} "
+            f"epochs; go on with: mnistbench train --resume {folder}",
+            err=True,
+        )
+        return INTERRUPTED
+    return OK if result.record.result is not None else RUN_FAILED
