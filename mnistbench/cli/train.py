@@ -63,8 +63,8 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
 def command(
     config: str | None, overrides: tuple[str, ...], device: str | None, output: Path, tag: str,
-    synthetic: bool, tensorboard: bool, checkpoint_every: int | None, resume: Path | None, start_method: str,
-    quiet: bool, verbose: bool,
+    synthetic: bool, tensorboard: bool, checkpoint_every: int | None, resume: Path | None,
+    start_method: str, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Train CONFIG (a name or a file; default mnist-dense) once, and keep the model.
 

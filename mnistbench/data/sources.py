@@ -31,8 +31,8 @@ class Source:
 
     @property
     def name(self) -> str:
-        """Return what the results say: `embedded`, `synthetic`, or the file or folder."""
-        return self.kind if self.kind in ("embedded", "synthetic") else str(self.path)
+        """Return what the results say: `embedded`, `store`, `synthetic`, or the file or folder."""
+        return self.kind if self.kind in ("embedded", "store", "synthetic") else str(self.path)
 
     @property
     def must_be_canonical(self) -> bool:
