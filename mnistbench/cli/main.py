@@ -13,6 +13,7 @@ from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED, MnistbenchError, RunE
 
 COMMANDS = {
     "benchmark": "mnistbench.cli.benchmark",
+    "compare": "mnistbench.cli.compare",
     "config": "mnistbench.cli.config",
     "machine-info": "mnistbench.cli.machine_info",
 }
