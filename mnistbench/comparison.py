@@ -115,7 +115,7 @@ def compare_sides(base: Side, new: Side, rules: Rules) -> Comparison:
 
 
 def _check_apart(base: Side, new: Side) -> None:
-    shared = {path.resolve() for path in base.files} & {path.resolve() for path in new.files}
+    shared = {path.absolute() for path in base.files} & {path.absolute() for path in new.files}
     runs = {run.run_id for config in base.configs for run in config.runs if run.run_id}
     again = {run.run_id for config in new.configs for run in config.runs} & runs
     if shared or again:

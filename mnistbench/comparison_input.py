@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistbench import cloudmesh_log, run_tables
-from mnistbench.csv_tables import first_line
+from mnistbench.csv_tables import columns_of
 from mnistbench.errors import InputError
 from mnistbench.identity import Identity, identify_runs
 from mnistbench.results import CONFIG, TIMINGS
@@ -132,12 +132,12 @@ def _files_of_folder(path: Path, given: str) -> list[Path]:
 
 
 def _is_log(path: Path) -> bool:
-    first = first_line(path)
-    if "phase" in first.split(",") or "run_id" in first.split(","):
+    columns = columns_of(path)
+    if "phase" in columns or "run_id" in columns:
         return False
     if cloudmesh_log.looks_like_log(_text(path).splitlines()):
         return True
-    problem = "is empty" if not first.strip() else "is neither a timings CSV nor a cloudmesh log"
+    problem = "is empty" if columns == ("",) else "is neither a timings CSV nor a cloudmesh log"
     raise InputError(problem, source=path, hint=_WHAT)
 
 

@@ -54,15 +54,17 @@ def interval_text(low: float | None, high: float | None) -> str:
 def print_table(console: Console, comparisons: Sequence[Comparison], rules: Rules) -> None:
     """Print a table for each NEW, and below it what a reader must know of it."""
     from rich.table import Table
+    from rich.text import Text
 
+    # Text, as a glob's [0-9] would be taken for a colour.
     for comparison in comparisons:
-        table = Table(title=_title(comparison), title_justify="left")
+        table = Table(title=Text(_title(comparison)), title_justify="left")
         for name in _HEADER:
             table.add_column(name, justify="right" if name in _RIGHT else "left")
         for config in comparison.configs:
             for row in _rows(config):
-                table.add_row(*row)
-        console.print(table, markup=False)
+                table.add_row(*map(Text, row))
+        console.print(table)
         for line in _remarks(comparison):
             console.print(f"- {line}", highlight=False, markup=False)
     console.print(_legend(comparisons, rules), highlight=False, markup=False)
@@ -147,7 +149,7 @@ def _seconds_text(seconds: float | None) -> str:
 
 def _remarks(comparison: Comparison) -> list[str]:
     several = len(comparison.configs) > 1
-    lines = []
+    lines = [] if comparison.configs else ["no config that both sides have"]
     for config in comparison.configs:
         name = f"{config.name}: " if several else ""
         lines += [f"{name}apples and oranges: {why}" for why in config.obstacles]

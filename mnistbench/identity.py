@@ -6,6 +6,7 @@ any identity: they would make every run its own.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -148,5 +149,6 @@ def flattened(fields: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     return flat
 
 
+@functools.cache
 def _part_of(name: str) -> str | None:
     return next((part for part, pattern in _PART_OF_FACT if pattern.fullmatch(name)), None)
