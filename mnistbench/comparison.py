@@ -59,6 +59,8 @@ class PhaseComparison:
     low: float | None
     """End of the ratio's interval; None if the repeats cannot tell."""
     high: float | None
+    confidence: float
+    """Of this interval, which is more than asked for where phases are judged together."""
     verdict: stats.Verdict
     reason: str
     """Why the verdict is not what the interval alone would say; mostly empty."""
@@ -71,8 +73,6 @@ class ConfigComparison:
     base: ConfigRuns
     new: ConfigRuns
     design: Design
-    confidence: float
-    """Of each interval, so that those of all phases hold together."""
     differences: tuple[Difference, ...]
     obstacles: tuple[str, ...]
     """Why these are apples and oranges; empty if they can be compared."""
@@ -167,19 +167,20 @@ def _compare_configs(
     shared = _shared_phases(base, new)
     obstacles = _obstacles(differing, shared)
     samples = [_samples(base, new, phase, design) for phase in shared]
-    judged = [sample for sample in samples if min(len(sample[0]), len(sample[1])) > 1]
-    confidence = stats.simultaneous_confidence(rules.confidence, len(judged))
     accuracy = _median(base.accuracies), _median(new.accuracies)
-    compared = () if obstacles and not rules.force else tuple(
-        _compare_phase(phase, sample, design, confidence, accuracy, rules)
-        for phase, sample in zip(shared, samples, strict=True)
-    )  # fmt: skip
+    compared: list[PhaseComparison] = []
+    if rules.force or not obstacles:
+        intervals = _intervals(samples, design, rules.confidence)
+        compared = [
+            _compare_phase(phase, sample, design, interval, accuracy, rules)
+            for phase, sample, interval in zip(shared, samples, intervals, strict=True)
+        ]
     notes = [
         *_notes(base, new, base_side, new_side, differing),
         *(_alone(base, new, shared, samples) if design.paired and design.unit == "repeat" else []),
     ]
     return ConfigComparison(
-        base, new, design, confidence, differing, obstacles, compared, *accuracy, tuple(notes)
+        base, new, design, differing, obstacles, tuple(compared), *accuracy, tuple(notes)
     )
 
 
@@ -257,20 +258,39 @@ def _by_round(config: ConfigRuns, times: Times) -> dict[object, float]:
     return found
 
 
+def _intervals(
+    samples: Sequence[tuple[Array, Array]], design: Design, confidence: float
+) -> list[tuple[stats.Interval, float]]:
+    """Return the interval of each phase and its confidence; all phases are judged together."""
+
+    def interval(sample: tuple[Array, Array], confidence: float) -> stats.Interval:
+        if design.paired:
+            return stats.paired_ratio(*sample, confidence)
+        one_machine = design.unit == "repeat"
+        return stats.unpaired_ratio(*sample, confidence, one_machine=one_machine)
+
+    # What cannot be told, such as the one import of a run, takes nothing from the others.
+    judged = [number for number, sample in enumerate(samples) if min(map(len, sample)) > 1]
+    found = stats.step_down(
+        len(judged), confidence, lambda number, each: interval(samples[judged[number]], each)
+    )
+    known = dict(zip(judged, found, strict=True))
+    return [
+        known.get(number) or (interval(sample, confidence), confidence)
+        for number, sample in enumerate(samples)
+    ]
+
+
 def _compare_phase(
     phase: str,
     sample: tuple[Array, Array],
     design: Design,
-    confidence: float,
+    judged: tuple[stats.Interval, float],
     accuracy: tuple[float | None, float | None],
     rules: Rules,
 ) -> PhaseComparison:
     base, new = sample
-    interval = (
-        stats.paired_ratio(base, new, confidence)
-        if design.paired
-        else stats.unpaired_ratio(base, new, confidence, one_machine=design.unit == "repeat")
-    )
+    interval, confidence = judged
     verdict = stats.verdict(interval, rules.margin)
     reason = _why_unknown(sample, interval, design)
     if verdict == stats.FASTER and not reason:
@@ -286,6 +306,7 @@ def _compare_phase(
         ratio=float(interval.ratio) if np.isfinite(interval.ratio) else None,
         low=float(interval.low) if known else None,
         high=float(interval.high) if known else None,
+        confidence=confidence,
         verdict=verdict,
         reason=reason,
     )

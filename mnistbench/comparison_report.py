@@ -176,7 +176,7 @@ def _values_text(values: Values) -> str:
 
 def _legend(comparisons: Sequence[Comparison], rules: Rules) -> str:
     several = any(len(c.phases) > 1 for comparison in comparisons for c in comparison.configs)
-    together = ", for all phases of a config together" if several else ""
+    together = " or more, so that a config's phases hold together" if several else ""
     return (
         f"Intervals: {_percent(rules.confidence)}{together}. Same: the whole interval is within "
         f"{_percent(rules.margin)} of unchanged. Faster, slower: the interval excludes unchanged, "
@@ -202,7 +202,6 @@ def _config_as_json(config: ConfigComparison) -> dict[str, Any]:
         "paired": config.design.paired,
         "unit": config.design.unit,
         "design": config.design.text,
-        "confidence_of_each_interval": config.confidence,
         "digests": {
             "base": _digests(config.base.identity),
             "new": _digests(config.new.identity),
@@ -231,6 +230,6 @@ def _csv_rows(comparison: Comparison, config: ConfigComparison) -> Iterator[tupl
     for phase in config.phases:
         yield (
             *start, phase.phase, *design, phase.n_base, phase.n_new, phase.base_median_seconds,
-            phase.new_median_seconds, phase.ratio, phase.low, phase.high, config.confidence,
+            phase.new_median_seconds, phase.ratio, phase.low, phase.high, phase.confidence,
             phase.verdict, phase.reason,
         )  # fmt: skip

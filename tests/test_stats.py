@@ -178,9 +178,28 @@ def test_autocorrelation_widens_the_interval():
     assert math.log(ordered.high / ordered.low) > 1.3 * math.log(mixed.high / mixed.low)
 
 
-def test_intervals_of_several_phases_hold_together():
-    assert stats.simultaneous_confidence(0.95, 2) == pytest.approx(0.975)
-    assert stats.simultaneous_confidence(0.95, 0) == pytest.approx(0.95)
+def test_phases_share_what_may_go_wrong_and_those_found_leave_theirs():
+    random = np.random.default_rng(6)
+    base, new = np.exp(0.05 * random.standard_normal((2, 3, 12)))
+    factors = (1.5, 1.0, 1.0)
+
+    def interval(number, confidence):
+        return stats.paired_ratio(base[number], factors[number] * new[number], confidence)
+
+    confidences = [confidence for _, confidence in stats.step_down(3, 0.95, interval)]
+    assert confidences == pytest.approx([1 - 0.05 / 3, 0.975, 0.975])
+    assert stats.step_down(0, 0.95, interval) == []
+
+
+def test_two_equal_phases_raise_no_more_false_alarms_than_one():
+    random = np.random.default_rng(7)
+    alarms = 0
+    for _ in range(1_000):
+        base, new = np.exp(0.17 * random.standard_normal((2, 2, 10)))
+        found = stats.step_down(2, 0.95, lambda n, c: stats.paired_ratio(base[n], new[n], c))  # noqa: B023
+        verdicts = {stats.verdict(interval, 0.05) for interval, _ in found}
+        alarms += bool(verdicts & {stats.FASTER, stats.SLOWER})
+    assert alarms / 1_000 <= 0.05 + 3.5 * math.sqrt(0.05 * 0.95 / 1_000)
 
 
 RUNS = 4_000
