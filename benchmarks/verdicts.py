@@ -273,6 +273,34 @@ def print_check_of_drift(runs: int) -> None:
           f"(measured: .28), coefficient of variation {np.exp(series).std() / np.exp(series).mean():.0%} (17 %).")  # noqa: E501  # fmt: skip
 
 
+def print_two_phases(comparisons: int) -> None:
+    """Print what judging train and test together costs: 10 pairs, 5 % and 17 % spread."""
+    print("\n### Two phases judged together, 10 pairs, lognormal\n")
+    print("| spread | false alarm in either, both equal | found, one of them 10 % slower "
+          "| found in train, both 10 % slower |\n|---|---:|---:|---:|")  # fmt: skip
+    for spread in (0.05, 0.17):
+        equal = np.isin(two_phases(spread, (1.0, 1.0), comparisons), [stats.FASTER, stats.SLOWER])
+        one = two_phases(spread, (SLOWDOWN, 1.0), comparisons) == stats.SLOWER
+        both = two_phases(spread, (SLOWDOWN, SLOWDOWN), comparisons) == stats.SLOWER
+        shares = (equal.any(axis=1).mean(), one[:, 0].mean(), both[:, 0].mean())
+        texts = [f"{percent(share)} ± {error(share, comparisons):.1f}" for share in shares]
+        print(f"| {spread:.0%} | {' | '.join(texts)} |")
+
+
+def two_phases(spread: float, factors: tuple[float, float], comparisons: int) -> Array:
+    """Return the verdicts of both phases, (comparisons, 2)."""
+    random = np.random.default_rng([SEED, 98])
+    verdicts = []
+    for _ in range(comparisons):
+        base, new = np.exp(spread * random.standard_normal((2, 2, 10)))
+        times = [(base[phase], factors[phase] * new[phase]) for phase in (0, 1)]
+        found = stats.step_down(
+            2, CONFIDENCE, lambda phase, each, times=times: stats.paired_ratio(*times[phase], each)
+        )
+        verdicts.append([stats.verdict(interval, MARGIN) for interval, _ in found])
+    return np.array(verdicts)
+
+
 def misses(cells: list[Cell]) -> list[str]:
     """Return which promises do not hold, if any."""
     found = []
@@ -304,6 +332,7 @@ def main() -> int:
     print_own_table(cells, runs)
     for design in DESIGNS:
         print_rule_table(cells, design)
+    print_two_phases(runs // 10)
     missed = misses(cells)
     print()
     print("\n".join(missed) or ALL_HOLD)

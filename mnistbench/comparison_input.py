@@ -133,7 +133,8 @@ def _files_of_folder(path: Path, given: str) -> list[Path]:
 
 def _is_log(path: Path) -> bool:
     columns = columns_of(path)
-    if "phase" in columns or "run_id" in columns:
+    # A log of ours has our columns too, but never begins with one.
+    if ("phase" in columns or "run_id" in columns) and not columns[0].startswith("#"):
         return False
     if cloudmesh_log.looks_like_log(_text(path).splitlines()):
         return True

@@ -23,6 +23,7 @@ HARDWARE = "hardware"
 PARTS = (CONFIG, DATA, CODE, NUMERICS, SYSTEM, HARDWARE)
 
 _SETTINGS_OF_DATA = ("dataset.name", "dataset.train_samples", "dataset.test_samples")
+_WHOLE_CONFIG = "model.family"  # known from a config file, and from nothing else
 _NO_SETTINGS = ("name", "description", "device", "dataset.path")
 
 # A fact belongs to the first part whose pattern it matches whole; what matches none is volatile,
@@ -97,8 +98,10 @@ def identify_runs(
             part = _part_of(name)
             if part is not None and value != "":
                 found[part].setdefault(name, set()).add(value)
+        if run.get("config_digest"):
+            found[CONFIG].setdefault("config_digest", set()).add(run["config_digest"])
         if settings is None:
-            for name in ("config_digest", "model", "training.epochs", "training.batch_size"):
+            for name in ("model", "training.epochs", "training.batch_size"):
                 value = run.get(name.removeprefix("training."), "")
                 if value != "":
                     found[CONFIG].setdefault(name, set()).add(value)
@@ -120,8 +123,8 @@ def differences(base: Identity, new: Identity) -> list[Difference]:
     for part in PARTS:
         before, after = base.parts[part], new.parts[part]
         shared = [name for name in before if name in after]
-        # A digest says nothing more where the fields themselves can be told.
-        told = len(shared) > 1
+        # A digest says nothing more where both sides tell every field.
+        told = _WHOLE_CONFIG in shared
         found += [
             Difference(part, name, before[name], after[name])
             for name in shared

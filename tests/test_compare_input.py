@@ -120,6 +120,23 @@ def test_a_log_against_a_run_folder(tmp_path):
     assert "old.log does not tell what data it was measured on" in " ".join(output.split())
 
 
+def test_our_own_log_tells_config_and_data_in_full_precision(tmp_path):
+    header = current_log().splitlines()[1] + ",run_id,config,config_digest,data_digest,seconds"
+    for side, digest in (("base", "c1"), ("new", "c2")):
+        noise = NOISE if side == "base" else OTHER_NOISE
+        rows = [
+            f"# csv,train,ok,0.001,0.001,2022,,None,nb,me,Linux,#1 SMP, x,{side},mnist-dense,"
+            f"{digest},d1,{0.00101 * (1 + percent / 100)!r}"
+            for percent in noise
+        ]
+        write(tmp_path / f"{side}.log", "\n".join([header, *rows]))
+    _, output, _ = compare(tmp_path / "base.log", tmp_path / "new.log")
+    assert "differs in config: config_digest c1 -> c2" in output
+    assert "does not tell what data" not in output
+    _, _, rows = verdicts(tmp_path / "base.log", tmp_path / "new.log")
+    assert float(rows[0]["base_median_seconds"]) == pytest.approx(0.00101, rel=0.01)
+
+
 def test_torn_log_lines_are_left_out_and_told(tmp_path):
     write(tmp_path / "base.log", current_log() + "\n# csv,train,ok,20.1")
     write(tmp_path / "new.log", current_log(1.0, OTHER_NOISE))
