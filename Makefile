@@ -1,11 +1,14 @@
 # `make` and nothing else: the venv is made by the first verb that needs it.
 
-PYTHON ?= python3
+# The first Python that TensorFlow has wheels for; `make PYTHON=...` chooses another.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$python && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 
-.PHONY: all benchmark test lint format clean
+.PHONY: all benchmark test lint format docs clean
 
 all: lint test
 
@@ -28,7 +31,7 @@ clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "mnistbench needs Python 3.10 or later; set PYTHON=")'
+	@test -n "$(PYTHON)" || { echo "mnistbench needs Python 3.10 to 3.13: make PYTHON=..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
@@ -38,3 +41,6 @@ $(VENV)/installed: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 $(VENV)/installed-dev: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@ $(VENV)/installed
+
+docs: $(VENV)/installed-dev
+	$(BIN)/python docs/generate.py

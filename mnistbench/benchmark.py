@@ -9,12 +9,13 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mnistbench import data, machine
 from mnistbench.config import RunConfig
 from mnistbench.errors import InputError, RunError
+from mnistbench.fetching import fetch_missing
 from mnistbench.results import (
     LOG,
     MACHINE,
@@ -82,7 +83,7 @@ class RepeatRecord:
 
     turn: Turn
     phases: tuple[PhaseRecord, ...]
-    """One for each phase, in order."""
+    """One for each phase, in order; before them the download of the data, if there was one."""
     metrics: tuple[Metric, ...]
     status: str
     """`ok`, `failed` or `killed:SIGNAL`."""
@@ -99,8 +100,10 @@ class Run:
     run_id: str
     folder: RunFolder
     identity: data.DataIdentity
-    device: str
-    """`cpu` or `gpu`, as resolved."""
+    device: str = ""
+    """`cpu` or `gpu`, as resolved; empty until TensorFlow was asked."""
+    download: PhaseRecord | None = None
+    """The download of its data, if this session had to and this is the first run of it."""
     repeats: list[RepeatRecord] = field(default_factory=list)
 
 
@@ -145,20 +148,21 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     fills meanwhile. A repeat that fails is recorded, and the others go on.
     """
     environment = dict(os.environ)
-    identities = [data.identify(data.load(config), config) for config in plan.configs]
-    for config in plan.configs:
-        _check_samples(config)
+    downloads = fetch_missing(plan.configs, tell)
+    runs = _create_runs(plan)
+    _assign_downloads(downloads, runs)
     workers = Workers(measuring_environment(_common_device(plan.configs)), plan.start_method)
     try:
-        with tempfile.TemporaryDirectory(prefix="mnistbench-") as scratch:
-            probes = _probe_devices(plan, workers, Path(scratch) / LOG)
-        facts = {**machine.machine_facts(environment), **probes[0].facts}
-        runs = _create_runs(plan, identities, probes, facts, workers)
+        facts = {**machine.machine_facts(environment), **_probe_devices(runs, workers)}
+        _describe(runs, plan, facts, workers)
         interrupted = _take_turns(plan, runs, workers, tell)
+        for run in runs:
+            _write_cloudmesh_report(run, plan)
     finally:
         workers.close()
-    for run in runs:
-        _finish(run, plan)
+        for run in runs:
+            if not run.repeats:
+                run.folder.remove()
     kept = tuple(run for run in runs if run.repeats)
     return BenchmarkResult(kept, facts, interrupted)
 
@@ -197,10 +201,32 @@ def derived_seed(root: int, repeat: int) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-def _check_samples(config: RunConfig) -> None:
-    # Only a user's own copy can hold fewer images than the config was checked against.
-    if config.dataset.path is not None:
-        data.select(data.load(config), config)
+def _create_runs(plan: BenchmarkPlan) -> list[Run]:
+    """Check every config's data and make every run's folder; on an error, none is left."""
+    identities = [_checked_identity(config) for config in plan.configs]
+    runs: list[Run] = []
+    try:
+        for config, identity in zip(plan.configs, identities, strict=True):
+            run_id = new_run_id(config.name, machine.node())
+            folder = RunFolder.create(plan.output, run_id, config.to_yaml())
+            runs.append(Run(config, run_id, folder, identity))
+    except BaseException:
+        for run in runs:
+            run.folder.remove()
+        raise
+    return runs
+
+
+def _checked_identity(config: RunConfig) -> data.DataIdentity:
+    whole = data.load(config)
+    data.select(whole, config)  # only a user's own copy can hold fewer images than were checked
+    return data.identify(whole, config)
+
+
+def _assign_downloads(downloads: Mapping[str, PhaseRecord], runs: list[Run]) -> None:
+    for name, phase in downloads.items():
+        first = next(run for run in runs if run.config.dataset_label == name)
+        first.download = phase
 
 
 def _common_device(configs: tuple[RunConfig, ...]) -> str:
@@ -208,13 +234,15 @@ def _common_device(configs: tuple[RunConfig, ...]) -> str:
     return devices.pop() if len(devices) == 1 else "auto"
 
 
-def _probe_devices(plan: BenchmarkPlan, workers: Workers, log: Path) -> list[Probe]:
-    """Ask a measuring process of each config's device; nothing is written if one is missing."""
+def _probe_devices(runs: list[Run], workers: Workers) -> Mapping[str, object]:
+    """Ask a measuring process for each run's device, and return what TensorFlow tells."""
     told: dict[str, Probe] = {}
-    for config in plan.configs:
-        if config.device not in told:
-            told[config.device] = probe_device(workers, config.device, log)
-    return [told[config.device] for config in plan.configs]
+    for run in runs:
+        wanted = run.config.device
+        if wanted not in told:
+            told[wanted] = probe_device(workers, wanted, run.folder.path / LOG)
+        run.device = told[wanted].device
+    return next(iter(told.values())).facts
 
 
 def probe_device(workers: Workers, device: str, log: Path) -> Probe:
@@ -227,51 +255,34 @@ def probe_device(workers: Workers, device: str, log: Path) -> Probe:
     return answer
 
 
-def _create_runs(
-    plan: BenchmarkPlan,
-    identities: list[data.DataIdentity],
-    probes: list[Probe],
-    facts: Mapping[str, object],
-    workers: Workers,
-) -> list[Run]:
-    session = secrets.token_hex(6)
-    runs: list[Run] = []
-    for config, identity, probed in zip(plan.configs, identities, probes, strict=True):
-        run_id = new_run_id(config.name, machine.node())
-        try:
-            folder = RunFolder.create(plan.output, run_id, config.to_yaml())
-            run = Run(config, run_id, folder, identity, probed.device)
-            runs.append(run)
-            _describe(run, plan, {**facts, **_run_facts(run, plan, session, workers)})
-            folder.log(workers.startup_log.read_text(errors="replace") or "TensorFlow said nothing")
-        except BaseException:
-            for made in runs:
-                made.folder.remove()
-            raise
-    return runs
-
-
-def _run_facts(
-    run: Run, plan: BenchmarkPlan, session: str, workers: Workers
-) -> Mapping[str, object]:
-    return {
-        "session": session,
+def _describe(
+    runs: list[Run], plan: BenchmarkPlan, facts: Mapping[str, object], workers: Workers
+) -> None:
+    """Write machine.csv and begin the log of every run."""
+    session = {
+        "session": secrets.token_hex(6),
         "started_utc": utc_now(),
         "repeats_planned": plan.repeats,
         "warmup_discarded": plan.warmup,
         "start_method": "fork" if workers.forks else "spawn",
-        "dataset_source": run.identity.source,
-        "dataset_canonical": run.identity.canonical,
-        **{f"dataset_{name}_sha256": digest for name, digest in run.identity.digests.items()},
     }
+    said = workers.startup_log.read_text(errors="replace")
+    for run in runs:
+        told = {**facts, **session, **_data_facts(run.identity)}
+        rows = [MachineRow(run.run_id, name, cell(value)) for name, value in told.items()]
+        run.folder.append(MACHINE, rows)
+        run.folder.log(f"TensorFlow said while it was imported:\n{said or '(nothing)'}")
+        run.folder.log(
+            f"{run.config.name}: {plan.repeats} repeats, {plan.warmup} warm-ups, on {run.device}"
+        )
 
 
-def _describe(run: Run, plan: BenchmarkPlan, facts: Mapping[str, object]) -> None:
-    rows = [MachineRow(run.run_id, name, cell(value)) for name, value in facts.items()]
-    run.folder.append(MACHINE, rows)
-    run.folder.log(
-        f"{run.config.name}: {plan.repeats} repeats, {plan.warmup} warm-ups, on {run.device}"
-    )
+def _data_facts(identity: data.DataIdentity) -> Mapping[str, object]:
+    return {
+        "dataset_source": identity.source,
+        "dataset_canonical": identity.canonical,
+        **{f"dataset_{name}_sha256": digest for name, digest in identity.digests.items()},
+    }
 
 
 def _take_turns(plan: BenchmarkPlan, runs: list[Run], workers: Workers, tell: Listener) -> bool:
@@ -342,6 +353,8 @@ def _unfinished(
 
 def _keep(record: RepeatRecord, run: Run, plan: BenchmarkPlan) -> None:
     """Write the repeat's rows to the disk."""
+    if run.download is not None and not run.repeats:
+        record = replace(record, phases=(run.download, *record.phases))
     run.folder.append(TIMINGS, _timing_rows(record, run, plan))
     number = record.turn.repeat
     run.folder.append(
@@ -359,7 +372,7 @@ def _timing_rows(record: RepeatRecord, run: Run, plan: BenchmarkPlan) -> list[Ti
             run_id=run.run_id,
             config=config.name,
             config_digest=config.digest(),
-            dataset=config.dataset.name,
+            dataset=config.dataset_label,
             data_digest=result.identity.digest if result else run.identity.digest,
             model=config.model.family,
             backend="tensorflow",
@@ -382,11 +395,10 @@ def _timing_rows(record: RepeatRecord, run: Run, plan: BenchmarkPlan) -> list[Ti
     ]
 
 
-def _finish(run: Run, plan: BenchmarkPlan) -> None:
-    """Write cloudmesh's report of a run, or remove the folder of one that has no repeat."""
+def _write_cloudmesh_report(run: Run, plan: BenchmarkPlan) -> None:
     if not run.repeats:
-        run.folder.remove()
         return
+    # Imported here: it takes 0.2 s and changes PyYAML for the whole process.
     from mnistbench.cloudmesh_report import write_report
 
     rows = [row for record in run.repeats for row in _timing_rows(record, run, plan)]

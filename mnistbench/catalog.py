@@ -24,6 +24,14 @@ class DatasetFacts:
     """Who made it, and under which licence."""
     embedded: str | None
     """The file inside the package that holds it, if it ships with mnistbench."""
+    accepted: str
+    """What a user may give as a copy, in words."""
+    grid: int
+    """Images in a row, and rows, of the picture that shows it."""
+    keras_cache: tuple[str, ...] = ()
+    """What Keras's loader leaves in its folder `datasets`, by several of its versions."""
+    download_bytes: int | None = None
+    """Size of the archive that Keras's loader downloads."""
 
 
 MNIST = DatasetFacts(
@@ -42,6 +50,37 @@ MNIST = DatasetFacts(
     },
     origin="Yann LeCun, Corinna Cortes, Christopher J. C. Burges; CC BY-SA 3.0",
     embedded="mnist.npz",
+    accepted="a Keras mnist.npz, or a folder of the four IDX files, plain or .gz",
+    grid=8,
 )
 
-DATASETS: dict[str, DatasetFacts] = {facts.name: facts for facts in (MNIST,)}
+CIFAR10 = DatasetFacts(
+    name="cifar10",
+    title="CIFAR-10",
+    image_shape=(32, 32, 3),
+    classes=10,
+    class_names=(
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    ),
+    train_count=50_000,
+    test_count=10_000,
+    digests={
+        "x_train": "47af8b02cfcfb6cdf3dbbd1969ad7f1b70f4413f6f80f437b020ee4e5bc8304a",
+        "y_train": "2b7cd2f24487317614016b72ffd53071c3062f592f0eb300c18a770d41ae1253",
+        "x_test": "f9b1e2130bab680db56eb06d886f7f1ad0f1183907ceff4659d1735c890f5b04",
+        "y_test": "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5",
+    },
+    origin="Alex Krizhevsky, Vinod Nair, Geoffrey Hinton; no licence stated, cite Krizhevsky 2009",
+    embedded=None,
+    accepted="the official Python or binary files, as their folder or .tar.gz, or a .npz",
+    grid=7,
+    keras_cache=(
+        "cifar-10-batches-py-target",
+        "cifar-10-batches-py-target_archive",
+        "cifar-10-batches-py",
+        "cifar-10-batches-py.tar.gz",
+    ),
+    download_bytes=170_498_071,
+)  # fmt: skip
+
+DATASETS: dict[str, DatasetFacts] = {facts.name: facts for facts in (MNIST, CIFAR10)}

@@ -38,6 +38,7 @@ Loss = Literal[
     "categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy",
     "categorical_hinge", "kl_divergence", "mean_squared_error", "mean_absolute_error", "poisson",
 ]  # fmt: skip
+DataSource = Literal["auto", "synthetic"]
 Normalization = Literal["divide_255", "divide_max", "standardize", "none"]
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
@@ -74,8 +75,12 @@ class DatasetConfig(BaseModel):
     name: str = Field(default="mnist", json_schema_extra={"enum": [*DATASETS]})
     """The data set."""
     path: str | None = None
-    """A copy of your own: a Keras `mnist.npz`, or a folder of the four IDX files, plain or `.gz`.
-    Relative to the config file. Left out: the copy inside mnistbench."""
+    """A copy of your own: a Keras `.npz`; for MNIST a folder of the four IDX files, plain or
+    `.gz`; for CIFAR-10 the official Python or binary files, as their folder or `.tar.gz`.
+    Relative to the config file. Left out: mnistbench's own copy, or Keras's, or a download."""
+    source: DataSource = "auto"
+    """`auto`: the real images; `synthetic`: as many, made from the seed, for a machine that has
+    neither them nor a network. Their accuracy says nothing of the real ones."""
     normalization: Normalization = "divide_255"
     """`divide_255`; `divide_max`: by the set's own largest value; `standardize`: mean 0,
     standard deviation 1, both of the training set; `none`: 0 to 255 as they are."""
@@ -129,6 +134,12 @@ class RunConfig(BaseModel):
     def facts(self) -> DatasetFacts:
         """Return what is known of the data set."""
         return DATASETS[self.dataset.name]
+
+    @property
+    def dataset_label(self) -> str:
+        """Return the data set's name in the results: synthetic data is another data set."""
+        synthetic = self.dataset.source == "synthetic"
+        return f"{self.dataset.name}-synthetic" if synthetic else self.dataset.name
 
     @property
     def parameters(self) -> int:
@@ -236,6 +247,13 @@ def _check_dataset(config: RunConfig, file: str, set_by: Mapping[str, str]) -> N
             hint=_nearest(name, DATASETS),
         )
     if config.dataset.path is not None:
+        if config.dataset.source == "synthetic":
+            raise InputError(
+                f"{config.dataset.path!r} is given, and synthetic data is asked for",
+                source=_source("dataset.path", file, set_by),
+                field="dataset.path",
+                hint="leave out either",
+            )
         return
     counts = {
         "train_samples": (config.dataset.train_samples, config.facts.train_count),

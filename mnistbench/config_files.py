@@ -56,7 +56,7 @@ def known_configs() -> dict[str, Path]:
 def find_config(name_or_path: str) -> Path:
     """Return the file of a config given by path or by bare name; raise InputError."""
     path = Path(name_or_path).expanduser()
-    looks_like_path = path.suffix in SUFFIXES or len(path.parts) > 1
+    looks_like_path = path.suffix in SUFFIXES or "/" in name_or_path or len(path.parts) > 1
     if path.is_file() and looks_like_path:
         return path
     known = known_configs()

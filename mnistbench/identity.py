@@ -22,7 +22,12 @@ HARDWARE = "hardware"
 
 PARTS = (CONFIG, DATA, CODE, NUMERICS, SYSTEM, HARDWARE)
 
-_SETTINGS_OF_DATA = ("dataset.name", "dataset.train_samples", "dataset.test_samples")
+_SETTINGS_OF_DATA = (
+    "dataset.name",
+    "dataset.source",
+    "dataset.train_samples",
+    "dataset.test_samples",
+)
 _WHOLE_CONFIG = "model.family"  # known from a config file, and from nothing else
 _NO_SETTINGS = ("name", "description", "device", "dataset.path")
 

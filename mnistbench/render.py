@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -21,9 +21,15 @@ from rich.progress import (
 from rich.table import Table
 
 from mnistbench.benchmark import BenchmarkResult, Run, TurnEnded, TurnStarted
+from mnistbench.reproduction import ReproductionRow
 from mnistbench.summary import metric_values, phase_summaries
-from mnistbench.tasks import EpochEnded
-from mnistbench.timing import STATUS_OK, TRAIN
+from mnistbench.tasks import Downloading, EpochEnded
+from mnistbench.timing import STATUS_OK, TRAIN, PhaseRecord
+
+_MEGABYTE = 1_000_000
+
+SYNTHETIC = "synthetic"
+"""What a data identity gives as its source where the images were made from the seed."""
 
 SHORT_MACHINE = (
     "node", "cpu_model", "cpu_cores_physical", "cpu_threads", "cpu_affinity_threads",
@@ -65,6 +71,8 @@ def timing_table(run: Run) -> Table:
         f"{run.config.name} on {run.device}, epochs {training.epochs}, "
         f"batch size {training.batch_size}"
     )
+    if run.identity.source == SYNTHETIC:
+        title += ", synthetic data"
     table = Table(title=title, title_justify="left", caption="seconds", caption_justify="right")
     table.add_column("Phase")
     for name in ("n", "Median", "Spread (IQR)", "Min", "Max"):
@@ -82,6 +90,55 @@ def seconds_text(seconds: float | None) -> str:
     return f"{seconds:.4f}" if seconds < 1 else f"{seconds:.3f}"
 
 
+def print_reproduction(console: Console, rows: Sequence[ReproductionRow]) -> None:
+    """Print the lessons' figures beside those measured here, and where the lessons are unclear."""
+    console.print(_learning_table(rows))
+    console.print(_duration_table(rows))
+    for row in rows:
+        for note in row.report.notes:
+            console.print(f"{row.report.config}: {note}", highlight=False)
+
+
+def _learning_table(rows: Sequence[ReproductionRow]) -> Table:
+    table = Table(title="What the lessons report, and what was measured here", title_justify="left")
+    table.add_column("Config")
+    for name in ("Parameters", "here", "Accuracy", "here", "difference"):
+        table.add_column(name, justify="right")
+    table.add_column("Verdict")
+    for row in rows:
+        report, difference = row.report, row.accuracy_difference
+        table.add_row(
+            report.config,
+            f"{report.parameters:,}",
+            "" if row.parameters is None else f"{row.parameters:,}",
+            "" if report.accuracy is None else f"{report.accuracy:.4g}",
+            "" if row.accuracy is None else f"{row.accuracy:.4f}",
+            "" if difference is None else f"{difference:+.4f}",
+            row.verdict,
+        )
+    return table
+
+
+def _duration_table(rows: Sequence[ReproductionRow]) -> Table:
+    table = Table(title="Seconds, where a lesson prints them", title_justify="left")
+    table.add_column("Config")
+    table.add_column("What")
+    for name in ("Lesson", "here", "n"):
+        table.add_column(name, justify="right")
+    table.add_column("Here is")
+    for row in rows:
+        for duration in row.durations:
+            lesson, here = duration.lesson_seconds, duration.here_seconds
+            cells = (f"{lesson:.4g}", "" if here is None else f"{here:.4g}", str(row.repeats))
+            ratio = "" if here is None else _times(lesson / here)
+            table.add_row(row.report.config, duration.quantity, *cells, ratio)
+    return table
+
+
+def _times(speedup: float) -> str:
+    return f"{speedup:.2f}x faster" if speedup >= 1 else f"{1 / speedup:.2f}x slower"
+
+
 def _findings(run: Run) -> list[str]:
     lines = []
     accuracies = metric_values(run, "test_accuracy")
@@ -92,7 +149,9 @@ def _findings(run: Run) -> list[str]:
         parameters = metric_values(run, "parameters")[0]
         speed = statistics.median(metric_values(run, "train_samples_per_second"))
         lines.append(f"Parameters: {parameters:,}; training: {speed:,.0f} samples/s")
-    if not run.identity.canonical:
+    if run.identity.source == SYNTHETIC:
+        lines.append(f"Data: synthetic; its accuracy is not that of {run.config.facts.title}")
+    elif not run.identity.canonical:
         lines.append(f"Data: {run.identity.source} is not the published {run.config.facts.title}")
     lines += [
         f"Repeat {record.turn.repeat} {record.status}: {record.reason}"
@@ -132,7 +191,9 @@ class PlainProgress:
 
     def __call__(self, event: object) -> None:
         """Receive an event of the benchmark."""
-        if isinstance(event, TurnStarted):
+        if isinstance(event, Downloading) and not event.done_bytes:
+            self._console.print(_download_text(event), highlight=False)
+        elif isinstance(event, TurnStarted):
             self._first_start = self._first_start or time.monotonic()
             self._turns = event.turns
         elif isinstance(event, TurnEnded):
@@ -164,7 +225,7 @@ class BarProgress:
         )
         self._turns: TaskID | None = None
         self._epochs: TaskID | None = None
-        self._per_turn = 1
+        self._download: TaskID | None = None
 
     def __enter__(self) -> BarProgress:
         """Start drawing."""
@@ -183,13 +244,26 @@ class BarProgress:
 
     def __call__(self, event: object) -> None:
         """Receive an event of the benchmark."""
-        if isinstance(event, TurnStarted):
+        if isinstance(event, Downloading):
+            self._show_download(event)
+        elif isinstance(event, PhaseRecord) and self._download is not None:
+            self._progress.remove_task(self._download)
+            self._download = None
+        elif isinstance(event, TurnStarted):
             self._start_turn(event)
         elif isinstance(event, EpochEnded) and self._epochs is not None:
             self._progress.update(self._epochs, completed=event.epoch)
         elif isinstance(event, TurnEnded) and self._turns is not None:
             self._progress.advance(self._turns)
             self._progress.print(turn_text(event), highlight=False)
+
+    def _show_download(self, event: Downloading) -> None:
+        if self._download is None:
+            total = event.total_bytes // _MEGABYTE
+            self._download = self._progress.add_task("download", total=total, note="")
+        self._progress.update(
+            self._download, completed=event.done_bytes // _MEGABYTE, note=f"MB of {event.title}"
+        )
 
     def _start_turn(self, event: TurnStarted) -> None:
         if self._turns is None:
@@ -203,6 +277,10 @@ class BarProgress:
 def progress_on(console: Console) -> BarProgress | PlainProgress:
     """Return bars for a terminal, and lines for everything else."""
     return BarProgress(console) if console.is_terminal else PlainProgress(console)
+
+
+def _download_text(event: Downloading) -> str:
+    return f"Downloading {event.title}, {event.total_bytes // _MEGABYTE} MB ..."
 
 
 def turn_text(event: TurnEnded) -> str:

@@ -118,9 +118,10 @@ def cell(value: object) -> Cell:
 class RunFolder:
     """The folder of one run; every row is on the disk before the next repeat starts."""
 
-    def __init__(self, path: Path) -> None:
-        """Use `create` for a new run."""
+    def __init__(self, path: Path, made: Sequence[Path] = ()) -> None:
+        """Use `create` for a new run; `made` are the folders above that it had to make."""
         self.path = path
+        self._made = made
 
     @classmethod
     def create(cls, output: Path, run_id: str, config_yaml: str) -> RunFolder:
@@ -130,17 +131,20 @@ class RunFolder:
         """
         path = output / run_id
         made = [folder for folder in (output, *output.parents) if not folder.exists()]
+        folder = cls(path, made)
         try:
             path.mkdir(parents=True)
-            folder = cls(path)
+        except OSError as error:
+            _remove_empty(made)
+            raise _output_error(path, error) from None
+        try:
             folder._check_room()
             folder.write(CONFIG, config_yaml)
             folder.write(TIMINGS, to_csv([], TimingRow))
             folder.write(METRICS, to_csv([], MetricRow))
             folder.write(MACHINE, to_csv([], MachineRow))
         except OSError as error:
-            shutil.rmtree(path, ignore_errors=True)
-            _remove_empty(made)
+            folder.remove()
             raise _output_error(path, error) from None
         return folder
 
@@ -177,8 +181,9 @@ class RunFolder:
             raise _output_error(self.path / LOG, error) from None
 
     def remove(self) -> None:
-        """Delete the folder: for a run that never began."""
+        """Delete the folder, and those above that were made for it: the run never began."""
         shutil.rmtree(self.path, ignore_errors=True)
+        _remove_empty(self._made)
 
     def _check_room(self) -> None:
         probe = self.path / "room"
@@ -196,7 +201,7 @@ def _write_whole(target: io.FileIO | io.RawIOBase, content: bytes) -> None:
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:
-    with contextlib.suppress(OSError):  # somebody else's file is in it by now
+    with contextlib.suppress(OSError):  # never made, or another run is in it by now
         for folder in folders:
             folder.rmdir()
 

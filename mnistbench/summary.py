@@ -8,7 +8,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from mnistbench.benchmark import BenchmarkResult, Run
-from mnistbench.timing import PHASES, STATUS_NOT_RUN, STATUS_OK
+from mnistbench.timing import DATA_DOWNLOAD, PHASES, STATUS_NOT_RUN, STATUS_OK
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class PhaseSummary:
 
 def phase_summaries(run: Run) -> list[PhaseSummary]:
     """Return one line for each phase, in the order they run."""
-    return [_summary(phase, _seconds(run, phase)) for phase in PHASES]
+    phases = (DATA_DOWNLOAD, *PHASES) if run.download else PHASES
+    return [_summary(phase, _seconds(run, phase)) for phase in phases]
 
 
 def metric_values(run: Run, name: str) -> list[Any]:
@@ -49,6 +50,7 @@ def _run_as_json(run: Run) -> dict[str, Any]:
         "folder": str(run.folder.path),
         "config": run.config.model_dump(mode="json"),
         "config_digest": run.config.digest(),
+        "dataset": run.config.dataset_label,
         "data_digest": run.identity.digest,
         "data_canonical": run.identity.canonical,
         "phases": [asdict(summary) for summary in phase_summaries(run)],

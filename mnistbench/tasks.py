@@ -1,6 +1,6 @@
 """What crosses between the command and a measuring process: jobs one way, records the other.
 
-The two tasks here are all that a measuring process can be asked. Their bodies, and TensorFlow,
+The tasks here are all that a measuring process can be asked. Their bodies, and TensorFlow,
 are imported inside them: the command reads this module too, and must stay light.
 """
 
@@ -33,6 +33,15 @@ class RepeatJob:
     """`auto`, `cpu` or `gpu`."""
     seed: int
     """The seed of this repeat, derived from the config's root."""
+
+
+@dataclass(frozen=True)
+class Downloading:
+    """So much of a data set has arrived; for the progress bar."""
+
+    title: str
+    done_bytes: int
+    total_bytes: int
 
 
 @dataclass(frozen=True)
@@ -84,3 +93,13 @@ def repeat(job: RepeatJob, tell: Listener) -> RepeatResult:
     from mnistbench.training import run_repeat
 
     return run_repeat(job, imported, tell)
+
+
+def download(name: str, tell: Listener) -> PhaseRecord:
+    """Download a data set by Keras's own loader and store it; raise InputError if that fails."""
+    from mnistbench.tensorflow_process import import_record
+
+    import_record()
+    from mnistbench.keras_download import run_download
+
+    return run_download(name, tell)

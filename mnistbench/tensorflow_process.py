@@ -174,4 +174,4 @@ def _onednn_enabled() -> bool | None:
         from tensorflow.python.util import _pywrap_util_port
     except ImportError:  # private, and the only place that tells
         return None
-    return bool(_pywrap_util_port.IsMklEnabled()) and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
+    return bool(_pywrap_util_port.IsMklEnabled())

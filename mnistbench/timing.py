@@ -19,6 +19,9 @@ TOTAL = "total"
 
 PHASES = (IMPORT, DATA_LOAD, PREPROCESS, BUILD, COMPILE, TRAIN, TEST, TOTAL)
 
+DATA_DOWNLOAD = "data-download"
+"""Not of every repeat: before the first one of a session whose data had to be downloaded."""
+
 STATUS_OK = "ok"
 STATUS_FAILED = "failed"
 STATUS_INHERITED = "inherited"

@@ -33,7 +33,7 @@ def run_repeat(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> Rep
     startup_seconds = time.perf_counter() - started
 
     clock = PhaseClock(tell)
-    epochs = _EpochClock(tell)
+    epochs = EpochClock(tell)
     whole = _load(clock, job.config)
     identity = data.identify(whole, job.config)
     dataset = data.select(whole, job.config)
@@ -99,7 +99,7 @@ def _train(
     model: keras.Model,
     numbers: data.NetworkData,
     config: RunConfig,
-    epochs: _EpochClock,
+    epochs: EpochClock,
 ) -> dict[str, list[float]]:
     training = config.training
     validation: dict[str, Any] = {}
@@ -140,7 +140,7 @@ def _wait_for_device() -> None:
     tf.test.experimental.sync_devices()
 
 
-class _EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
+class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
     """What of ours is on the timed path: a timestamp an epoch, and one for the first step.
 
     `on_train_batch_end` is left alone on purpose: a callback that has it makes Keras call all
@@ -148,6 +148,7 @@ class _EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
     """
 
     def __init__(self, tell: Listener) -> None:
+        """`tell` receives an EpochEnded for each epoch."""
         super().__init__()
         self._tell = tell
         self._epoch_start = 0
@@ -160,17 +161,21 @@ class _EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
         """Wall time of the training steps of each epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        """Start the epoch's clock."""
         self._epoch_start = time.perf_counter_ns()
         self._training_end = 0
 
     def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
+        """Time from the first step to the second: what the first one took."""
         if self.first_step_seconds is None:
             self._time_first_step()
 
     def on_test_begin(self, logs: object = None) -> None:
+        """Note where training ends and validation begins."""
         self._training_end = time.perf_counter_ns()
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        """Stop the epoch's clock and tell."""
         end = time.perf_counter_ns()
         if self.first_step_seconds is None:
             self._time_first_step()
@@ -218,7 +223,7 @@ def _learning_metrics(
 
 def _speed_metrics(
     clock: PhaseClock,
-    epochs: _EpochClock,
+    epochs: EpochClock,
     samples: int,
     config: RunConfig,
 ) -> list[Metric]:
@@ -245,7 +250,7 @@ def _speed_metrics(
     return metrics
 
 
-def _steady_step_seconds(epochs: _EpochClock, steps: int) -> float | None:
+def _steady_step_seconds(epochs: EpochClock, steps: int) -> float | None:
     """Return the mean over all steps but the first, which holds tracing and XLA."""
     if steps < 2 or epochs.first_step_seconds is None:
         return None

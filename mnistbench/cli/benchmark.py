@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     help="Override a field of every config, as in training.batch_size=128.",
 )
 @click.option(
+    "--synthetic", is_flag=True, help="Images made from the seed, as many, not the real ones."
+)
+@click.option(
     "--start-method",
     type=click.Choice(["auto", "fork", "spawn"]),
     default="auto",
@@ -71,7 +74,7 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
 def command(
     configs: tuple[str, ...], repeats: int, warmup: int, device: str | None, output: Path,
-    tag: str, overrides: tuple[str, ...], start_method: str, output_format: str,
+    tag: str, overrides: tuple[str, ...], synthetic: bool, start_method: str, output_format: str,
     quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Time CONFIGs (names or files; default mnist-dense) and write the results.
@@ -82,6 +85,8 @@ def command(
 
     from mnistbench.config import DEFAULT_CONFIG, load_config
 
+    if synthetic:
+        overrides = (*overrides, "dataset.source=synthetic")
     loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
     if device is not None:
         loaded = [config.model_copy(update={"device": device}) for config in loaded]

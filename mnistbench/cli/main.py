@@ -15,7 +15,9 @@ COMMANDS = {
     "benchmark": "mnistbench.cli.benchmark",
     "compare": "mnistbench.cli.compare",
     "config": "mnistbench.cli.config",
+    "data": "mnistbench.cli.data",
     "machine-info": "mnistbench.cli.machine_info",
+    "reproduce": "mnistbench.cli.reproduce",
 }
 """Each subcommand and the module that holds it as `command`; loaded when asked for."""
 
@@ -48,8 +50,11 @@ def main() -> None:
 def _exit_code() -> int:
     try:
         code = command.main(prog_name="mnistbench", standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return OK
+    except click.ClickException as error:
+        click.echo(f"mnistbench: {_usage(error)}", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("mnistbench: interrupted", err=True)
@@ -73,6 +78,12 @@ def _exit_code() -> int:
         )
         return RUN_FAILED
     return code if isinstance(code, int) else OK
+
+
+def _usage(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"; see: {context.command_path} --help" if context else ""
+    return f"{error.format_message().rstrip('.')}{hint}"
 
 
 def _wants_traceback() -> bool:

@@ -1,21 +1,21 @@
-"""A data set in memory: read from the package or from a user's own files, and identified."""
+"""A data set in memory: read from wherever it is, checked, and identified."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from mnistbench.catalog import DatasetFacts
+from mnistbench.catalog import DATASETS, DatasetFacts
 from mnistbench.config import RunConfig
-from mnistbench.data.readers import READERS
+from mnistbench.data import store
+from mnistbench.data.arrays import Arrays, Bytes, digests
+from mnistbench.data.readers import read_any
+from mnistbench.data.sources import Source, find, source_of
 from mnistbench.errors import InputError
-
-Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class DataIdentity:
     """What exactly was read, so that two runs can be told to have used the same data."""
 
     source: str
-    """The file or folder; `embedded` for the copy inside mnistbench."""
+    """The file or folder; `embedded` for the copy inside mnistbench, `synthetic`."""
     digests: Mapping[str, str]
     """Array name to the sha256 of its C-order bytes."""
     canonical: bool
@@ -58,29 +58,73 @@ class DataIdentity:
         return hashlib.sha256("".join(self.digests.values()).encode()).hexdigest()
 
 
-def data_source(config: RunConfig) -> Path:
-    """Return the file or folder that the config's data is read from."""
-    if config.dataset.path is not None:
-        return Path(config.dataset.path)
-    if config.facts.embedded is None:
-        raise InputError(f"{config.facts.title} does not ship with mnistbench", field="dataset")
-    return Path(__file__).with_name(config.facts.embedded)
-
-
 def load(config: RunConfig) -> Dataset:
     """Read the config's data into memory, whole.
 
     Raises InputError, naming the file, if it is missing, truncated, or not of the right shape.
     """
-    path = data_source(config)
-    try:
-        reader = next((read for fits, read in READERS if fits(path)), None)
-        if reader is None:
-            raise InputError(_not_found(path), source=path, field="dataset.path", hint=_WAYS)
-        arrays = reader(path)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", source=path) from None
-    return _checked(arrays, config.facts, path)
+    source = source_of(config)
+    return checked(source.read(), config.facts, source.name)
+
+
+def bring(configs: Iterable[RunConfig]) -> list[DatasetFacts]:
+    """Store what Keras's cache has, so that every timed load is from mnistbench's folder.
+
+    Returns the data sets that are nowhere on this machine. Raises InputError for damaged files.
+    """
+    wanted = {
+        config.dataset.name: config.facts
+        for config in configs
+        if config.dataset.path is None and config.dataset.source == "auto"
+    }
+    absent = []
+    for facts in wanted.values():
+        source = find(facts)
+        if source is None:
+            absent.append(facts)
+        elif source.kind == "keras":
+            keep(checked(source.read(), facts, source.name), facts, source.name)
+    return absent
+
+
+def keep(dataset: Dataset, facts: DatasetFacts, origin: str) -> Path:
+    """Put a data set into mnistbench's folder, and return its place there.
+
+    Raises InputError if it is not the published one, and OutputError if it cannot be written.
+    """
+    return store.put(facts, dict(vars(dataset)), origin)
+
+
+def import_copy(path: Path) -> tuple[DatasetFacts, Path | None]:
+    """Copy a published data set into mnistbench's folder; tell which it is and its place.
+
+    The place is None for a set that is inside mnistbench anyway. Raises InputError if it cannot
+    be read or is not the published one, and OutputError if it cannot be written.
+    """
+    accepted = "; or ".join(facts.accepted for facts in DATASETS.values())
+    arrays = read_any(path, accepted)
+    facts = next((f for f in DATASETS.values() if _is_of(arrays, f)), None)
+    if facts is None:
+        raise InputError(
+            f"images of shape {arrays['x_train'].shape[1:]} are of no known data set",
+            source=path,
+            hint=f"known are {', '.join(DATASETS)}",
+        )
+    dataset = checked(arrays, facts, str(path))
+    if facts.embedded is None:
+        return facts, keep(dataset, facts, str(path))
+    store.check_published(facts, dict(vars(dataset)), path)
+    return facts, None
+
+
+def _is_of(arrays: Arrays, facts: DatasetFacts) -> bool:
+    return arrays["x_train"].shape[1:] in _image_shapes(facts)
+
+
+def _image_shapes(facts: DatasetFacts) -> list[tuple[int, ...]]:
+    """Return how an image may be shaped: a single channel may go without saying."""
+    height, width, channels = facts.image_shape
+    return [(height, width, channels), *([(height, width)] if channels == 1 else [])]
 
 
 def select(dataset: Dataset, config: RunConfig) -> Dataset:
@@ -93,7 +137,7 @@ def select(dataset: Dataset, config: RunConfig) -> Dataset:
         if count is not None and count > available:
             raise InputError(
                 f"{count} is more than the {available} images there are",
-                source=data_source(config),
+                source=source_of(config).name,
                 field=f"dataset.{field}",
             )
     return dataset.first(config.dataset.train_samples, config.dataset.test_samples)
@@ -102,43 +146,36 @@ def select(dataset: Dataset, config: RunConfig) -> Dataset:
 def identify(dataset: Dataset, config: RunConfig) -> DataIdentity:
     """Return the digests of the arrays, and whether they are the published ones.
 
-    Raises InputError if the copy inside mnistbench is not the published one: it is damaged.
+    Raises InputError if a copy in mnistbench's keeping is not the published one: it is damaged.
     """
-    digests = {
-        field.name: hashlib.sha256(
-            np.ascontiguousarray(getattr(dataset, field.name)).data
-        ).hexdigest()
-        for field in fields(dataset)
-    }
-    canonical = digests == dict(config.facts.digests)
-    embedded = config.dataset.path is None
-    if embedded and not canonical:
-        raise InputError(
-            "its digest is not that of MNIST: the file is damaged",
-            source=data_source(config),
-            hint="install mnistbench again",
-        )
-    return DataIdentity("embedded" if embedded else str(data_source(config)), digests, canonical)
+    source = source_of(config)
+    found = digests({field.name: getattr(dataset, field.name) for field in fields(dataset)})
+    canonical = found == dict(config.facts.digests)
+    if source.must_be_canonical and not canonical:
+        raise damaged(source)
+    return DataIdentity(source.name, found, canonical)
 
 
-_WAYS = "give a Keras mnist.npz or a folder of the four IDX files, or leave dataset.path out"
+def damaged(source: Source) -> InputError:
+    """Return the error of a copy in mnistbench's keeping whose digest is not the published."""
+    again = f"make it anew with mnistbench data import PATH, or data fetch {source.facts.name}"
+    return InputError(
+        f"its digest is not that of {source.facts.title}: the file is damaged",
+        source=source.path,
+        hint="install mnistbench again" if source.kind == "embedded" else again,
+    )
 
 
-def _not_found(path: Path) -> str:
-    if not path.exists():
-        return "no such file or folder"
-    if path.is_dir():
-        return "a folder without the IDX files of MNIST"
-    return "not a .npz file"
+def checked(arrays: Arrays, facts: DatasetFacts, path: str) -> Dataset:
+    """Return the arrays as a data set; raise InputError if shapes, types or labels do not fit.
 
-
-def _checked(
-    arrays: Mapping[str, npt.NDArray[np.generic]], facts: DatasetFacts, path: Path
-) -> Dataset:
-    height, width, channels = facts.image_shape
-    shapes = [(height, width, channels), *([(height, width)] if channels == 1 else [])]
+    `path` is where they came from, for the message.
+    """
+    shapes = _image_shapes(facts)
     for part in ("train", "test"):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        if labels.shape == (len(images), 1):  # as Keras returns the labels of CIFAR-10
+            labels = arrays[f"y_{part}"] = labels.reshape(-1)
         if images.shape[1:] not in shapes or images.dtype != np.uint8:
             raise InputError(
                 f"x_{part} is {images.dtype} {images.shape}; "

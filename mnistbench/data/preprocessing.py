@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistbench.config import RunConfig
-from mnistbench.data.dataset import Bytes, Dataset
+from mnistbench.data.arrays import Bytes
+from mnistbench.data.dataset import Dataset
 
 Floats = npt.NDArray[np.float32]
 

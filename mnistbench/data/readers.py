@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mnistbench.data.archives import GZIP_MAGIC, is_archive
+from mnistbench.data.arrays import ARRAY_NAMES, Arrays
+from mnistbench.data.cifar_files import is_cifar_folder, read_cifar_archive, read_cifar_folder
 from mnistbench.errors import InputError
-
-Arrays = dict[str, npt.NDArray[np.generic]]
-
-ARRAY_NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 IDX_FILES = {
     "x_train": "train-images-idx3-ubyte",
@@ -27,8 +26,12 @@ IDX_FILES = {
 }
 """The official names, http://yann.lecun.com/exdb/mnist; some copies write a dot for `-idx`."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _IDX_UINT8 = 8
+
+# What a flipped byte makes of a zip: an unknown compression, a password, a size beyond memory.
+_NPZ_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OverflowError, MemoryError,
+)  # fmt: skip
 
 
 def read_npz(path: Path) -> Arrays:
@@ -40,10 +43,10 @@ def read_npz(path: Path) -> Arrays:
                 raise InputError(
                     f"lacks the arrays {', '.join(missing)}",
                     source=path,
-                    hint=f"a Keras mnist.npz holds {', '.join(ARRAY_NAMES)}",
+                    hint=f"a Keras .npz holds {', '.join(ARRAY_NAMES)}",
                 )
             return {name: archive[name] for name in ARRAY_NAMES}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError) as error:
+    except (*_NPZ_DAMAGE, ValueError, KeyError) as error:
         raise InputError(
             f"damaged or no NumPy archive: {error}", source=path, hint="fetch the file again"
         ) from None
@@ -70,7 +73,7 @@ def _idx_file(folder: Path, name: str) -> Path:
 
 def _read_idx(file: Path) -> npt.NDArray[np.uint8]:
     content = file.read_bytes()
-    if content.startswith(_GZIP_MAGIC):
+    if content.startswith(GZIP_MAGIC):
         try:
             content = gzip.decompress(content)
         except (EOFError, OSError, zlib.error) as error:
@@ -105,5 +108,27 @@ def _is_idx_folder(path: Path) -> bool:
 READERS: list[tuple[Callable[[Path], bool], Callable[[Path], Arrays]]] = [
     (_is_npz, read_npz),
     (_is_idx_folder, read_idx_folder),
+    (is_cifar_folder, read_cifar_folder),
+    (is_archive, read_cifar_archive),
 ]
 """Each format: whether a path is of it, and its reader."""
+
+
+def read_any(path: Path, accepted: str) -> Arrays:
+    """Read a file or folder of any known format; `accepted` says in words what may be given.
+
+    Raises InputError, naming the file, if it is missing, damaged, or of no known format.
+    """
+    try:
+        reader = next((read for fits, read in READERS if fits(path)), None)
+        if reader is None:
+            raise InputError(_not_found(path), source=path, hint=f"give {accepted}")
+        return reader(path)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", source=path) from None
+
+
+def _not_found(path: Path) -> str:
+    if not path.exists():
+        return "no such file or folder"
+    return "a folder without the files of a data set" if path.is_dir() else "of no known format"

@@ -1,0 +1,34 @@
+"""The dense lesson (32 and 16 units, plain SGD) as a bare script, one epoch; prints its timers."""
+
+from common import Timers, load_mnist
+from keras.layers import Dense
+from keras.models import Sequential
+from keras.utils import to_categorical
+
+timers = Timers()
+timers.start("data-load")
+(x_train, y_train), (x_test, y_test) = load_mnist()
+timers.stop("data-load")
+
+x_train = x_train.reshape(x_train.shape[0], 784)
+x_test = x_test.reshape(x_test.shape[0], 784)
+x_train = x_train / x_train.max()
+x_test = x_test / x_test.max()
+y_train = to_categorical(y_train, 10)
+y_test = to_categorical(y_test, 10)
+
+model = Sequential()
+model.add(Dense(units=32, activation="relu", input_shape=(784,)))
+model.add(Dense(units=16, activation="relu"))
+model.add(Dense(units=10, activation="softmax"))
+
+timers.start("compile")
+model.compile(optimizer="sgd", loss="categorical_crossentropy", metrics=["accuracy"])
+timers.stop("compile")
+timers.start("train")
+model.fit(x_train, y_train, epochs=1, verbose=1, validation_data=(x_test, y_test))
+timers.stop("train")
+timers.start("test")
+loss, accuracy = model.evaluate(x_test, y_test)
+timers.stop("test")
+timers.report(accuracy)

@@ -1,0 +1,22 @@
+"""The arrays that every reader returns, and the digests that identify them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+Bytes = npt.NDArray[np.uint8]
+Arrays = dict[str, npt.NDArray[np.generic]]
+
+ARRAY_NAMES = ("x_train", "y_train", "x_test", "y_test")
+
+
+def digests(arrays: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, str]:
+    """Return array name to the sha256 of its C-order bytes."""
+    return {
+        name: hashlib.sha256(np.ascontiguousarray(arrays[name]).data).hexdigest()
+        for name in ARRAY_NAMES
+    }

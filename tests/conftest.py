@@ -1,0 +1,96 @@
+"""Runs of the real command, shared by the tests that only read what they left behind."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+FEW = ("--set", "dataset.train_samples=512", "--set", "dataset.test_samples=256")
+"""Makes a run quick where learning is not the point."""
+
+MNIST_CONFIGS = {
+    # name: parameters, accuracy after one epoch as measured with bare scripts in the seeds' words
+    "mnist-dense": (50_890, 0.910),
+    "mnist-dense-512": (407_050, 0.918),
+    "mnist-cnn": (112_074, 0.983),
+    "mnist-mlp": (669_706, 0.964),
+    "mnist-dense-relu": (25_818, 0.893),
+}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "mnistbench", *arguments]
+
+
+def run(
+    *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the real command in a process of its own."""
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        timeout=280,
+    )
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="", encoding="utf-8") as text:
+        return list(csv.DictReader(text))
+
+
+@dataclass(frozen=True)
+class Session:
+    """What one call of `mnistbench benchmark` left behind."""
+
+    done: subprocess.CompletedProcess[str]
+    output: Path
+
+    def folder(self, config: str) -> Path:
+        return next(
+            folder
+            for folder in sorted(self.output.iterdir())
+            if rows(folder / "timings.csv")[0]["config"] == config
+        )
+
+    def metric(self, config: str, name: str) -> list[str]:
+        table = rows(self.folder(config) / "metrics.csv")
+        return [row["value"] for row in table if row["metric"] == name]
+
+
+def benchmark(output: Path, *arguments: str) -> Session:
+    done = run("benchmark", *arguments, "--output", str(output))
+    return Session(done, output)
+
+
+def failure_line(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the one line a failed command must print; nothing else may be said."""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert done.stdout == ""
+    return lines[0]
+
+
+@pytest.fixture(scope="session")
+def small_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """Three configs, two repeats and a warm-up each, of few images."""
+    arguments: Sequence[str] = ("mnist-dense", "mnist-cnn", "mnist-dense-relu")
+    return benchmark(
+        tmp_path_factory.mktemp("small"), *arguments, *FEW, "--repeats", "2", "--warmup", "1",
+        "--set", "training.epochs=2", "--tag", 'a "tag", with\nall it takes',
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def one_epoch_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """One epoch of the five MNIST configs on the whole of MNIST."""
+    return benchmark(tmp_path_factory.mktemp("epoch"), *MNIST_CONFIGS, "--set", "training.epochs=1")

@@ -1,0 +1,37 @@
+"""The five MNIST networks of the lessons: right size, and they learn what they should."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import MNIST_CONFIGS, Session
+
+from mnistbench.config import load_config
+
+
+@pytest.mark.parametrize("name", MNIST_CONFIGS)
+def test_parameters_are_exactly_the_seeds(name: str, one_epoch_session: Session) -> None:
+    expected, _ = MNIST_CONFIGS[name]
+    assert load_config(name).parameters == expected
+    assert one_epoch_session.metric(name, "parameters") == [str(expected)]
+    assert one_epoch_session.metric(name, "parameters_trainable") == [str(expected)]
+
+
+@pytest.mark.parametrize("name", MNIST_CONFIGS)
+def test_accuracy_after_one_epoch(name: str, one_epoch_session: Session) -> None:
+    _, expected = MNIST_CONFIGS[name]
+    [accuracy] = map(float, one_epoch_session.metric(name, "test_accuracy"))
+    assert accuracy == pytest.approx(expected, abs=0.015)
+
+
+def test_the_default_config_is_within_the_bounds_of_its_seed(one_epoch_session: Session) -> None:
+    [accuracy] = map(float, one_epoch_session.metric("mnist-dense", "test_accuracy"))
+    assert 0.90 <= accuracy <= 0.92
+    assert one_epoch_session.done.returncode == 0
+    assert f"Test accuracy: {accuracy:.1%}" in one_epoch_session.done.stdout
+
+
+def test_validation_is_the_test_set_where_the_seed_says_so(one_epoch_session: Session) -> None:
+    [validation] = one_epoch_session.metric("mnist-mlp", "validation_accuracy")
+    [tested] = one_epoch_session.metric("mnist-mlp", "test_accuracy")
+    assert float(validation) == pytest.approx(float(tested), abs=1e-6)
+    assert one_epoch_session.metric("mnist-dense", "validation_accuracy") == []

@@ -1,0 +1,48 @@
+"""What is installed: the wheel holds the data and the configs, and finds them from anywhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT)],
+        check=True,
+        capture_output=True,
+    )
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_what_a_run_needs(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for config in (ROOT / "configs").glob("*.yaml"):
+        assert f"mnistbench/configs/{config.name}" in names
+    assert {"mnistbench/data/mnist.npz", "mnistbench/data/LICENSE-MNIST.txt"} <= names
+    assert not [name for name in names if name.startswith(("tests", "benchmarks", "results"))]
+
+
+def test_an_installed_copy_finds_its_configs_and_data(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    script = (
+        "from mnistbench import config, data\n"
+        "loaded = config.load_config('mnist-cnn')\n"
+        "print(config.find_config('mnist-cnn'), data.identify(data.load(loaded), loaded).canonical)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = tmp_path / "site" / "mnistbench" / "configs" / "mnist-cnn.yaml"
+    assert done.stdout.split() == [str(found), "True"]

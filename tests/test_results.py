@@ -1,0 +1,110 @@
+"""The tables on disk: quoting, precision, and what a full disk or a crash leaves."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from conftest import rows
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistbench.errors import OutputError
+from mnistbench.results import MACHINE, METRICS, MachineRow, MetricRow, RunFolder, to_csv
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
+
+
+@given(st.lists(st.tuples(TEXT, TEXT)))
+def test_any_text_comes_back_from_a_table(cells: list[tuple[str, str]]) -> None:
+    text = to_csv([MachineRow("r", name, value) for name, value in cells], MachineRow)
+    back = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [(row["attribute"], row["value"]) for row in back] == cells
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_come_back_to_the_last_bit(value: float) -> None:
+    [row] = csv.reader(io.StringIO(to_csv([MetricRow("r", 1, "m", value, "s")]), newline=""))
+    assert math.copysign(1, float(row[3])) == math.copysign(1, value)
+    assert float(row[3]) == value
+
+
+def test_unknown_is_empty_and_zero_is_zero() -> None:
+    lines = to_csv(
+        [MachineRow("r", "a", None), MachineRow("r", "b", 0), MachineRow("r", "c", False)]
+    )
+    assert lines == "r,a,\r\nr,b,0\r\nr,c,false\r\n"
+
+
+def test_a_run_folder_is_made_once_only(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path, "one", "name: x\n")
+    with pytest.raises(OutputError, match="File exists"):
+        RunFolder.create(tmp_path, "one", "name: y\n")
+    # The second attempt must not have harmed the first one's files.
+    assert (tmp_path / "one" / "config.yaml").read_text() == "name: x\n"
+
+
+def test_removing_a_run_that_never_began_leaves_nothing_it_made(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "deep" / "er", "one", "")
+    folder.remove()
+    assert not list(tmp_path.iterdir())
+    other = RunFolder.create(tmp_path / "deep", "two", "")
+    RunFolder.create(tmp_path / "deep", "three", "").remove()
+    assert other.path.is_dir()
+
+
+def test_rows_that_do_not_fit_on_the_disk_are_not_half_there(tmp_path: Path) -> None:
+    # A limit on the file's size stands for a full disk: the write breaks off in the middle.
+    script = textwrap.dedent(
+        """
+        import resource, signal, sys
+        from pathlib import Path
+        from mnistbench.errors import OutputError
+        from mnistbench.results import METRICS, MetricRow, RunFolder
+        folder = RunFolder.create(Path(sys.argv[1]), "run", "")
+        row = MetricRow("run", 1, "m", 0.5, "s")
+        folder.append(METRICS, [row] * 10)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        size = (folder.path / METRICS).stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, size + 100))
+        try:
+            folder.append(METRICS, [row] * 100)
+        except OutputError as error:
+            print(error)
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert "metrics.csv: cannot be written: File too large" in done.stdout
+    assert len(rows(tmp_path / "run" / METRICS)) == 10
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+@pytest.mark.parametrize("options", ["size=64k", "size=4m,ro"])
+def test_a_full_or_read_only_disk_is_refused_at_once(tmp_path: Path, options: str) -> None:
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "none", str(tmp_path)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        with pytest.raises(OutputError, match="choose another folder with --output DIR"):
+            RunFolder.create(tmp_path / "results", "run", "")
+        assert not list(tmp_path.iterdir())
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_missing_folder_is_an_output_error(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "run", "")
+    folder.remove()
+    with pytest.raises(OutputError):
+        folder.append(MACHINE, [MachineRow("run", "a", 1)])
