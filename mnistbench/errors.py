@@ -5,6 +5,9 @@ from __future__ import annotations
 OK = 0
 RUN_FAILED = 1
 WRONG_INPUT = 2
+SLOWER = 3
+INCONCLUSIVE = 4
+NOT_COMPARABLE = 5
 INTERRUPTED = 130
 
 

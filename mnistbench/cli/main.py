@@ -15,6 +15,7 @@ COMMANDS = {
     "benchmark": "mnistbench.cli.benchmark",
     "train": "mnistbench.cli.train",
     "evaluate": "mnistbench.cli.evaluate",
+    "compare": "mnistbench.cli.compare",
     "config": "mnistbench.cli.config",
     "data": "mnistbench.cli.data",
     "machine-info": "mnistbench.cli.machine_info",

@@ -1,0 +1,173 @@
+"""`mnistbench compare`: is NEW slower than BASE?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from mnistbench.errors import INCONCLUSIVE, NOT_COMPARABLE, OK, SLOWER
+
+if TYPE_CHECKING:
+    from mnistbench.comparison import Comparison, Rules
+
+FAILURES = {"slower": SLOWER, "inconclusive": INCONCLUSIVE, "not-comparable": NOT_COMPARABLE}
+"""What can fail and its exit code, the worst first."""
+
+
+_READERS = 2
+
+
+class _Share(click.ParamType[float]):
+    """A share of 1, as `5%` or `0.05`."""
+
+    name = "PERCENT"
+
+    def __init__(self, lowest: float, highest: float) -> None:
+        self._lowest, self._highest = lowest, highest
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = float("nan")
+        if not self._lowest <= share <= self._highest:
+            self.fail(
+                f"{text!r} is not a share from {self._lowest:g} to {self._highest:g}; "
+                "give 5% or 0.05",
+                param,
+                ctx,
+            )
+        return share
+
+
+class _FailOn(click.ParamType[tuple[str, ...]]):
+    """A list of what fails, by commas."""
+
+    name = "LIST"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        words = tuple(word.strip() for word in str(value).split(",") if word.strip())
+        for word in words:
+            if word not in (*FAILURES, "none"):
+                self.fail(f"{word!r} is none of {', '.join(FAILURES)}, none", param, ctx)
+        return words
+
+
+@click.command("compare")
+@click.argument("base")
+@click.argument("new", nargs=-1, required=True)
+@click.option(
+    "--margin",
+    type=_Share(0.0001, 1.0),
+    default="5%",
+    show_default=True,
+    help="The smallest change of time that matters.",
+)
+@click.option(
+    "--accuracy-margin",
+    type=_Share(0.0, 1.0),
+    default="0.5%",
+    show_default=True,
+    help="The loss of test accuracy above which nothing is called faster.",
+)
+@click.option(
+    "--confidence",
+    type=_Share(0.5, 0.9999),
+    default="95%",
+    show_default=True,
+    help="Of the intervals, for all phases of a config together.",
+)
+@click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    metavar="PHASE",
+    help="Compare this phase, several times for several; `all` for all.  [default: train and "
+    "test; where neither is there, all]",
+)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "markdown", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="What is printed on standard output.",
+)
+@click.option(
+    "--fail-on",
+    type=_FailOn(),
+    default="slower,inconclusive,not-comparable",
+    show_default=True,
+    help="What ends in an exit code that is not 0; `none` for nothing.",
+)
+@click.option("--force", is_flag=True, help="Compare even what was measured on different data.")
+@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+def command(
+    base: str, new: tuple[str, ...], margin: float, accuracy_margin: float, confidence: float,
+    phases: tuple[str, ...], output_format: str, fail_on: tuple[str, ...], force: bool,
+    verbose: bool,
+) -> int:  # fmt: skip
+    """Say of each NEW whether it is faster or slower than BASE, the same, or not to be told.
+
+    BASE and NEW are run folders, folders of them, timings.csv files, globs in quotes, or cloudmesh
+    logs. What `mnistbench benchmark A B` measured is compared pair by pair, which is the surest.
+
+    Exit code: 3 if any phase is slower; else 5 if any config cannot be compared; else 4 if any
+    phase is inconclusive; else 0. Wrong input is 2. See --fail-on.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from mnistbench.comparison_input import read_side
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        sides = pool.map(lambda name: read_side(name, phases), (base, *new))
+        # Imported while the files are read: SciPy takes a third of a second.
+        from mnistbench.comparison import Rules, compare_sides
+
+        rules = Rules(margin, accuracy_margin, confidence, phases, force)
+        base_side = next(sides)
+        comparisons = [compare_sides(base_side, side, rules) for side in sides]
+    _print(comparisons, rules, output_format)
+    return exit_code(comparisons, fail_on)
+
+
+def exit_code(comparisons: Sequence[Comparison], fail_on: Sequence[str]) -> int:
+    """Return the exit code of the worst that counts: slower, not comparable, inconclusive."""
+    configs = [config for comparison in comparisons for config in comparison.configs]
+    verdicts = {phase.verdict for config in configs for phase in config.phases}
+    incomparable = any(not config.phases for config in configs)
+    incomparable |= any(not comparison.configs for comparison in comparisons)
+    if "slower" in verdicts and "slower" in fail_on:
+        return SLOWER
+    if incomparable and "not-comparable" in fail_on:
+        return NOT_COMPARABLE
+    if "inconclusive" in verdicts and "inconclusive" in fail_on:
+        return INCONCLUSIVE
+    return OK
+
+
+def _print(comparisons: Sequence[Comparison], rules: Rules, output_format: str) -> None:
+    from mnistbench import comparison_report as report
+
+    if output_format == "json":
+        click.echo(report.as_json(comparisons, rules))
+    elif output_format == "csv":
+        click.echo(report.as_csv(comparisons), nl=False)
+    elif output_format == "markdown":
+        click.echo(report.as_markdown(comparisons, rules))
+    else:
+        import sys
+
+        from rich.console import Console
+
+        console = Console(width=None if sys.stdout.isatty() else 140)
+        report.print_table(console, comparisons, rules)

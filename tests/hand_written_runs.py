@@ -1,0 +1,90 @@
+"""Runs written by hand, and the command `compare` on them; TensorFlow is never needed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+
+import pytest
+
+from mnistbench.cli import main
+from mnistbench.config import load_config
+from mnistbench.results import MachineRow, MetricRow, TimingRow, to_csv
+
+# Noise in percent, one figure a repeat: 10 repeats of about 2 % spread with sum 0.
+NOISE = (1.2, -0.7, 2.9, -2.4, 0.3, -1.8, 1.9, 0.4, -0.5, -1.3)
+OTHER_NOISE = (-0.4, 1.6, 1.1, 0.2, -2.7, 0.9, -1.1, 2.2, -1.9, 0.1)
+
+MACHINE = {
+    "node": "anna", "cpu_model": "AMD EPYC", "cpu_threads": "2", "memory_total_bytes": "8000000000",
+    "mnistbench_version": "0.1.0", "tensorflow_version": "2.21.0", "keras_version": "3.15.1",
+    "tensorflow_onednn": "true", "load_1min": "0.5", "mem_free": "3 GiB", "dataset": "mnist",
+    "cpu_frequency_current_hz": "2445426000.0", "started_utc": "2026-11-22T10:00:00Z",
+}  # fmt: skip
+
+
+def compare(*arguments):
+    """Run the command in this process; return its exit code, standard output and error."""
+    output, error = io.StringIO(), io.StringIO()
+    before = sys.argv
+    sys.argv = ["mnistbench", "compare", *map(str, arguments)]
+    try:
+        with redirect_stdout(output), redirect_stderr(error), pytest.raises(SystemExit) as end:
+            main()
+    finally:
+        sys.argv = before
+    return end.value.code, output.getvalue(), error.getvalue()
+
+
+def verdicts(*arguments):
+    """Return the verdict of each phase, from the CSV that the command prints."""
+    code, output, error = compare(*arguments, "--format", "csv")
+    assert not error, error
+    rows = list(csv.DictReader(io.StringIO(output)))
+    return code, {row["phase"]: row["verdict"] for row in rows}, rows
+
+
+def times(seconds, noise=NOISE):
+    return [seconds * (1 + percent / 100) for percent in noise]
+
+
+def write_run(folder, phases, *, session="", accuracy=0.91, machine=(), settings=(), **columns):
+    """Write a run folder with a list of seconds for each phase; None is a failed repeat."""
+    folder.mkdir(parents=True)
+    config = load_config(columns.pop("config", "mnist-dense"), list(settings))
+    run_id = columns.get("run_id", folder.name)
+    fields = {
+        "run_id": run_id, "config": config.name, "config_digest": config.digest(),
+        "dataset": "mnist", "data_digest": "d1", "model": "dense", "backend": "tensorflow",
+        "device": "cpu", "precision": "float32", "epochs": config.training.epochs,
+        "batch_size": config.training.batch_size, "seed": 1, "cpu_seconds": None, "tag": "",
+        "user": "eve", "node": dict(machine).get("node", "anna"), **columns,
+    }  # fmt: skip
+    rows = [
+        TimingRow(
+            **fields, phase=phase, repeat=number, seconds=seconds,
+            start_utc=f"2026-11-22T10:{number:02d}:00.000000Z",
+            status="ok" if seconds is not None else "killed:SIGKILL",
+        )
+        for phase, listed in phases.items()
+        for number, seconds in enumerate(listed, start=1)
+    ]  # fmt: skip
+    facts = {**MACHINE, "session": session, **dict(machine)}
+    metrics = [
+        MetricRow(run_id, number, "test_accuracy", accuracy, "1")
+        for number in range(1, 1 + len(next(iter(phases.values()))))
+    ]
+    write(folder / "timings.csv", to_csv(rows, TimingRow))
+    write(folder / "metrics.csv", to_csv(metrics, MetricRow))
+    write(
+        folder / "machine.csv",
+        to_csv([MachineRow(run_id, name, value) for name, value in facts.items()], MachineRow),
+    )
+    write(folder / "config.yaml", config.to_yaml())
+    return folder
+
+
+def write(path, text):
+    path.write_bytes(text.encode())
