@@ -19,7 +19,7 @@ FAILURES = {"slower": SLOWER, "inconclusive": INCONCLUSIVE, "not-comparable": NO
 _READERS = 2
 
 
-class _Share(click.ParamType[float]):
+class _Share(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
     """A share of 1, as `5%` or `0.05`."""
 
     name = "PERCENT"
