@@ -181,7 +181,8 @@ def _lag_1(influence: Array) -> Array:
     centred = influence - influence.mean(axis=-1, keepdims=True)
     square = (centred**2).sum(axis=-1)
     product: Array = (centred[..., 1:] * centred[..., :-1]).sum(axis=-1)
-    return product / np.where(square > 0, square, 1.0)
+    correlation: Array = product / np.where(square > 0, square, 1.0)
+    return correlation
 
 
 def _freedom(squares: list[Array], sizes: tuple[int, int]) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -52,5 +53,5 @@ def _images(bits: np.random.PCG64, patterns: Bytes, labels: Bytes) -> Bytes:
 
 
 def _bytes(bits: np.random.PCG64, count: int) -> Bytes:
-    words: np.ndarray[tuple[int], np.dtype[np.uint64]] = bits.random_raw(-(-count // 8))
+    words: np.ndarray[Any, np.dtype[np.uint64]] = bits.random_raw(-(-count // 8))
     return words.astype("<u8", copy=False).view(np.uint8)[:count]
