@@ -25,7 +25,13 @@ from pydantic import (
 
 from mnistbench.architecture import Model, ShapeError, layer_table
 from mnistbench.catalog import DATASETS, DatasetFacts
-from mnistbench.config_files import find_config, known_configs, read_mapping, read_yaml
+from mnistbench.config_files import (
+    find_config,
+    known_configs,
+    read_mapping,
+    read_yaml,
+    user_path,
+)
 from mnistbench.errors import InputError
 
 DEFAULT_CONFIG = "mnist-dense"
@@ -95,9 +101,9 @@ class TrainingConfig(BaseModel):
 
     model_config = _FROZEN
 
-    epochs: _Count = 1
+    epochs: Annotated[int, Field(ge=1, lt=2**31)] = 1
     """Times the whole training set is seen."""
-    batch_size: _Count = 4
+    batch_size: Annotated[int, Field(ge=1, lt=2**31)] = 4
     """Images a training step, and a test step."""
     optimizer: Optimizer = "adam"
     """Keras's optimizer of that name."""
@@ -180,7 +186,7 @@ def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> RunConfig:
     """
     path = find_config(name_or_path)
     fields = {"name": path.stem, **read_mapping(path)}
-    _resolve_data_path(fields, path.parent)
+    _resolve_data_path(fields, path)
     set_by = {}
     for override in overrides:
         field, value = _split_override(override)
@@ -197,10 +203,15 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
-def _resolve_data_path(fields: Mapping[str, Any], folder: Path) -> None:
+def _resolve_data_path(fields: Mapping[str, Any], file: Path) -> None:
     dataset = fields.get("dataset")
     if isinstance(dataset, dict) and isinstance(dataset.get("path"), str):
-        dataset["path"] = str(folder / Path(dataset["path"]).expanduser())
+        dataset["path"] = _absolute(dataset["path"], file.parent, f"{file}: dataset.path")
+
+
+def _absolute(path: str, folder: Path, source: str) -> str:
+    # The config that a run leaves lies elsewhere, and must still find the data.
+    return str((folder / user_path(path, source)).absolute())
 
 
 def _split_override(override: str) -> tuple[str, Any]:
@@ -223,7 +234,7 @@ def _set_field(fields: dict[str, Any], field: str, value: Any, override: str) ->
             )
         fields = inner
     if field == "dataset.path" and isinstance(value, str):
-        value = str(Path(value).expanduser())
+        value = _absolute(value, Path(), f"--set {override}: {field}")
     fields[last] = value
 
 
@@ -233,6 +244,7 @@ def _checked(fields: Mapping[str, Any], file: str, set_by: Mapping[str, str]) ->
     except ValidationError as error:
         raise _as_input_error(error, file, set_by) from None
     _check_dataset(config, file, set_by)
+    _check_validation(config, file, set_by)
     _check_network(config, file, set_by)
     return config
 
@@ -269,6 +281,18 @@ def _check_dataset(config: RunConfig, file: str, set_by: Mapping[str, str]) -> N
                 field=field,
                 hint="leave it out for all",
             )
+
+
+def _check_validation(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
+    fraction = config.training.validation
+    samples = config.dataset.train_samples or config.facts.train_count
+    if isinstance(fraction, float) and not 0 < int(samples * (1 - fraction)) < samples:
+        field = "training.validation"
+        raise InputError(
+            f"{fraction} of {samples} images leaves none to train on, or none to validate on",
+            source=_source(field, file, set_by),
+            field=field,
+        )
 
 
 def _check_network(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:

@@ -55,9 +55,10 @@ def known_configs() -> dict[str, Path]:
 
 def find_config(name_or_path: str) -> Path:
     """Return the file of a config given by path or by bare name; raise InputError."""
-    path = Path(name_or_path).expanduser()
+    path = user_path(name_or_path, "CONFIG")
     looks_like_path = path.suffix in SUFFIXES or "/" in name_or_path or len(path.parts) > 1
-    if path.is_file() and looks_like_path:
+    # Not only files: a pipe is read as well, `<(...)` or /dev/stdin.
+    if path.exists() and not path.is_dir() and looks_like_path:
         return path
     known = known_configs()
     if name_or_path in known:
@@ -68,6 +69,16 @@ def find_config(name_or_path: str) -> Path:
     close = difflib.get_close_matches(name_or_path, known, n=1, cutoff=0.6)
     hint = f"did you mean {close[0]}?" if close else f"shipped are {', '.join(known)}"
     raise InputError(f"no config named {name_or_path!r}", hint=f"{hint} (or give a path)")
+
+
+def user_path(text: str, source: str) -> Path:
+    """Return the path a user wrote, `~` resolved; raise InputError where it names no home."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{text!r} names a home folder that does not exist", source=source
+        ) from None
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

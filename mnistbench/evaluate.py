@@ -23,7 +23,6 @@ from mnistbench.findings import (
     grid_side,
     guess_text,
     write_findings,
-    write_text,
 )
 from mnistbench.results import (
     CONFIG,
@@ -144,7 +143,7 @@ def guess_images(plan: EvaluationPlan, files: Sequence[Path]) -> tuple[Path, lis
             GuessRow(image.file, facts.class_names[row.argmax()], float(row.max()), image.steps)
             for image, row in zip(prepared, probabilities, strict=True)
         ]
-        write_text(folder, GUESSES, to_csv(rows, GuessRow))
+        folder.write(GUESSES, to_csv(rows, GuessRow))
     except BaseException as error:
         log = folder.path / LOG
         said = log.read_text(errors="replace") if log.is_file() else ""

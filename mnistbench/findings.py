@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from mnistbench import scores
 from mnistbench.catalog import DatasetFacts
-from mnistbench.errors import OutputError
 from mnistbench.results import ClassRow, PredictionRow, RunFolder, to_csv
 
 PREDICTIONS = "predictions.csv"
@@ -50,20 +49,11 @@ def write_findings(found: Findings, folder: RunFolder, mistakes: bool) -> list[C
     """Write the tables and the pictures; return the figures of each class."""
     counts, names = found.counts, found.facts.class_names
     classes = scores.class_rows(counts, names)
-    write_text(folder, PREDICTIONS, to_csv(_prediction_rows(found), PredictionRow))
-    write_text(folder, CLASSES, to_csv(classes, ClassRow))
-    write_text(folder, CONFUSION, _confusion_csv(counts, names))
+    folder.write(PREDICTIONS, to_csv(_prediction_rows(found), PredictionRow))
+    folder.write(CLASSES, to_csv(classes, ClassRow))
+    folder.write(CONFUSION, _confusion_csv(counts, names))
     _draw(found, folder, mistakes)
     return classes
-
-
-def write_text(folder: RunFolder, name: str, text: str) -> None:
-    """Write a file of the folder; raise OutputError if it cannot be."""
-    try:
-        folder.write(name, text)
-    except OSError as error:
-        file = folder.path / name
-        raise OutputError(f"{file}: cannot be written: {error.strerror or error}") from None
 
 
 def guess_text(facts: DatasetFacts, number: int) -> str:

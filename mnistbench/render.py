@@ -44,7 +44,12 @@ SHORT_MACHINE = (
 
 def output_console() -> Console:
     """Return the console of results: as wide as the terminal, or wide enough for a file."""
-    return Console(width=None if sys.stdout.isatty() else 120)
+    return plain_console(width=None if sys.stdout.isatty() else 120)
+
+
+def plain_console(width: int | None = None, stderr: bool = False) -> Console:
+    """Return a console that prints what it is given: `[b]` in a folder's name is no markup."""
+    return Console(width=width, stderr=stderr, markup=False, emoji=False)
 
 
 def machine_table(facts: Mapping[str, object], names: tuple[str, ...] | None = None) -> Table:

@@ -203,9 +203,9 @@ class RunFolder:
             folder.write(TIMINGS, to_csv([], TimingRow))
             folder.write(METRICS, to_csv([], MetricRow))
             folder.write(MACHINE, to_csv([], MachineRow))
-        except OSError as error:
+        except OutputError:
             folder.remove()
-            raise _output_error(path, error) from None
+            raise
         return folder
 
     def append(self, table: str, rows: Sequence[Row]) -> None:
@@ -214,7 +214,7 @@ class RunFolder:
         Raises OutputError if they cannot be written.
         """
         file = self.path / table
-        content = to_csv(rows).encode()
+        content = _utf8(to_csv(rows))
         try:
             with file.open("ab", buffering=0) as target:
                 before = target.seek(0, os.SEEK_END)
@@ -227,16 +227,20 @@ class RunFolder:
             raise _output_error(file, error) from None
 
     def write(self, name: str, text: str) -> None:
-        """Write a file whole; raise OSError if it cannot be."""
-        with (self.path / name).open("wb", buffering=0) as target:
-            _write_whole(target, text.encode())
+        """Write a file whole; raise OutputError if it cannot be."""
+        file = self.path / name
+        try:
+            with file.open("wb", buffering=0) as target:
+                _write_whole(target, _utf8(text))
+        except OSError as error:
+            raise _output_error(file, error) from None
 
     def log(self, line: str) -> None:
         """Add a line with the time to the run's log; raise OutputError if it cannot be."""
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         try:
-            with (self.path / LOG).open("a", encoding="utf-8") as target:
-                target.write(f"{now} {line.rstrip()}\n")
+            with (self.path / LOG).open("ab") as target:
+                target.write(_utf8(f"{now} {line.rstrip()}\n"))
         except OSError as error:
             raise _output_error(self.path / LOG, error) from None
 
@@ -247,9 +251,17 @@ class RunFolder:
 
     def _check_room(self) -> None:
         probe = self.path / "room"
-        with probe.open("wb", buffering=0) as target:
-            _write_whole(target, bytes(_ROOM_BYTES))
-        probe.unlink()
+        try:
+            with probe.open("wb", buffering=0) as target:
+                _write_whole(target, bytes(_ROOM_BYTES))
+            probe.unlink()
+        except OSError as error:
+            raise _output_error(self.path, error) from None
+
+
+def _utf8(text: str) -> bytes:
+    # What the system gives that is no UTF-8 (a tag, a variable) is shown, as `\\udcff`.
+    return text.encode("utf-8", errors="backslashreplace")
 
 
 def _write_whole(target: io.FileIO | io.RawIOBase, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median, quantiles
@@ -45,6 +46,11 @@ def as_json(result: BenchmarkResult) -> dict[str, Any]:
     }
 
 
+def json_value(value: Any) -> Any:
+    """Return the value, or None for what JSON has no word for: the loss of a diverged training."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _run_as_json(run: Run) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
@@ -67,7 +73,7 @@ def _run_as_json(run: Run) -> dict[str, Any]:
                     for phase in record.phases
                     if phase.status != STATUS_NOT_RUN
                 },
-                "metrics": {metric.name: metric.value for metric in record.metrics},
+                "metrics": {metric.name: json_value(metric.value) for metric in record.metrics},
             }
             for record in run.repeats
         ],

@@ -32,6 +32,9 @@ class _Import:
 
 _import: _Import | None = None
 
+_CUTS_SHORT = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
+"""Variables by which Keras trains less than it is asked to, without telling."""
+
 
 def measuring_environment(device: str) -> dict[str, str]:
     """Return the variables a measuring process needs before it imports TensorFlow."""
@@ -76,6 +79,8 @@ def _import_once() -> _Import:
 
 def _timed_import() -> _Import:
     failure = None
+    for name in _CUTS_SHORT:
+        os.environ.pop(name, None)
     start_utc, cpu_start, start = utc_now(), time.process_time_ns(), time.perf_counter_ns()
     with _stderr_to(os.environ.get(STARTUP_LOG)):
         try:
@@ -119,6 +124,7 @@ def choose_device(wanted: str) -> str:
 
     # A user's ~/.keras/keras.json must not change what is measured.
     keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
     gpus = tf.config.list_physical_devices("GPU")
     if wanted == "gpu" and not gpus:

@@ -14,7 +14,7 @@ from pathlib import Path
 from mnistbench import machine, run_files
 from mnistbench.architecture import layer_table
 from mnistbench.config import RunConfig, load_config
-from mnistbench.errors import InputError, OutputError
+from mnistbench.errors import InputError
 from mnistbench.fetching import fetch_missing
 from mnistbench.results import (
     CONFIG,
@@ -181,7 +181,7 @@ def _reopen(path: Path, plan: TrainPlan) -> Run:
     kept = run_files.last_checkpoint(path)
     folder, run_id = RunFolder(path), path.resolve().name
     rows = [row for row in run_files.read_history(path) if kept and row.epoch <= kept[0]]
-    _write_history(folder, rows)
+    folder.write(run_files.HISTORY, to_csv(rows, HistoryRow))
     return Run(plan.config, run_id, folder, identity, tag=plan.tag)
 
 
@@ -199,7 +199,7 @@ def _begin(run: Run) -> None:
     table = layer_table(config.model, config.facts.image_shape, config.facts.classes)
     input_shape = config.model.input_shape(config.facts.image_shape)
     figure = pictures.architecture_figure(config.name, input_shape, table)
-    _write_history(run.folder, [])
+    run.folder.write(run_files.HISTORY, to_csv([], HistoryRow))
     pictures.save(figure, run.folder.path / run_files.ARCHITECTURE)
 
 
@@ -263,11 +263,3 @@ def _finish(run: Run, record: RepeatRecord, checkpoint: Path | None) -> TrainRes
 def _has_epoch(run: Run) -> bool:
     history = run.folder.path / run_files.HISTORY
     return history.is_file() and bool(run_files.read_history(run.folder.path))
-
-
-def _write_history(folder: RunFolder, rows: list[HistoryRow]) -> None:
-    try:
-        folder.write(run_files.HISTORY, to_csv(rows, HistoryRow))
-    except OSError as error:
-        file = folder.path / run_files.HISTORY
-        raise OutputError(f"{file}: cannot be written: {error.strerror}") from None

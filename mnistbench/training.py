@@ -218,6 +218,8 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
     def on_test_begin(self, logs: object = None) -> None:
         """Note where training ends and validation begins."""
         self._training_end = time.perf_counter_ns()
+        if self.first_step_seconds is None:
+            self._time_first_step()
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
         """Stop the epoch's clock and tell."""

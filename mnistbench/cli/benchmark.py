@@ -10,8 +10,6 @@ import click
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from mnistbench.benchmark import BenchmarkResult
     from mnistbench.config import RunConfig
 
@@ -81,8 +79,6 @@ def command(
 
     Several configs run interleaved, repeat by repeat, so that they can be compared.
     """
-    from rich.console import Console
-
     from mnistbench.config import DEFAULT_CONFIG, load_config
 
     if synthetic:
@@ -90,9 +86,7 @@ def command(
     loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
     if device is not None:
         loaded = [config.model_copy(update={"device": device}) for config in loaded]
-    result = _measure(
-        loaded, repeats, warmup, output, tag, start_method, Console(stderr=True), quiet
-    )
+    result = _measure(loaded, repeats, warmup, output, tag, start_method, quiet)
     if verbose:
         _show_logs(result)
     _print_result(result, output_format)
@@ -104,7 +98,7 @@ def command(
 
 def _measure(
     configs: list[RunConfig], repeats: int, warmup: int, output: Path, tag: str,
-    start_method: str, console: Console, quiet: bool,
+    start_method: str, quiet: bool,
 ) -> BenchmarkResult:  # fmt: skip
     from mnistbench.benchmark import BenchmarkPlan, run_benchmark
 
@@ -118,9 +112,9 @@ def _measure(
     )
     if quiet:
         return run_benchmark(plan, lambda event: None)
-    from mnistbench.render import progress_on
+    from mnistbench.render import plain_console, progress_on
 
-    with progress_on(console) as progress:
+    with progress_on(plain_console(stderr=True)) as progress:
         return run_benchmark(plan, progress)
 
 
@@ -137,7 +131,7 @@ def _print_result(result: BenchmarkResult, output_format: str) -> None:
 
         from mnistbench.summary import as_json
 
-        click.echo(json.dumps(as_json(result), indent=2, default=str))
+        click.echo(json.dumps(as_json(result), indent=2, default=str, allow_nan=False))
     else:
         from mnistbench.render import output_console, print_result
 

@@ -167,7 +167,7 @@ def _print(comparisons: Sequence[Comparison], rules: Rules, output_format: str) 
     else:
         import sys
 
-        from rich.console import Console
+        from mnistbench.render import plain_console
 
-        console = Console(width=None if sys.stdout.isatty() else 140)
+        console = plain_console(width=None if sys.stdout.isatty() else 140)
         report.print_table(console, comparisons, rules)

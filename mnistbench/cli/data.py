@@ -43,12 +43,11 @@ def list_data() -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
 def fetch(name: str, quiet: bool, verbose: bool) -> None:
     """Bring the data set NAME to this machine: from Keras's cache, or by a download."""
-    from rich.console import Console
 
     from mnistbench import data
     from mnistbench.data import store
     from mnistbench.fetching import fetch as download
-    from mnistbench.render import progress_on
+    from mnistbench.render import plain_console, progress_on
 
     facts = _facts(name)
     source = data.find(facts)
@@ -65,7 +64,7 @@ def fetch(name: str, quiet: bool, verbose: bool) -> None:
     if quiet:
         phase = download(facts, lambda event: None)
     else:
-        with progress_on(Console(stderr=True)) as progress:
+        with progress_on(plain_console(stderr=True)) as progress:
             phase = download(facts, progress)
     click.echo(f"{facts.title} downloaded in {phase.seconds:.1f} s: {store.stored(facts)}")
 

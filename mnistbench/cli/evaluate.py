@@ -145,15 +145,14 @@ def _guess(plan: EvaluationPlan, files: tuple[Path, ...], output_format: str) ->
 
 
 def _evaluate(plan: EvaluationPlan, output_format: str, quiet: bool, verbose: bool) -> int:
-    from rich.console import Console
 
     from mnistbench.evaluate import run_evaluation
-    from mnistbench.render import progress_on
+    from mnistbench.render import plain_console, progress_on
 
     if quiet:
         evaluation = run_evaluation(plan, lambda event: None)
     else:
-        with progress_on(Console(stderr=True)) as progress:
+        with progress_on(plain_console(stderr=True)) as progress:
             evaluation = run_evaluation(plan, progress)
     folder = evaluation.run.folder.path
     if verbose:
@@ -172,7 +171,7 @@ def _print(evaluation: Evaluation, plan: EvaluationPlan, output_format: str) -> 
     elif output_format == "json":
         from dataclasses import asdict
 
-        from mnistbench.summary import phase_summaries
+        from mnistbench.summary import json_value, phase_summaries
 
         run = evaluation.run
         _echo_json(
@@ -180,7 +179,7 @@ def _print(evaluation: Evaluation, plan: EvaluationPlan, output_format: str) -> 
                 "folder": str(run.folder.path),
                 "model": str(plan.model),
                 "split": plan.split,
-                "loss": evaluation.loss,
+                "loss": json_value(evaluation.loss),
                 "accuracy": evaluation.accuracy,
                 "classes": [asdict(row) for row in evaluation.classes],
                 "phases": [asdict(summary) for summary in phase_summaries(run)],

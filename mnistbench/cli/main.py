@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
@@ -46,7 +47,27 @@ def command() -> None:
 
 def main() -> None:
     """Run the command line and exit: 0 fine, 1 a run failed, 2 wrong input, 130 interrupted."""
+    _open_streams()
     sys.exit(_exit_code())
+
+
+def _open_streams() -> None:
+    """Make standard streams that take anything: they may be closed, or unable to show a letter."""
+    for number in (0, 1, 2):
+        if not _is_open(number):  # `>&-`: the next file opened would take its number
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 def _exit_code() -> int:

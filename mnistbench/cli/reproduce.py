@@ -70,17 +70,16 @@ def command(
 
 
 def _measure(repeats: int, output: Path, quiet: bool) -> tuple[list[Path], bool]:
-    from rich.console import Console
 
     from mnistbench.benchmark import BenchmarkPlan, run_benchmark
     from mnistbench.config import load_config
     from mnistbench.lessons import LESSONS
-    from mnistbench.render import progress_on
+    from mnistbench.render import plain_console, progress_on
 
     plan = BenchmarkPlan(tuple(load_config(name) for name in LESSONS), repeats, 0, output)
     if quiet:
         result = run_benchmark(plan, lambda event: None)
     else:
-        with progress_on(Console(stderr=True)) as progress:
+        with progress_on(plain_console(stderr=True)) as progress:
             result = run_benchmark(plan, progress)
     return [run.folder.path for run in result.runs], result.interrupted

@@ -117,11 +117,10 @@ def _train(plan: TrainPlan, quiet: bool) -> TrainResult:
 
     if quiet:
         return run_training(plan, lambda event: None)
-    from rich.console import Console
 
-    from mnistbench.render import progress_on
+    from mnistbench.render import plain_console, progress_on
 
-    with progress_on(Console(stderr=True)) as progress:
+    with progress_on(plain_console(stderr=True)) as progress:
         return run_training(plan, progress)
 
 

@@ -174,7 +174,7 @@ def checked(arrays: Arrays, facts: DatasetFacts, path: str) -> Dataset:
     shapes = _image_shapes(facts)
     for part in ("train", "test"):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
-        if labels.shape == (len(images), 1):  # as Keras returns the labels of CIFAR-10
+        if labels.shape == (*images.shape[:1], 1):  # as Keras returns the labels of CIFAR-10
             labels = arrays[f"y_{part}"] = labels.reshape(-1)
         if images.shape[1:] not in shapes or images.dtype != np.uint8:
             raise InputError(

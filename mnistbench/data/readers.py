@@ -37,7 +37,10 @@ _NPZ_DAMAGE = (
 def read_npz(path: Path) -> Arrays:
     """Read x_train, y_train, x_test and y_test from a NumPy archive; pickles are refused."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        with loaded as archive:
             missing = [name for name in ARRAY_NAMES if name not in archive]
             if missing:
                 raise InputError(
