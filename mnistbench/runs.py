@@ -261,12 +261,12 @@ def keep(record: RepeatRecord, run: Run) -> None:
     if run.download is not None and not run.repeats:
         record = replace(record, phases=(run.download, *record.phases))
     run.folder.append(TIMINGS, timing_rows(record, run))
+    run.repeats.append(record)  # from here on its folder is kept, whatever fails next
     number = record.turn.repeat
     run.folder.append(
         METRICS,
         [MetricRow(run.run_id, number, m.name, m.value, m.unit) for m in record.metrics],
     )
-    run.repeats.append(record)
     run.folder.log(f"repeat {number} ended: {record.status} {record.reason}")
 
 
