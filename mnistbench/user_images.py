@@ -47,8 +47,10 @@ def prepare_image(path: Path, facts: DatasetFacts) -> PreparedImage:
         side = min(image.size)
         if image.width != image.height:
             steps.append(f"cut to the middle {side}x{side}")
-        fitted = ImageOps.fit(image.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
-        steps.append(f"resized to {width}x{height}")
+        colours = _flat(image).convert("RGB")
+        fitted = ImageOps.fit(colours, (width, height), Image.Resampling.LANCZOS)
+        if image.size != (width, height):
+            steps.append(f"resized to {width}x{height}")
         return PreparedImage(str(path), np.asarray(fitted, np.uint8), ", ".join(steps))
     grey = np.asarray(_flat(image).convert("L"), np.uint8)
     if image.mode != "L":
@@ -73,7 +75,12 @@ def _read(path: Path) -> Image.Image:
 
 
 def _flat(image: Image.Image) -> Image.Image:
-    """Return the picture without transparency, laid on white as a viewer shows it."""
+    """Return the picture without transparency, laid on white as a viewer shows it.
+
+    Grey of 16 bits becomes 8: Pillow itself would cut off all that is above 255.
+    """
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
     if "A" not in image.getbands() and "transparency" not in image.info:
         return image
     colours = image.convert("RGBA")

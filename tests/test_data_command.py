@@ -109,7 +109,7 @@ def test_show_draws_the_first_images_with_their_names_in_their_places(tmp_path: 
 
     picture = tmp_path / "m.png"
     done = run("data", "show", "mnist", "--output", str(picture))
-    assert "First label: 5" in done.stdout
+    assert "First label: 5\n" in done.stdout
     assert "One-hot: [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]" in done.stdout
     assert "5,923" in done.stdout, "class balance: zeros in the training set"
     pixels = np.asarray(Image.open(picture).convert("L"), float)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from mnistbench import scores
-from mnistbench.catalog import MNIST
+from mnistbench.catalog import CIFAR10, MNIST
 from mnistbench.errors import InputError
 from mnistbench.findings import grid_side, guess_text
 from mnistbench.user_images import prepare_image
@@ -50,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network good enough to know most digits."""
     output = tmp_path_factory.mktemp("evaluate")
     mnistbench(
-        "train", "mnist-dense-512", "--set", "dataset.train_samples=12000",
+        "train", "mnist-dense-512", "--set", "dataset.train_samples=8000",
         "--set", "dataset.test_samples=2000", "--set", "model.hidden_units=[128]",
         "--set", "training.epochs=3", "--output", output, "-q",
     )  # fmt: skip
@@ -123,7 +123,7 @@ def test_train_split_in_json(run: Path, tmp_path: Path) -> None:
     told = json.loads(done.stdout)
     (folder,) = tmp_path.iterdir()
     assert told["folder"] == str(folder)
-    assert sum(row["support"] for row in told["classes"]) == 12_000
+    assert sum(row["support"] for row in told["classes"]) == 8_000
     assert told["accuracy"] > float(values(run)["train_accuracy"]) - 0.01
 
 
@@ -177,6 +177,28 @@ def test_prepared_digit_is_as_mnist_has_it(
         assert made.shape == (28, 28, 1)
         difference = np.abs(made[..., 0].astype(int) - digit).mean()
         assert difference < 2
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_grey_of_sixteen_bits_is_read_as_grey_of_eight(
+    tmp_path: Path, test_images: tuple[np.ndarray, np.ndarray], light: bool
+) -> None:
+    page = draw(tmp_path / "8.png", test_images[0][0], light)
+    wide = tmp_path / "16.png"
+    with Image.open(page) as image:
+        Image.fromarray(np.asarray(image).astype(np.uint16) * 257).save(wide)
+    expected = prepare_image(page, MNIST).pixels
+    np.testing.assert_array_equal(prepare_image(wide, MNIST).pixels, expected)
+
+
+def test_transparent_parts_are_white_and_colours_of_the_right_size_stay(tmp_path: Path) -> None:
+    pixels = np.zeros((32, 32, 4), np.uint8)
+    pixels[8:24, 8:24] = (255, 0, 0, 255)
+    Image.fromarray(pixels).save(tmp_path / "red.png")
+    prepared = prepare_image(tmp_path / "red.png", CIFAR10)
+    assert prepared.pixels[0, 0].tolist() == [255, 255, 255]
+    assert prepared.pixels[16, 16].tolist() == [255, 0, 0]
+    assert prepared.steps == "32x32 RGBA"
 
 
 @pytest.mark.parametrize(

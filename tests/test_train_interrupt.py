@@ -16,7 +16,7 @@ import pytest
 
 NETWORK = """
 model: {family: cnn, filters: [6, 6], padding: [same], pool_size: 2, dropout: 0.3}
-dataset: {train_samples: 1200, test_samples: 200}
+dataset: {train_samples: 640, test_samples: 100}
 training: {epochs: 5, batch_size: 16, validation: test}
 """
 
@@ -92,8 +92,8 @@ def test_interrupted_and_resumed_equals_unbroken(tmp_path: Path) -> None:
     assert statuses["train"] == statuses["total"] == "interrupted"
     assert statuses["test"] == "not-run"
 
-    for arguments in (("--resume", folder), (config, "--output", whole)):
-        process = start(*arguments, "-q")
+    both = [start("--resume", folder, "-q"), start(config, "--output", whole, "-q")]
+    for process in both:
         _, said = process.communicate(timeout=240)
         assert process.returncode == 0, said
     (unbroken,) = whole.iterdir()
@@ -121,8 +121,9 @@ def test_nothing_is_kept_before_the_first_epoch_ends(tmp_path: Path) -> None:
 
 def test_a_second_interrupt_stops_at_once(tmp_path: Path) -> None:
     process = start(
-        "mnist-dense-512", "--set", "training.epochs=500", "--set", "training.batch_size=60000",
-        "--set", "training.validation=test", "--set", "model.hidden_units=[4096, 4096]",
+        "mnist-dense-512", "--set", "dataset.train_samples=20000",
+        "--set", "dataset.test_samples=100", "--set", "training.batch_size=20000",
+        "--set", "model.hidden_units=[4096, 4096]",
         "--output", tmp_path / "out",
     )  # fmt: skip
     until = time.monotonic() + 120

@@ -192,6 +192,6 @@ def _print_description(
     console.print(balance)
     one_hot = ", ".join(f"{value:g}" for value in description.first_one_hot)
     label = description.first_label
-    console.print(
-        f"First label: {label} ({facts.class_names[label]})\nOne-hot: [{one_hot}]", highlight=False
-    )
+    name = facts.class_names[label]
+    named = "" if name == str(label) else f" ({name})"
+    console.print(f"First label: {label}{named}\nOne-hot: [{one_hot}]", highlight=False)
