@@ -232,8 +232,9 @@ def _findings(plan: EvaluationPlan, run: Run, probabilities: npt.NDArray[Any]) -
     dataset = data.select(data.load(run.config), run.config)
     is_test = plan.split == "test"
     where = "" if plan.data_path is None else f" of {plan.data_path.name}"
+    made = "synthetic " if run.config.dataset.source == "synthetic" else ""
     return Findings(
-        f"{run.config.name} on the {plan.split} images{where}",
+        f"{run.config.name} on the {made}{plan.split} images{where}",
         run.config.facts,
         dataset.x_test if is_test else dataset.x_train,
         dataset.y_test if is_test else dataset.y_train,

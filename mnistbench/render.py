@@ -91,6 +91,8 @@ def print_evaluation(console: Console, evaluation: Evaluation, split: str) -> No
     which = "Test" if split == "test" else "Training"
     console.print(f"{which} loss: {evaluation.loss:.4f}", highlight=False)
     console.print(f"{which} accuracy: {evaluation.accuracy:.1%}", highlight=False)
+    for line in _remarks(run):
+        console.print(line, soft_wrap=True, highlight=False)
     console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
 
 
@@ -177,6 +179,12 @@ def _findings(run: Run) -> list[str]:
         parameters = metric_values(run, "parameters")[0]
         speed = statistics.median(metric_values(run, "train_samples_per_second"))
         lines.append(f"Parameters: {parameters:,}; training: {speed:,.0f} samples/s")
+    return [*lines, *_remarks(run)]
+
+
+def _remarks(run: Run) -> list[str]:
+    """Return what else must be known of a run's figures: unusual data, repeats that failed."""
+    lines = []
     if run.identity.source == SYNTHETIC:
         lines.append(f"Data: synthetic; its accuracy is not that of {run.config.facts.title}")
     elif not run.identity.canonical:

@@ -133,7 +133,8 @@ def test_own_data_is_tested_whole(
     own = tmp_path / "own.npz"
     images, labels = test_images[0][:300], test_images[1][:300]
     np.savez(own, x_train=images[:5], y_train=labels[:5], x_test=images, y_test=labels)
-    mnistbench("evaluate", run, "--data", own, "-q", "--output", tmp_path / "out")
+    done = mnistbench("evaluate", run, "--data", own, "-q", "--output", tmp_path / "out")
+    assert f"Data: {own} is not the published MNIST" in done.stdout
     (folder,) = (tmp_path / "out").iterdir()
     rows = table(folder / "predictions.csv")
     assert [int(row["label"]) for row in rows] == labels.tolist()
