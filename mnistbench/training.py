@@ -188,8 +188,8 @@ def _wait_for_device() -> None:
 class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
     """What of ours is on the timed path: a timestamp an epoch, and one for the first step.
 
-    `on_train_batch_end` is left alone on purpose: a callback that has it makes Keras call all
-    callbacks in step with training, which is slower than what the bare script does.
+    `on_train_batch_end` is left alone on purpose: where Keras can call callbacks beside the
+    training, one that has it makes it call them all in step.
     """
 
     def __init__(self, tell: Listener) -> None:
