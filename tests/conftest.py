@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+# A shell's background job ignores Ctrl-C, and what it starts inherits that: the tests must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FEW = ("--set", "dataset.train_samples=512", "--set", "dataset.test_samples=256")
 """Makes a run quick where learning is not the point."""
