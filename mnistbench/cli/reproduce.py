@@ -47,7 +47,7 @@ def command(
     """Run every lesson's network at its own epochs, and compare.
 
     Prints parameters, accuracy and times as the lessons report them and as measured here.
-    Exit code 1 if one is not reproduced. It takes a quarter of an hour on two cores.
+    Exit code 1 if one is not reproduced. It takes half an hour on two busy cores.
     """
     from mnistbench.reproduction import REPRODUCED, reproduction, run_folders
 
