@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     help="Where to train; overrides the config.",
 )
 @click.option(
+    "--execution",
+    type=click.Choice(["fit", "fused"]),
+    help="Keras's loop, or an epoch as one compiled program; overrides the config.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path),
     default=Path("results"),
@@ -71,7 +76,8 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
 def command(
-    configs: tuple[str, ...], repeats: int, warmup: int, device: str | None, output: Path,
+    configs: tuple[str, ...], repeats: int, warmup: int, device: str | None,
+    execution: str | None, output: Path,
     tag: str, overrides: tuple[str, ...], synthetic: bool, start_method: str, output_format: str,
     quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
@@ -83,6 +89,8 @@ def command(
 
     if synthetic:
         overrides = (*overrides, "dataset.source=synthetic")
+    if execution is not None:
+        overrides = (*overrides, f"training.execution={execution}")
     loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
     if device is not None:
         loaded = [config.model_copy(update={"device": device}) for config in loaded]

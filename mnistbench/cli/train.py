@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     help="Where to train; overrides the config.",
 )
 @click.option(
+    "--execution",
+    type=click.Choice(["fit", "fused"]),
+    help="Keras's loop, or an epoch as one compiled program; overrides the config.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path),
     default=Path("results"),
@@ -62,7 +67,8 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
 def command(
-    config: str | None, overrides: tuple[str, ...], device: str | None, output: Path, tag: str,
+    config: str | None, overrides: tuple[str, ...], device: str | None, execution: str | None,
+    output: Path, tag: str,
     synthetic: bool, tensorboard: bool, checkpoint_every: int | None, resume: Path | None,
     start_method: str, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
@@ -74,6 +80,8 @@ def command(
 
     if synthetic:
         overrides = (*overrides, "dataset.source=synthetic")
+    if execution is not None:
+        overrides = (*overrides, f"training.execution={execution}")
     loaded = _config(config, overrides, resume)
     if device is not None:
         loaded = loaded.model_copy(update={"device": device})
