@@ -50,7 +50,11 @@ Execution = Literal["fit", "fused"]
 Jit = Literal["auto", "on", "off"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
-_SINCE_THE_FIRST = {"training": {"execution": "fit", "jit": "auto", "precision": "float32"}}
+_SINCE_THE_FIRST = {
+    "training": {
+        "execution": "fit", "jit": "auto", "precision": "float32", "target_accuracy": None,
+    }
+}  # fmt: skip
 """Fields that came later, and what was done before them: a digest then says nothing of them."""
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
@@ -135,6 +139,9 @@ class TrainingConfig(BaseModel):
     precision: Precision = "float32"
     """`float32`, or compute in 16 bits and keep the weights in 32, the softmax too:
     `mixed_bfloat16` where the processor has it, `mixed_float16` on GPUs."""
+    target_accuracy: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    """End the training after the first epoch whose test accuracy is at least this; needs
+    `validation: test`. The time until then is recorded; `epochs` are the most."""
 
 
 class RunConfig(BaseModel):
@@ -264,6 +271,7 @@ def _checked(fields: Mapping[str, Any], file: str, set_by: Mapping[str, str]) ->
         raise _as_input_error(error, file, set_by) from None
     _check_dataset(config, file, set_by)
     _check_validation(config, file, set_by)
+    _check_target(config, file, set_by)
     _check_network(config, file, set_by)
     return config
 
@@ -311,6 +319,18 @@ def _check_validation(config: RunConfig, file: str, set_by: Mapping[str, str]) -
             f"{fraction} of {samples} images leaves none to train on, or none to validate on",
             source=_source(field, file, set_by),
             field=field,
+        )
+
+
+def _check_target(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
+    target, validation = config.training.target_accuracy, config.training.validation
+    if target is not None and validation != "test":
+        field = "training.target_accuracy"
+        raise InputError(
+            f"{target} is of the test set, but training.validation is {validation}",
+            source=_source(field, file, set_by),
+            field=field,
+            hint="set training.validation=test, or use --until",
         )
 
 

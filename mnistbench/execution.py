@@ -155,6 +155,7 @@ class FusedExecution(Execution):
         compile_seconds = time.perf_counter() - start
         listeners = keras.callbacks.CallbackList(callbacks, model=self._model)
         history: dict[str, list[float]] = {}
+        self._model.stop_training = False
         listeners.on_train_begin()
         for epoch in range(finished_epochs, self._config.training.epochs):
             listeners.on_epoch_begin(epoch)
@@ -167,6 +168,8 @@ class FusedExecution(Execution):
             for name, value in logs.items():
                 history.setdefault(name, []).append(value)
             listeners.on_epoch_end(epoch, logs)
+            if self._model.stop_training:
+                break
         listeners.on_train_end()
         return Learned(history, compile_seconds)
 

@@ -28,6 +28,7 @@ from mnistbench.training import (
     EpochClock,
     prepare,
     repeat_result,
+    target_callbacks,
     test,
     train,
 )
@@ -50,7 +51,7 @@ def run_train(job: TrainJob, import_phase: PhaseRecord, tell: Listener) -> Repea
     epochs = EpochClock(tell)
     samples = training_samples(prepared.train_images, job.config)
     keeper = _Keeper(job, epochs, samples, tell, finished)
-    callbacks = [epochs, keeper, *_tensorboard(job)]
+    callbacks = [epochs, keeper, *target_callbacks(job.config), *_tensorboard(job)]
     try:
         learned = train(prepared, callbacks, finished)
     except _Stop:

@@ -48,7 +48,7 @@ def run_repeat(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> Rep
     """
     prepared = prepare(job, tell)
     epochs = EpochClock(tell)
-    learned = train(prepared, [epochs])
+    learned = train(prepared, [epochs, *target_callbacks(job.config)])
     tested = test(prepared.clock, prepared.execution, prepared.test_images)
     return repeat_result(job, prepared, epochs, learned, tested, import_phase)
 
@@ -95,6 +95,7 @@ def repeat_result(
     metrics = [
         *_learning_metrics(learned.history, tested, prepared.model, first),
         *_speed_metrics(prepared.clock, epochs, samples, job.config, first),
+        *_target_metrics(prepared.clock, learned.history, job.config, finished_epochs),
         Metric("trace_compile_seconds", learned.compile_seconds, "s"),
         *process_metrics(),
         Metric("startup_seconds", prepared.startup_seconds, "s"),
@@ -164,6 +165,24 @@ def test(clock: PhaseClock, execution: Execution, images: Any) -> dict[str, floa
 def _wait_for_device() -> None:
     """Return when every operation sent to the device has finished."""
     tf.test.experimental.sync_devices()
+
+
+def target_callbacks(config: RunConfig) -> list[keras.callbacks.Callback]:
+    """Return what ends the training at the config's target accuracy, if it has one."""
+    target = config.training.target_accuracy
+    return [] if target is None else [_UntilAccurate(target)]
+
+
+class _UntilAccurate(keras.callbacks.Callback):  # type: ignore[misc]
+    """Ends the training after the first epoch whose validation reaches the target."""
+
+    def __init__(self, target: float) -> None:
+        super().__init__()
+        self._target = target
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if (logs or {})["val_accuracy"] >= self._target:
+            self.model.stop_training = True
 
 
 class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
@@ -276,6 +295,31 @@ def _speed_metrics(
     ]
     metrics.append(Metric("epoch_mean_seconds", mean(epochs.epoch_seconds), "s"))
     return metrics
+
+
+def _target_metrics(
+    clock: PhaseClock, history: dict[str, list[float]], config: RunConfig, finished_epochs: int
+) -> list[Metric]:
+    """Return whether and when the target accuracy was reached, by MLPerf's rule.
+
+    The clock runs from the first touch of the data, every evaluation inside it, to the end of
+    the one that reached the target; a training that never did has no time.
+    """
+    target = config.training.target_accuracy
+    if target is None:
+        return []
+    reached = history["val_accuracy"][-1] >= target
+    # Of a resumed training only a part of the time is known.
+    timed = reached and not finished_epochs
+    phases = (timing.DATA_LOAD, timing.PREPROCESS, timing.BUILD, timing.COMPILE, timing.TRAIN)
+    seconds = sum(clock.records[phase].seconds or 0.0 for phase in phases)
+    epochs = finished_epochs + len(history["val_accuracy"])
+    return [
+        Metric("target_accuracy", target, "1"),
+        Metric("target_reached", reached, ""),
+        Metric("time_to_accuracy_seconds", seconds if timed else None, "s"),
+        Metric("epochs_to_accuracy", epochs if reached else None, "1"),
+    ]
 
 
 def _steady_step_seconds(epochs: EpochClock, steps: int) -> float | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnistbench.cli.until import until_overrides
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
     "--execution",
     type=click.Choice(["fit", "fused"]),
     help="Keras's loop, or an epoch as one compiled program; overrides the config.",
+)
+@click.option(
+    "--until",
+    metavar="test_accuracy>=X",
+    help="End each training after the epoch that reaches this, and tell how long it took.",
 )
 @click.option(
     "--output",
@@ -77,7 +83,7 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
 def command(
     configs: tuple[str, ...], repeats: int, warmup: int, device: str | None,
-    execution: str | None, output: Path,
+    execution: str | None, until: str | None, output: Path,
     tag: str, overrides: tuple[str, ...], synthetic: bool, start_method: str, output_format: str,
     quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
@@ -91,6 +97,8 @@ def command(
         overrides = (*overrides, "dataset.source=synthetic")
     if execution is not None:
         overrides = (*overrides, f"training.execution={execution}")
+    if until is not None:
+        overrides = (*overrides, *until_overrides(until))
     loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
     if device is not None:
         loaded = [config.model_copy(update={"device": device}) for config in loaded]

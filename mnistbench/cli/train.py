@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnistbench.cli.until import until_overrides
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED, InputError
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     "--execution",
     type=click.Choice(["fit", "fused"]),
     help="Keras's loop, or an epoch as one compiled program; overrides the config.",
+)
+@click.option(
+    "--until",
+    metavar="test_accuracy>=X",
+    help="End each training after the epoch that reaches this, and tell how long it took.",
 )
 @click.option(
     "--output",
@@ -68,7 +74,7 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
 def command(
     config: str | None, overrides: tuple[str, ...], device: str | None, execution: str | None,
-    output: Path, tag: str,
+    until: str | None, output: Path, tag: str,
     synthetic: bool, tensorboard: bool, checkpoint_every: int | None, resume: Path | None,
     start_method: str, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
@@ -82,6 +88,8 @@ def command(
         overrides = (*overrides, "dataset.source=synthetic")
     if execution is not None:
         overrides = (*overrides, f"training.execution={execution}")
+    if until is not None:
+        overrides = (*overrides, *until_overrides(until))
     loaded = _config(config, overrides, resume)
     if device is not None:
         loaded = loaded.model_copy(update={"device": device})
