@@ -167,16 +167,13 @@ def _pipeline_seconds(plan: ExplainPlan, run: Run) -> float:
     """Return the median seconds an epoch in which batches come to a network that ignores them."""
     workers = Workers(measuring_environment(plan.config.device), plan.start_method)
     seeds = [record.turn.seed for record in run.repeats]
+    log = run.folder.path / LOG
     try:
-        return median(
-            workers.run(
-                input_pipeline,
-                RepeatJob(plan.config, plan.config.device, seed),
-                run.folder.path / LOG,
-                lambda message: None,
-            )
-            for seed in seeds
-        )
+        jobs = [RepeatJob(plan.config, plan.config.device, seed) for seed in seeds]
+        seconds: list[float] = [
+            workers.run(input_pipeline, job, log, lambda message: None) for job in jobs
+        ]
+        return median(seconds)
     except TaskFailure as failure:
         raise RunError(f"the input pipeline could not be measured: {failure.reason}") from None
     finally:
