@@ -86,6 +86,7 @@ def repeat_result(
         *_learning_metrics(history, tested, prepared.model, first),
         *_speed_metrics(prepared.clock, epochs, samples, job.config, first),
         *process_metrics(),
+        Metric("validation_samples", validation_samples(prepared, job.config), "1"),
         Metric("startup_seconds", prepared.startup_seconds, "s"),
         Metric("jit_compile", bool(prepared.model.jit_compile), ""),
         Metric("seed", job.seed, ""),
@@ -106,6 +107,13 @@ def training_samples(prepared: Prepared, config: RunConfig) -> int:
     if isinstance(config.training.validation, float):
         samples = int(samples * (1 - config.training.validation))
     return samples
+
+
+def validation_samples(prepared: Prepared, config: RunConfig) -> int:
+    """Return how many images are tested on after each epoch."""
+    if config.training.validation == "test":
+        return len(prepared.numbers.x_test)
+    return len(prepared.numbers.x_train) - training_samples(prepared, config)
 
 
 def start_from(seed: int, config: RunConfig) -> None:
