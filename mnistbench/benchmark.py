@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,12 +17,10 @@ from mnistbench.runs import (
     Measurement,
     RepeatRecord,
     Run,
-    Turn,
     TurnEnded,
     TurnStarted,
     assign_downloads,
     checked_identity,
-    derived_seed,
     describe,
     keep,
     measure,
@@ -31,6 +28,7 @@ from mnistbench.runs import (
     probe_devices,
     write_cloudmesh_report,
 )
+from mnistbench.schedule import FixedRepeats, Schedule
 from mnistbench.tasks import RepeatJob, repeat
 from mnistbench.tensorflow_process import measuring_environment
 from mnistbench.timing import STATUS_OK
@@ -89,7 +87,7 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
         describe(runs, plan.repeats, plan.warmup, facts, workers)
         gauge = MachineGauge(runs, workers, plan.calibrate, plan.roofline, tell)
         gauge.measure(BEFORE)
-        interrupted = _take_turns(plan, runs, workers, tell)
+        interrupted = _take_turns(_schedule(plan), runs, workers, tell)
         for run in runs:
             write_cloudmesh_report(run)
         interrupted = interrupted or not _gauged_after(gauge)
@@ -113,22 +111,6 @@ def describe_machine() -> Mapping[str, object]:
     finally:
         workers.close()
     return {**machine.machine_facts(environment), **told.facts}
-
-
-def planned_turns(plan: BenchmarkPlan) -> list[Turn]:
-    """Return every repeat in the order it will run: round by round, each round shuffled.
-
-    Configs measured in blocks would be confounded with drift of the machine; the order within a
-    round is drawn from the first config's seed, so that it is recorded and can be had again.
-    """
-    turns: list[Turn] = []
-    for number in range(1 - plan.warmup, plan.repeats + 1):
-        indices = list(range(len(plan.configs)))
-        random.Random(f"{plan.configs[0].training.seed}:{number}").shuffle(indices)
-        for index in indices:
-            root = plan.configs[index].training.seed
-            turns.append(Turn(index, number, derived_seed(root, number), len(turns) + 1))
-    return turns
 
 
 def _create_runs(plan: BenchmarkPlan) -> list[Run]:
@@ -156,17 +138,21 @@ def _gauged_after(gauge: MachineGauge) -> bool:
     return True
 
 
+def _schedule(plan: BenchmarkPlan) -> Schedule:
+    return FixedRepeats(plan.configs, plan.repeats, plan.warmup)
+
+
 def _common_device(configs: tuple[RunConfig, ...]) -> str:
     devices = {config.device for config in configs}
     return devices.pop() if len(devices) == 1 else "auto"
 
 
-def _take_turns(plan: BenchmarkPlan, runs: list[Run], workers: Workers, tell: Listener) -> bool:
+def _take_turns(schedule: Schedule, runs: list[Run], workers: Workers, tell: Listener) -> bool:
     """Run every turn; return whether the user interrupted."""
-    turns = planned_turns(plan)
-    for turn in turns:
+    while (turn := schedule.next_turn()) is not None:
         run = runs[turn.config_index]
-        tell(TurnStarted(run.config.name, turn, len(turns), run.config.training.epochs))
+        epochs = run.config.training.epochs
+        tell(TurnStarted(run.config.name, turn, schedule.expected_turns, epochs))
         try:
             job = RepeatJob(run.config, run.config.device, turn.seed)
             record = measure(turn, run, workers, Measurement(repeat, job), tell)
@@ -175,5 +161,6 @@ def _take_turns(plan: BenchmarkPlan, runs: list[Run], workers: Workers, tell: Li
             return True
         if not turn.is_warmup:
             keep(record, run)
+        schedule.ended(record)
         tell(TurnEnded(run.config.name, record))
     return False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnistbench.cli.until import until_overrides
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 
 if TYPE_CHECKING:
@@ -33,6 +34,16 @@ if TYPE_CHECKING:
     "--device",
     type=click.Choice(["auto", "cpu", "gpu"]),
     help="Where to train; overrides the config.",
+)
+@click.option(
+    "--execution",
+    type=click.Choice(["fit", "fused"]),
+    help="Keras's loop, or an epoch as one compiled program; overrides the config.",
+)
+@click.option(
+    "--until",
+    metavar="test_accuracy>=X",
+    help="End each training after the epoch that reaches this, and tell how long it took.",
 )
 @click.option(
     "--output",
@@ -80,7 +91,8 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
 def command(
-    configs: tuple[str, ...], repeats: int, warmup: int, device: str | None, output: Path,
+    configs: tuple[str, ...], repeats: int, warmup: int, device: str | None,
+    execution: str | None, until: str | None, output: Path,
     tag: str, overrides: tuple[str, ...], synthetic: bool, roofline: bool, no_calibrate: bool,
     start_method: str, output_format: str, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
@@ -92,6 +104,10 @@ def command(
 
     if synthetic:
         overrides = (*overrides, "dataset.source=synthetic")
+    if execution is not None:
+        overrides = (*overrides, f"training.execution={execution}")
+    if until is not None:
+        overrides = (*overrides, *until_overrides(until))
     loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
     if device is not None:
         loaded = [config.model_copy(update={"device": device}) for config in loaded]

@@ -1,0 +1,55 @@
+"""Which repeat of which config comes next: a schedule is told of each that ended, and decides."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from mnistbench.config import RunConfig
+from mnistbench.runs import RepeatRecord, Turn, derived_seed
+
+
+class Schedule(Protocol):
+    """The turns of a session, one after the other."""
+
+    @property
+    def expected_turns(self) -> int:
+        """Return the turns of the whole session, as far as can be told now."""
+
+    def next_turn(self) -> Turn | None:
+        """Return the next turn; None where the session is over."""
+
+    def ended(self, record: RepeatRecord) -> None:
+        """Take note of a turn that has ended, warm-ups included."""
+
+
+class FixedRepeats:
+    """As many repeats of each config as were asked for."""
+
+    def __init__(self, configs: Sequence[RunConfig], repeats: int, warmup: int) -> None:
+        """`repeats` are recorded, `warmup` more of each config run first."""
+        self.expected_turns = len(configs) * (repeats + warmup)
+        self._turns = interleaved(configs, range(1 - warmup, repeats + 1))
+
+    def next_turn(self) -> Turn | None:
+        """Return the next turn; None after the last round."""
+        return next(self._turns, None)
+
+    def ended(self, record: RepeatRecord) -> None:
+        """Nothing follows from it."""
+
+
+def interleaved(configs: Sequence[RunConfig], rounds: Iterable[int]) -> Iterator[Turn]:
+    """Give the repeats in the order they run: round by round, each round shuffled.
+
+    Configs measured in blocks would be confounded with drift of the machine; the order within a
+    round is drawn from the first config's seed, so that it is recorded and can be had again.
+    """
+    order = 0
+    for number in rounds:
+        indices = list(range(len(configs)))
+        random.Random(f"{configs[0].training.seed}:{number}").shuffle(indices)
+        for index in indices:
+            order += 1
+            yield Turn(index, number, derived_seed(configs[index].training.seed, number), order)
