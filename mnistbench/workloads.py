@@ -21,7 +21,7 @@ SIDE = 28
 """Height and width of a convolution's images, in pixels."""
 KERNEL = 3
 
-_SMALLEST_COPY_BYTES = 1 << 27
+_SMALLEST_COPY_BYTES = 1 << 26
 _GPU_COPY_BYTES = 1 << 30
 _CACHES_COPIED = 2
 

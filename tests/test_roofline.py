@@ -79,7 +79,7 @@ def test_the_peak_as_a_table():
         for size, rates in ((512, [1e9] * 6), (1024, [2e9, 3e9, 4e9, 5e9, 6e9, 9e9, 8e9]))
         for rate in rates
     ]
-    samples += [Sample("memory-copy", 1 << 27, 0.1, 12.34e9, "bytes/s")] * 3
+    samples += [Sample("memory-copy", 1 << 26, 0.1, 12.34e9, "bytes/s")] * 3
     listed = rate_rows(samples, "r", "")
     console = Console(width=120, record=True, file=io.StringIO())
     print_peak(console, PeakResult("r", "cpu", tuple(listed), tuple(summarized(listed)), None))
@@ -92,7 +92,7 @@ def test_the_peak_as_a_table():
     # Three samples say nothing of the median's interval.
     [line] = [line for line in text.splitlines() if "memory copy" in line]
     cells = [cell.strip() for cell in line.split("│")[1:-1]]
-    assert cells == ["memory copy", "128 MiB", "3", "12.3 GB/s", "", "12.3 GB/s"]
+    assert cells == ["memory copy", "64 MiB", "3", "12.3 GB/s", "", "12.3 GB/s"]
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_a_gpu_that_is_not_there_is_refused_in_one_line(told, tmp_path):
 
 
 def test_a_copy_is_larger_than_the_caches():
-    assert copy_size("cpu", 32 << 20) == 128 << 20
+    assert copy_size("cpu", 8 << 20) == 64 << 20
     assert copy_size("cpu", 384 << 20) == 768 << 20
-    assert copy_size("cpu", None) == 128 << 20
+    assert copy_size("cpu", None) == 64 << 20
 
 
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
