@@ -90,8 +90,10 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
         interrupted = _take_turns(_schedule(plan), runs, workers, tell)
         for run in runs:
             write_cloudmesh_report(run)
-        interrupted = interrupted or not _gauged_after(gauge)
-        gauge.conclude()
+        try:
+            interrupted = interrupted or not _gauged_after(gauge)
+        finally:
+            gauge.conclude()
     finally:
         workers.close()
         for run in runs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -103,6 +104,13 @@ def test_training_is_what_tensorflow_counts(name, tensorflow_counts):
 def test_counts_by_hand(name, forward, training):
     assert forward_flops(load_config(name)) == forward
     assert training_flops(load_config(name)) == training
+
+
+def test_the_documents_table_is_what_is_counted():
+    text = (Path(__file__).parents[1] / "docs" / "roofline.md").read_text()
+    for name in CONFIGS:
+        config = load_config(name)
+        assert f"| `{name}` | {forward_flops(config):,} | {training_flops(config):,} |" in text
 
 
 def test_bytes_by_hand():

@@ -13,11 +13,13 @@ from conftest import FEW, Session, benchmark, failure_line, rows, run
 from rich.console import Console
 
 from mnistbench.config import load_config
+from mnistbench.errors import RunError
 from mnistbench.flops import forward_flops, training_flops
-from mnistbench.peaks import PeakResult, rate_rows, summarized
+from mnistbench.peaks import PeakResult, measure_calibration, rate_rows, summarized
 from mnistbench.render_peak import print_peak, rate_text
 from mnistbench.roofline import peaks, share_metrics, work_metrics
 from mnistbench.tasks import Metric, Sample
+from mnistbench.worker import TaskFailure
 from mnistbench.workloads import WORKLOADS, calibration_points, copy_size, peak_points
 
 VALIDATED = ("--set", "training.validation=test", "--set", "training.epochs=2")
@@ -191,6 +193,22 @@ def test_without_calibration_there_is_none_and_the_arithmetic_stays(tmp_path):
     assert not {"train_peak_share", "train_bandwidth_share"} & names
     assert "of the measured" not in session.done.stdout
     assert "Train phase computes: " in session.done.stdout
+
+
+class _Failing:
+    """Stands for the processes: a machine on which the calibration cannot run."""
+
+    def run(self, *arguments):
+        raise TaskFailure("killed:SIGKILL", "the process was killed by SIGKILL; out of memory?")
+
+
+def test_a_calibration_that_cannot_be_measured_says_how_to_go_without(tmp_path):
+    with pytest.raises(RunError) as failure:
+        measure_calibration(_Failing(), "cpu", tmp_path / "log.txt")
+    assert str(failure.value) == (
+        "the machine's rates could not be measured: the process was killed by SIGKILL; out of "
+        "memory?; --no-calibrate goes without it"
+    )
 
 
 COUNTS = (
