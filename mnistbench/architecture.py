@@ -44,6 +44,10 @@ class Dense:
         """Return the number of weights and biases."""
         return (shape[0] + 1) * self.units
 
+    def multiply_adds(self, shape: Shape) -> int:
+        """Return the multiplications of one sample by the weights, each with its addition."""
+        return shape[0] * self.units
+
 
 @dataclass(frozen=True)
 class Convolution:
@@ -70,6 +74,11 @@ class Convolution:
         """Return the number of weights and biases."""
         return (self.kernel_size**2 * shape[2] + 1) * self.filters
 
+    def multiply_adds(self, shape: Shape) -> int:
+        """Return the multiplications of one sample by the weights, those with padding too."""
+        height, width, filters = self.output_shape(shape)
+        return height * width * self.kernel_size**2 * shape[2] * filters
+
 
 @dataclass(frozen=True)
 class MaxPooling:
@@ -91,6 +100,10 @@ class MaxPooling:
         """Return 0: pooling learns nothing."""
         return 0
 
+    def multiply_adds(self, shape: Shape) -> int:
+        """Return 0: there is no weight."""
+        return 0
+
 
 @dataclass(frozen=True)
 class Flatten:
@@ -102,6 +115,10 @@ class Flatten:
 
     def parameters(self, shape: Shape) -> int:
         """Return 0."""
+        return 0
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """Return 0: there is no weight."""
         return 0
 
 
@@ -119,6 +136,10 @@ class Dropout:
         """Return 0."""
         return 0
 
+    def multiply_adds(self, shape: Shape) -> int:
+        """Return 0: there is no weight."""
+        return 0
+
 
 @dataclass(frozen=True)
 class Softmax:
@@ -130,6 +151,10 @@ class Softmax:
 
     def parameters(self, shape: Shape) -> int:
         """Return 0."""
+        return 0
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """Return 0: there is no weight."""
         return 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from mnistbench import machine
 from mnistbench.config import RunConfig
 from mnistbench.fetching import fetch_missing
+from mnistbench.gauge import AFTER, BEFORE, MachineGauge
 from mnistbench.results import LOG, RunFolder, new_run_id
 from mnistbench.runs import (
     Measurement,
@@ -49,6 +50,10 @@ class BenchmarkPlan:
     """The folder that receives a folder for each config."""
     tag: str = ""
     start_method: StartMethod = "auto"
+    calibrate: bool = True
+    """Whether to measure the machine's rates shortly before and after the repeats."""
+    roofline: bool = False
+    """Whether to measure its peak too, and each repeat's share of it."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,15 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     try:
         facts = {**machine.machine_facts(environment), **probe_devices(runs, workers)}
         describe(runs, plan.repeats, plan.warmup, facts, workers)
+        gauge = MachineGauge(runs, workers, plan.calibrate, plan.roofline, tell)
+        gauge.measure(BEFORE)
         interrupted = _take_turns(_schedule(plan), runs, workers, tell)
         for run in runs:
             write_cloudmesh_report(run)
+        try:
+            interrupted = interrupted or not _gauged_after(gauge)
+        finally:
+            gauge.conclude()
     finally:
         workers.close()
         for run in runs:
@@ -118,6 +129,15 @@ def _create_runs(plan: BenchmarkPlan) -> list[Run]:
             run.folder.remove()
         raise
     return runs
+
+
+def _gauged_after(gauge: MachineGauge) -> bool:
+    """Measure the machine once more; return False if the user interrupted that."""
+    try:
+        gauge.measure(AFTER)
+    except KeyboardInterrupt:
+        return False
+    return True
 
 
 def _schedule(plan: BenchmarkPlan) -> Schedule:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mnistbench import stats
+from mnistbench.calibration_input import calibration_rates
 from mnistbench.comparison_input import ALL_PHASES, ConfigRuns, Side, Times
 from mnistbench.errors import InputError
 from mnistbench.identity import DATA, HARDWARE, Difference, differences
+from mnistbench.normalization import Prediction, Ratio, predict
 from mnistbench.timing import PHASES
 
 Array = npt.NDArray[Any]
@@ -64,6 +66,11 @@ class PhaseComparison:
     verdict: stats.Verdict
     reason: str
     """Why the verdict is not what the interval alone would say; mostly empty."""
+    normalized_ratio: float | None = None
+    """The ratio over what the machines' calibrations predict, its interval of both errors; None
+    on one kind of hardware, and where the prediction is refused."""
+    normalized_low: float | None = None
+    normalized_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,8 @@ class ConfigComparison:
     """Median test accuracy, from 0 to 1."""
     new_accuracy: float | None
     notes: tuple[str, ...]
+    machines: Prediction | None = None
+    """What the calibrations predict; None where the hardware does not differ."""
 
     @property
     def name(self) -> str:
@@ -179,9 +188,42 @@ def _compare_configs(
         *_notes(base, new, base_side, new_side, differing),
         *(_alone(base, new, shared, samples) if design.paired and design.unit == "repeat" else []),
     ]
+    machines = _prediction(base, new, base_side, new_side, differing)
     return ConfigComparison(
-        base, new, design, differing, obstacles, tuple(compared), *accuracy, tuple(notes)
-    )
+        base, new, design, differing, obstacles, tuple(_normalized(compared, machines)), *accuracy,
+        tuple(notes), machines,
+    )  # fmt: skip
+
+
+def _prediction(
+    base: ConfigRuns, new: ConfigRuns, base_side: Side, new_side: Side,
+    differing: Sequence[Difference],
+) -> Prediction | None:  # fmt: skip
+    """Return what the calibrations say of the two machines, if they are two."""
+    if not any(difference.part == HARDWARE for difference in differing):
+        return None
+    rates = calibration_rates(base.runs), calibration_rates(new.runs)
+    return predict(*rates, base_side.name, new_side.name)
+
+
+def _normalized(
+    phases: Sequence[PhaseComparison], machines: Prediction | None
+) -> list[PhaseComparison]:
+    if machines is None or machines.refusal:
+        return list(phases)
+    found = []
+    for phase in phases:
+        if phase.ratio is not None:
+            raw = Ratio(phase.ratio, phase.low, phase.high)
+            left = machines.normalized(raw, phase.confidence)
+            phase = replace(
+                phase,
+                normalized_ratio=left.ratio,
+                normalized_low=left.low,
+                normalized_high=left.high,
+            )
+        found.append(phase)
+    return found
 
 
 def _shared_phases(base: ConfigRuns, new: ConfigRuns) -> list[str]:

@@ -51,6 +51,8 @@ class Run:
     session: str
     """Shared by the runs that were measured interleaved; empty if unknown."""
     node: str
+    folder: Path | None
+    """Where its files lie; None if only its times were given."""
 
 
 @dataclass(frozen=True)
@@ -205,14 +207,17 @@ def _config(
     return ConfigRuns(
         name=name,
         digest=digest,
-        runs=tuple(
-            Run(run.get("run_id", ""), run.get("session", ""), run.get("node", "")) for run in facts
-        ),
+        runs=tuple(map(_run, facts)),
         identity=identify_runs(facts, _settings(facts)),
         phases=times,
         accuracies=np.array([a for number in numbers for a in loaded.accuracies[number]]),
         unfinished=sum(loaded.unfinished[number] for number in numbers),
     )
+
+
+def _run(facts: Mapping[str, str]) -> Run:
+    folder = Path(facts["file"]).parent if facts.get("file") else None
+    return Run(facts.get("run_id", ""), facts.get("session", ""), facts.get("node", ""), folder)
 
 
 def _settings(facts: Sequence[Mapping[str, str]]) -> Mapping[str, object] | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnistbench.comparison import Comparison, ConfigComparison, PhaseComparison, Rules
 from mnistbench.identity import PARTS, Difference, Identity, Values
+from mnistbench.normalization import Prediction
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 NOT_COMPARABLE = "not comparable"
 
 _HEADER = ("Config", "Phase", "n", "BASE median", "NEW median", "NEW is", "Interval", "Verdict")
-_RIGHT = ("n", "BASE median", "NEW median", "NEW is")
+_NORMALIZED = ("Normalised", "Normalised interval")
+_RIGHT = ("n", "BASE median", "NEW median", "NEW is", "Normalised")
 _MOST_VALUES = 3
 
 _CSV_HEADER = (
     "base", "new", "config", "phase", "paired", "unit", "n_base", "n_new", "base_median_seconds",
     "new_median_seconds", "ratio", "low", "high", "confidence", "verdict", "reason",
+    "normalized_ratio", "normalized_low", "normalized_high", "normalization_refused",
 )  # fmt: skip
 
 
@@ -59,10 +62,10 @@ def print_table(console: Console, comparisons: Sequence[Comparison], rules: Rule
     # Text, as a glob's [0-9] would be taken for a colour.
     for comparison in comparisons:
         table = Table(title=Text(_title(comparison)), title_justify="left")
-        for name in _HEADER:
+        for name in _header(comparison):
             table.add_column(name, justify="right" if name in _RIGHT else "left")
         for config in comparison.configs:
-            for row in _rows(config):
+            for row in _rows(config, comparison):
                 table.add_row(*map(Text, row))
         console.print(table)
         for line in _remarks(comparison):
@@ -75,11 +78,12 @@ def as_markdown(comparisons: Sequence[Comparison], rules: Rules) -> str:
     lines = []
     for comparison in comparisons:
         lines += [f"**{_escaped(_title(comparison))}**", ""]
-        lines.append(f"| {' | '.join(_HEADER)} |")
-        rules_of_columns = ("---:" if name in _RIGHT else "---" for name in _HEADER)
+        header = _header(comparison)
+        lines.append(f"| {' | '.join(header)} |")
+        rules_of_columns = ("---:" if name in _RIGHT else "---" for name in header)
         lines.append(f"| {' | '.join(rules_of_columns)} |")
         for config in comparison.configs:
-            lines += [f"| {' | '.join(map(_escaped, row))} |" for row in _rows(config)]
+            lines += [f"| {' | '.join(map(_escaped, row))} |" for row in _rows(config, comparison)]
         lines += ["", *(f"- {_escaped(line)}" for line in _remarks(comparison)), ""]
     lines.append(_legend(comparisons, rules))
     return "\n".join(lines)
@@ -119,9 +123,19 @@ def _title(comparison: Comparison) -> str:
     return f"BASE {comparison.base.name}, NEW {comparison.new.name}"
 
 
-def _rows(config: ConfigComparison) -> Iterator[tuple[str, ...]]:
+def _header(comparison: Comparison) -> tuple[str, ...]:
+    return (*_HEADER[:-1], *(_NORMALIZED if _has_two_machines(comparison) else ()), _HEADER[-1])
+
+
+def _has_two_machines(comparison: Comparison) -> bool:
+    return any(config.machines is not None for config in comparison.configs)
+
+
+def _rows(config: ConfigComparison, comparison: Comparison) -> Iterator[tuple[str, ...]]:
+    two_machines = _has_two_machines(comparison)
     if not config.phases:
-        yield (config.name, "", "", "", "", "", "", NOT_COMPARABLE)
+        empty = [""] * (len(_header(comparison)) - 2)
+        yield (config.name, *empty, NOT_COMPARABLE)
     for number, phase in enumerate(config.phases):
         yield (
             "" if number else config.name,
@@ -131,8 +145,18 @@ def _rows(config: ConfigComparison) -> Iterator[tuple[str, ...]]:
             _seconds_text(phase.new_median_seconds),
             change_text(phase.ratio),
             interval_text(phase.low, phase.high),
+            *(_normalized_texts(config, phase) if two_machines else ()),
             f"{phase.verdict}: {phase.reason}" if phase.reason else phase.verdict,
         )
+
+
+def _normalized_texts(config: ConfigComparison, phase: PhaseComparison) -> tuple[str, str]:
+    if config.machines is None:
+        return "", ""
+    if config.machines.refusal:
+        return "refused", ""
+    interval = interval_text(phase.normalized_low, phase.normalized_high)
+    return change_text(phase.normalized_ratio), interval
 
 
 def _count_text(config: ConfigComparison, phase: PhaseComparison) -> str:
@@ -158,7 +182,24 @@ def _remarks(comparison: Comparison) -> list[str]:
         lines += [f"{name}differs in {_difference_text(d)}" for d in config.differences]
         lines.append(f"{name}{config.design.text}")
         lines += [f"{name}{note}" for note in config.notes]
+        lines += [f"{name}{line}" for line in _machine_lines(config.machines)]
     return list(dict.fromkeys([*lines, *comparison.unmatched]))
+
+
+def _machine_lines(machines: Prediction | None) -> list[str]:
+    """Return what the calibrations say of the two machines, and what is made of it."""
+    if machines is None:
+        return []
+    each = ", ".join(f"{name} {change_text(ratio)}" for name, ratio in machines.ratios.items())
+    measured = f"; measured: {each}" if each else ""
+    if machines.refusal:
+        return [f"no normalised ratio: {machines.refusal}{measured}"]
+    low, high = (machines.ratio * machines.factor(0.95) ** side for side in (-1, 1))
+    return [
+        f"the calibration would have NEW {change_text(machines.ratio)} "
+        f"({interval_text(low, high)}, 95 %){measured}",
+        "normalised: what is left of the ratio then; the verdict is on the ratio itself",
+    ]
 
 
 def _difference_text(difference: Difference) -> str:
@@ -213,7 +254,23 @@ def _config_as_json(config: ConfigComparison) -> dict[str, Any]:
         "base_test_accuracy": config.base_accuracy,
         "new_test_accuracy": config.new_accuracy,
         "notes": list(config.notes),
+        "calibration": _machines_as_json(config.machines),
         "phases": [{**vars(phase), "change": change_text(phase.ratio)} for phase in config.phases],
+    }
+
+
+def _machines_as_json(machines: Prediction | None) -> dict[str, Any] | None:
+    if machines is None:
+        return None
+    known = not machines.refusal
+    factor = machines.factor(0.95) if machines.ratios else None
+    return {
+        "predicted_ratio": machines.ratio if known else None,
+        "low": machines.ratio / factor if known and factor else None,
+        "high": machines.ratio * factor if known and factor else None,
+        "confidence": 0.95,
+        "refusal": machines.refusal,
+        "workload_ratios": dict(machines.ratios),
     }
 
 
@@ -224,12 +281,14 @@ def _digests(identity: Identity) -> dict[str, str | None]:
 def _csv_rows(comparison: Comparison, config: ConfigComparison) -> Iterator[tuple[object, ...]]:
     start = (comparison.base.name, comparison.new.name, config.name)
     design = (str(config.design.paired).lower(), config.design.unit)
+    refusal = config.machines.refusal if config.machines else ""
     if not config.phases:
         why = "; ".join(config.obstacles)
-        yield (*start, "", *design, *[""] * 8, NOT_COMPARABLE, why)
+        yield (*start, "", *design, *[""] * 8, NOT_COMPARABLE, why, *[""] * 3, refusal)
     for phase in config.phases:
         yield (
             *start, phase.phase, *design, phase.n_base, phase.n_new, phase.base_median_seconds,
             phase.new_median_seconds, phase.ratio, phase.low, phase.high, phase.confidence,
-            phase.verdict, phase.reason,
+            phase.verdict, phase.reason, phase.normalized_ratio, phase.normalized_low,
+            phase.normalized_high, refusal,
         )  # fmt: skip

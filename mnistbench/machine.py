@@ -165,6 +165,20 @@ def _cache_facts() -> Facts:
     return facts
 
 
+def last_level_cache_bytes() -> int | None:
+    """Return the last caches of all processors this process may use, each counted once."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    found: dict[tuple[int, str], int] = {}
+    for cpu in usable:
+        for index in Path(f"/sys/devices/system/cpu/cpu{cpu}/cache").glob("index*"):
+            level, size = _number(_read(index / "level")), _size_bytes(_read(index / "size") or "")
+            shared = _read(index / "shared_cpu_list") or str(cpu)
+            if level and size:
+                found[(level, shared)] = size
+    last = max((level for level, _ in found), default=0)
+    return sum(size for (level, _), size in found.items() if level == last) or None
+
+
 def _size_bytes(text: str) -> int | None:
     match = re.fullmatch(r"(\d+)([KMG]?)", text)
     return int(match[1]) * 1024 ** " KMG".index(match[2] or " ") if match else None
@@ -347,4 +361,12 @@ def _output(command: list[str]) -> str | None:
     return done.stdout.strip() or None
 
 
-__all__ = ["Facts", "cgroup_facts", "git_commit", "machine_facts", "node", "user"]
+__all__ = [
+    "Facts",
+    "cgroup_facts",
+    "git_commit",
+    "last_level_cache_bytes",
+    "machine_facts",
+    "node",
+    "user",
+]

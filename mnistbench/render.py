@@ -22,9 +22,10 @@ from rich.table import Table
 
 from mnistbench.benchmark import BenchmarkResult
 from mnistbench.evaluate import Evaluation
+from mnistbench.render_peak import roofline_lines
 from mnistbench.reproduction import ReproductionRow
 from mnistbench.results import HistoryRow
-from mnistbench.runs import Run, TurnEnded, TurnStarted
+from mnistbench.runs import Gauging, Run, TurnEnded, TurnStarted
 from mnistbench.summary import metric_values, phase_summaries, time_to_accuracy
 from mnistbench.tasks import Downloading, EpochEnded, StopRequested
 from mnistbench.timing import STATUS_OK, TEST, TRAIN, PhaseRecord
@@ -179,7 +180,7 @@ def _findings(run: Run) -> list[str]:
         parameters = metric_values(run, "parameters")[0]
         speed = statistics.median(metric_values(run, "train_samples_per_second"))
         lines.append(f"Parameters: {parameters:,}; training: {speed:,.0f} samples/s")
-    return [*lines, *_target_line(run), *_remarks(run)]
+    return [*lines, *roofline_lines(run), *_target_line(run), *_remarks(run)]
 
 
 def _target_line(run: Run) -> list[str]:
@@ -249,7 +250,7 @@ class PlainProgress:
         elif isinstance(event, TurnEnded):
             self._done += 1
             self._console.print(self._line(event), highlight=False, soft_wrap=True)
-        elif isinstance(event, HistoryRow | StopRequested):
+        elif isinstance(event, HistoryRow | StopRequested | Gauging):
             self._console.print(_event_text(event), highlight=False, soft_wrap=True)
 
     def _line(self, event: TurnEnded) -> str:
@@ -308,7 +309,7 @@ class BarProgress:
         elif isinstance(event, TurnEnded) and self._turns is not None:
             self._progress.advance(self._turns)
             self._progress.print(turn_text(event), highlight=False)
-        elif isinstance(event, HistoryRow | StopRequested):
+        elif isinstance(event, HistoryRow | StopRequested | Gauging):
             self._progress.print(_event_text(event), highlight=False)
 
     def _show_download(self, event: Downloading) -> None:
@@ -340,7 +341,9 @@ def _download_text(event: Downloading) -> str:
     return f"Downloading {event.title}, {event.total_bytes // _MEGABYTE} MB ..."
 
 
-def _event_text(event: HistoryRow | StopRequested) -> str:
+def _event_text(event: HistoryRow | StopRequested | Gauging) -> str:
+    if isinstance(event, Gauging):
+        return f"Measuring this machine's peak, {event.moment} the repeats ..."
     if isinstance(event, StopRequested):
         return "Stopping; what the finished epochs taught is kept. Ctrl-C again: stop at once."
     text = f"epoch {event.epoch}: loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"

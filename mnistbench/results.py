@@ -22,6 +22,8 @@ MACHINE = "machine.csv"
 CONFIG = "config.yaml"
 CLOUDMESH = "cloudmesh.log"
 LOG = "log.txt"
+CALIBRATION = "calibration.csv"
+PEAK = "peak.csv"
 
 Cell = str | int | float | bool | None
 
@@ -74,6 +76,20 @@ class MachineRow:
     run_id: str
     attribute: str
     value: Cell
+
+
+@dataclass(frozen=True)
+class RateRow:
+    """One sample of a workload's rate: a row of calibration.csv and of peak.csv."""
+
+    run_id: str
+    workload: str
+    size: int
+    moment: str
+    """`before` the first repeat or `after` the last; empty for `mnistbench peak`."""
+    seconds: float
+    rate: float
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -168,7 +184,7 @@ class SettingRow:
 
 Row = (
     TimingRow | MetricRow | MachineRow | HistoryRow | PredictionRow | ClassRow | GuessRow
-    | PartRow | SettingRow
+    | PartRow | SettingRow | RateRow
 )  # fmt: skip
 
 
@@ -222,7 +238,21 @@ class RunFolder:
 
         Raises OutputError, leaving nothing behind, if they cannot be written or the disk is full.
         """
-        path = output / run_id
+        folder = cls.make(output, run_id)
+        try:
+            folder.write(CONFIG, config_yaml)
+            folder.write(TIMINGS, to_csv([], TimingRow))
+            folder.write(METRICS, to_csv([], MetricRow))
+            folder.write(MACHINE, to_csv([], MachineRow))
+        except OutputError:
+            folder.remove()
+            raise
+        return folder
+
+    @classmethod
+    def make(cls, output: Path, name: str) -> RunFolder:
+        """Make `output/name` with nothing in it; raises OutputError as `create` does."""
+        path = output / name
         made = [folder for folder in (output, *output.parents) if not folder.exists()]
         folder = cls(path, made)
         try:
@@ -232,10 +262,6 @@ class RunFolder:
             raise _output_error(path, error) from None
         try:
             folder._check_room()
-            folder.write(CONFIG, config_yaml)
-            folder.write(TIMINGS, to_csv([], TimingRow))
-            folder.write(METRICS, to_csv([], MetricRow))
-            folder.write(MACHINE, to_csv([], MachineRow))
         except OutputError:
             folder.remove()
             raise

@@ -26,6 +26,7 @@ from mnistbench.results import (
     TimingRow,
     cell,
 )
+from mnistbench.roofline import Peak, work_metrics
 from mnistbench.tasks import Metric, Probe, RepeatResult, Stopped, probe
 from mnistbench.tensorflow_process import inherited
 from mnistbench.timing import (
@@ -35,6 +36,7 @@ from mnistbench.timing import (
     STATUS_NOT_RUN,
     STATUS_OK,
     TOTAL,
+    TRAIN,
     Listener,
     PhaseRecord,
     PhaseStarted,
@@ -106,6 +108,16 @@ class Run:
     """The user's word for every row."""
     phases: tuple[str, ...] = PHASES
     """The phases that its repeats time, in order."""
+    peaks: Mapping[str, Peak] = field(default_factory=dict)
+    """Workload to its peak on this run's device; empty without `--roofline`."""
+
+
+@dataclass(frozen=True)
+class Gauging:
+    """The machine's peak is about to be measured, which takes some seconds."""
+
+    moment: str
+    """`before` the first repeat or `after` the last."""
 
 
 @dataclass(frozen=True)
@@ -232,8 +244,18 @@ def measure(
         Metric("outside_phases_seconds", wall_seconds - total - own_import, "s"),
         Metric("order", turn.order, ""),
     )
+    work = _work_metrics(run.config, result, phases)
     ordered = tuple(phases[name] for name in wanted.phases)
-    return RepeatRecord(turn, ordered, (*result.metrics, *extra), STATUS_OK, result=result)
+    return RepeatRecord(turn, ordered, (*result.metrics, *work, *extra), STATUS_OK, result=result)
+
+
+def _work_metrics(
+    config: RunConfig, result: RepeatResult, phases: Mapping[str, PhaseRecord]
+) -> list[Metric]:
+    """Return the operations and bytes of the train phase, if there is one."""
+    if TRAIN not in phases:
+        return []
+    return work_metrics(config, result.metrics, phases[TRAIN].seconds, result.precision)
 
 
 def _unfinished(

@@ -84,6 +84,9 @@ def _run_as_json(run: Run) -> dict[str, Any]:
         "data_canonical": run.identity.canonical,
         "phases": [asdict(summary) for summary in phase_summaries(run)],
         "time_to_accuracy": _target_as_json(run),
+        "peaks": {
+            name: {"rate": peak.rate, "rates": peak.rates} for name, peak in run.peaks.items()
+        },
         "repeats": [
             {
                 "repeat": record.turn.repeat,

@@ -17,6 +17,7 @@ from mnistbench.config import RunConfig
 from mnistbench.data.dataset import DataIdentity
 from mnistbench.data.preprocessing import Split
 from mnistbench.timing import Listener, PhaseRecord
+from mnistbench.workloads import Point
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,33 @@ class GuessJob:
     model: Path
     images: npt.NDArray[Any]
     """uint8, (n, height, width, channels)."""
+
+
+@dataclass(frozen=True)
+class RatesJob:
+    """Workloads whose rates are to be measured."""
+
+    device: str
+    """`auto`, `cpu` or `gpu`."""
+    points: tuple[Point, ...]
+    rounds: int
+    """Through all points, so that what disturbs the machine for a moment disturbs them alike."""
+    samples: int
+    """Of each point in each round, at most."""
+    seconds: float
+    """After so long a point takes no further sample in a round."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One measured rate of one workload."""
+
+    workload: str
+    size: int
+    seconds: float
+    """Of one or several calls in a row."""
+    rate: float
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -214,3 +242,13 @@ def guess(job: GuessJob, tell: Listener) -> npt.NDArray[Any]:
     from mnistbench.evaluate_task import run_guesses
 
     return run_guesses(job)
+
+
+def rates(job: RatesJob, tell: Listener) -> tuple[Sample, ...]:
+    """Measure rates of workloads; raise InputError for a GPU that is not there."""
+    from mnistbench.tensorflow_process import import_record
+
+    import_record()
+    from mnistbench.workload_kernels import run_rates
+
+    return run_rates(job)

@@ -98,6 +98,7 @@ def repeat_result(
         *_target_metrics(prepared.clock, learned.history, job.config, finished_epochs),
         Metric("trace_compile_seconds", learned.compile_seconds, "s"),
         *process_metrics(),
+        Metric("validation_samples", _validated(prepared, job.config), "1"),
         Metric("startup_seconds", prepared.startup_seconds, "s"),
         Metric("execution", job.config.training.execution, ""),
         Metric("jit_compile", jit.is_on, ""),
@@ -112,6 +113,14 @@ def repeat_result(
         identity=prepared.identity,
         import_phase=import_phase,
     )
+
+
+def _validated(prepared: Prepared, config: RunConfig) -> int:
+    """Return how many images each epoch ends with a test of."""
+    if config.training.validation == "test":
+        return len(prepared.test_images.images)
+    whole = len(prepared.train_images.images)
+    return whole - training_samples(prepared.train_images, config)
 
 
 def start_from(seed: int, config: RunConfig) -> None:

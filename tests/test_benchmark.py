@@ -37,7 +37,8 @@ def test_every_run_has_a_folder_of_its_own_with_all_files(small_session: Session
         folder = small_session.folder(config)
         assert re.fullmatch(rf"\d{{8}}T\d{{6}}Z-{config}-.+-[0-9a-f]{{6}}", folder.name)
         assert {file.name for file in folder.iterdir()} == {
-            "config.yaml", "timings.csv", "metrics.csv", "machine.csv", "cloudmesh.log", "log.txt",
+            "config.yaml", "timings.csv", "metrics.csv", "machine.csv", "calibration.csv",
+        "cloudmesh.log", "log.txt",
         }  # fmt: skip
 
 

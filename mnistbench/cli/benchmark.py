@@ -11,8 +11,7 @@ from mnistbench.cli.until import until_overrides
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 
 if TYPE_CHECKING:
-    from mnistbench.benchmark import BenchmarkResult
-    from mnistbench.config import RunConfig
+    from mnistbench.benchmark import BenchmarkPlan, BenchmarkResult
 
 
 @click.command("benchmark")
@@ -65,6 +64,16 @@ if TYPE_CHECKING:
     "--synthetic", is_flag=True, help="Images made from the seed, as many, not the real ones."
 )
 @click.option(
+    "--roofline",
+    is_flag=True,
+    help="Measure the machine's peak before and after, and the share of it that training reaches.",
+)
+@click.option(
+    "--no-calibrate",
+    is_flag=True,
+    help="Leave out the short measurement of the machine that `compare` normalises by.",
+)
+@click.option(
     "--start-method",
     type=click.Choice(["auto", "fork", "spawn"]),
     default="auto",
@@ -84,8 +93,8 @@ if TYPE_CHECKING:
 def command(
     configs: tuple[str, ...], repeats: int, warmup: int, device: str | None,
     execution: str | None, until: str | None, output: Path,
-    tag: str, overrides: tuple[str, ...], synthetic: bool, start_method: str, output_format: str,
-    quiet: bool, verbose: bool,
+    tag: str, overrides: tuple[str, ...], synthetic: bool, roofline: bool, no_calibrate: bool,
+    start_method: str, output_format: str, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Time CONFIGs (names or files; default mnist-dense) and write the results.
 
@@ -102,7 +111,19 @@ def command(
     loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
     if device is not None:
         loaded = [config.model_copy(update={"device": device}) for config in loaded]
-    result = _measure(loaded, repeats, warmup, output, tag, start_method, quiet)
+    from mnistbench.benchmark import BenchmarkPlan
+
+    plan = BenchmarkPlan(
+        tuple(loaded),
+        repeats,
+        warmup,
+        output,
+        tag,
+        start_method,  # type: ignore[arg-type]
+        calibrate=not no_calibrate,
+        roofline=roofline,
+    )
+    result = _measure(plan, quiet)
     if verbose:
         _show_logs(result)
     _print_result(result, output_format)
@@ -112,20 +133,9 @@ def command(
     return RUN_FAILED if result.failures else OK
 
 
-def _measure(
-    configs: list[RunConfig], repeats: int, warmup: int, output: Path, tag: str,
-    start_method: str, quiet: bool,
-) -> BenchmarkResult:  # fmt: skip
-    from mnistbench.benchmark import BenchmarkPlan, run_benchmark
+def _measure(plan: BenchmarkPlan, quiet: bool) -> BenchmarkResult:
+    from mnistbench.benchmark import run_benchmark
 
-    plan = BenchmarkPlan(
-        tuple(configs),
-        repeats,
-        warmup,
-        output,
-        tag,
-        start_method,  # type: ignore[arg-type]
-    )
     if quiet:
         return run_benchmark(plan, lambda event: None)
     from mnistbench.render import plain_console, progress_on

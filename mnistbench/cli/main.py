@@ -21,6 +21,7 @@ COMMANDS = {
     "config": "mnistbench.cli.config",
     "data": "mnistbench.cli.data",
     "machine-info": "mnistbench.cli.machine_info",
+    "peak": "mnistbench.cli.peak",
     "reproduce": "mnistbench.cli.reproduce",
 }
 """Each subcommand and the module that holds it as `command`; loaded when asked for."""

@@ -1,0 +1,84 @@
+"""The machine measured beside a session: its calibration and its peak, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mnistbench.peaks import AFTER, BEFORE, measure_calibration, measure_peak, rate_rows
+from mnistbench.results import CALIBRATION, LOG, METRICS, PEAK, MetricRow, RateRow, to_csv
+from mnistbench.roofline import SHARES, peaks, share_metrics
+from mnistbench.runs import Gauging, RepeatRecord, Run
+from mnistbench.tasks import Sample
+from mnistbench.timing import Listener
+from mnistbench.worker import Workers
+
+__all__ = ["AFTER", "BEFORE", "MachineGauge"]
+
+
+class MachineGauge:
+    """Measures the machine in fresh processes, outside every timed phase, once for each device."""
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        workers: Workers,
+        calibrate: bool,
+        roofline: bool,
+        tell: Listener,
+    ) -> None:
+        """Rows go to the folders of `runs`; what was not asked for leaves no file."""
+        self._runs = runs
+        self._workers = workers
+        self._calibrate = calibrate
+        self._roofline = roofline
+        self._tell = tell
+        self._peaks: dict[str, list[Sequence[Sample]]] = {}
+        for run in runs:
+            if calibrate:
+                run.folder.write(CALIBRATION, to_csv([], RateRow))
+            if roofline:
+                run.folder.write(PEAK, to_csv([], RateRow))
+
+    def measure(self, moment: str) -> None:
+        """Measure what was asked for; raise RunError if the machine cannot be measured."""
+        for device in dict.fromkeys(run.device for run in self._runs):
+            log = self._first(device).folder.path / LOG
+            if self._calibrate:
+                samples = measure_calibration(self._workers, device, log)
+                self._keep(CALIBRATION, device, samples, moment)
+            if self._roofline:
+                self._tell(Gauging(moment))
+                samples = measure_peak(self._workers, device, log)
+                self._keep(PEAK, device, samples, moment)
+                self._peaks.setdefault(device, []).append(samples)
+
+    def conclude(self) -> None:
+        """Give every finished repeat its share of the peaks, as far as they were measured."""
+        if not self._roofline:
+            return
+        for run in self._runs:
+            run.peaks = peaks(self._peaks[run.device])
+            run.repeats = [_with_shares(record, run) for record in run.repeats]
+            rows = [
+                MetricRow(run.run_id, record.turn.repeat, m.name, m.value, m.unit)
+                for record in run.repeats
+                for m in record.metrics
+                if m.name in SHARES
+            ]
+            run.folder.append(METRICS, rows)
+
+    def _first(self, device: str) -> Run:
+        return next(run for run in self._runs if run.device == device)
+
+    def _keep(self, table: str, device: str, samples: Sequence[Sample], moment: str) -> None:
+        for run in self._runs:
+            if run.device == device:
+                run.folder.append(table, rate_rows(samples, run.run_id, moment))
+
+
+def _with_shares(record: RepeatRecord, run: Run) -> RepeatRecord:
+    if record.result is None:
+        return record
+    shares = share_metrics(record.metrics, record.result.precision, run.peaks)
+    return replace(record, metrics=(*record.metrics, *shares))
