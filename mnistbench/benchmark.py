@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnistbench import machine
+from mnistbench import advice, drift, machine, readings
 from mnistbench.config import RunConfig
 from mnistbench.fetching import fetch_missing
-from mnistbench.results import LOG, RunFolder, new_run_id
+from mnistbench.results import LOG, MACHINE, MachineRow, RunFolder, new_run_id
 from mnistbench.runs import (
     Measurement,
     RepeatRecord,
@@ -20,6 +20,7 @@ from mnistbench.runs import (
     Turn,
     TurnEnded,
     TurnStarted,
+    Warned,
     assign_downloads,
     checked_identity,
     derived_seed,
@@ -32,7 +33,7 @@ from mnistbench.runs import (
 )
 from mnistbench.tasks import RepeatJob, repeat
 from mnistbench.tensorflow_process import measuring_environment
-from mnistbench.timing import STATUS_OK
+from mnistbench.timing import STATUS_OK, TRAIN
 from mnistbench.worker import StartMethod, Workers
 
 Listener = Callable[[object], None]
@@ -51,6 +52,8 @@ class BenchmarkPlan:
     """The folder that receives a folder for each config."""
     tag: str = ""
     start_method: StartMethod = "auto"
+    rerun_contended: int = 0
+    """Most further repeats of each config, in place of those that something else disturbed."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class BenchmarkResult:
     facts: Mapping[str, object]
     """Attributes of the machine."""
     interrupted: bool
+    warnings: tuple[str, ...] = ()
+    """What was found before the run that will have disturbed it."""
 
     @property
     def failures(self) -> list[RepeatRecord]:
@@ -75,6 +80,7 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     fills meanwhile. A repeat that fails is recorded, and the others go on.
     """
     environment = dict(os.environ)
+    first_reading = readings.take()
     downloads = fetch_missing(plan.configs, tell)
     runs = _create_runs(plan)
     assign_downloads(downloads, runs)
@@ -82,8 +88,10 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     try:
         facts = {**machine.machine_facts(environment), **probe_devices(runs, workers)}
         describe(runs, plan.repeats, plan.warmup, facts, workers)
+        warnings = _warn(plan, runs, facts, first_reading, tell)
         interrupted = _take_turns(plan, runs, workers, tell)
         for run in runs:
+            _record_trend(run)
             write_cloudmesh_report(run)
     finally:
         workers.close()
@@ -91,7 +99,7 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
             if not run.repeats:
                 run.folder.remove()
     kept = tuple(run for run in runs if run.repeats)
-    return BenchmarkResult(kept, facts, interrupted)
+    return BenchmarkResult(kept, facts, interrupted, tuple(warnings))
 
 
 def describe_machine() -> Mapping[str, object]:
@@ -114,12 +122,18 @@ def planned_turns(plan: BenchmarkPlan) -> list[Turn]:
     """
     turns: list[Turn] = []
     for number in range(1 - plan.warmup, plan.repeats + 1):
-        indices = list(range(len(plan.configs)))
-        random.Random(f"{plan.configs[0].training.seed}:{number}").shuffle(indices)
-        for index in indices:
-            root = plan.configs[index].training.seed
-            turns.append(Turn(index, number, derived_seed(root, number), len(turns) + 1))
+        turns += round_of_turns(plan, number, len(turns))
     return turns
+
+
+def round_of_turns(plan: BenchmarkPlan, number: int, before: int) -> list[Turn]:
+    """Return the turns of one round, repeat `number` of every config, after `before` others."""
+    indices = list(range(len(plan.configs)))
+    random.Random(f"{plan.configs[0].training.seed}:{number}").shuffle(indices)
+    return [
+        Turn(index, number, derived_seed(plan.configs[index].training.seed, number), order)
+        for order, index in enumerate(indices, start=before + 1)
+    ]
 
 
 def _create_runs(plan: BenchmarkPlan) -> list[Run]:
@@ -143,10 +157,29 @@ def _common_device(configs: tuple[RunConfig, ...]) -> str:
     return devices.pop() if len(devices) == 1 else "auto"
 
 
+def _warn(
+    plan: BenchmarkPlan,
+    runs: list[Run],
+    facts: Mapping[str, object],
+    first: readings.Reading,
+    tell: Listener,
+) -> list[str]:
+    """Tell what will disturb the run, and log it."""
+    needed = max(advice.needed_bytes(config) for config in plan.configs)
+    found = advice.warnings_before(facts, needed, plan.repeats, first, readings.take())
+    for text in found:
+        tell(Warned(text))
+        for run in runs:
+            run.folder.log(f"warning: {text}")
+    return found
+
+
 def _take_turns(plan: BenchmarkPlan, runs: list[Run], workers: Workers, tell: Listener) -> bool:
-    """Run every turn; return whether the user interrupted."""
+    """Run every turn, and more for contended ones; return whether the user interrupted."""
     turns = planned_turns(plan)
-    for turn in turns:
+    done = 0
+    while done < len(turns):
+        turn = turns[done]
         run = runs[turn.config_index]
         tell(TurnStarted(run.config.name, turn, len(turns), run.config.training.epochs))
         try:
@@ -157,5 +190,33 @@ def _take_turns(plan: BenchmarkPlan, runs: list[Run], workers: Workers, tell: Li
             return True
         if not turn.is_warmup:
             keep(record, run)
+        done += 1
+        if done == len(turns) and _wants_another_round(plan, runs):
+            turns += round_of_turns(plan, turn.repeat + 1, len(turns))
         tell(TurnEnded(run.config.name, record))
     return False
+
+
+def _wants_another_round(plan: BenchmarkPlan, runs: list[Run]) -> bool:
+    """Return whether too few rounds were undisturbed, and the plan allows for another.
+
+    All configs are measured again, not only the contended one, so that each keeps its partner.
+    """
+    rounds = list(zip(*(run.repeats for run in runs), strict=True))
+    clean = sum(not any(record.is_contended for record in records) for records in rounds)
+    return clean < plan.repeats and len(rounds) < plan.repeats + plan.rerun_contended
+
+
+def _record_trend(run: Run) -> None:
+    """Test whether the train phase got slower or faster as the run went on, and write it down."""
+    times = [
+        (record.turn.order, phase.seconds)
+        for record in run.repeats
+        for phase in record.phases
+        if phase.phase == TRAIN and phase.status == STATUS_OK and phase.seconds is not None
+    ]
+    run.trend = drift.trend([order for order, _ in times], [seconds for _, seconds in times])
+    if run.trend is None:
+        return
+    facts = {f"drift_{TRAIN}_{name}": value for name, value in vars(run.trend).items()}
+    run.folder.append(MACHINE, [MachineRow(run.run_id, *fact) for fact in facts.items()])

@@ -24,8 +24,8 @@ from mnistbench.benchmark import BenchmarkResult
 from mnistbench.evaluate import Evaluation
 from mnistbench.reproduction import ReproductionRow
 from mnistbench.results import HistoryRow
-from mnistbench.runs import Run, TurnEnded, TurnStarted
-from mnistbench.summary import metric_values, phase_summaries
+from mnistbench.runs import Run, TurnEnded, TurnStarted, Warned
+from mnistbench.summary import contention_text, drift_text, metric_values, phase_summaries
 from mnistbench.tasks import Downloading, EpochEnded, StopRequested
 from mnistbench.timing import STATUS_OK, TEST, TRAIN, PhaseRecord
 
@@ -183,7 +183,7 @@ def _findings(run: Run) -> list[str]:
 
 
 def _remarks(run: Run) -> list[str]:
-    """Return what else must be known of a run's figures: unusual data, repeats that failed."""
+    """Return what else must be known of a run's figures: its data, failures, contention, drift."""
     lines = []
     if run.identity.source == SYNTHETIC:
         lines.append(f"Data: synthetic; its accuracy is not that of {run.config.facts.title}")
@@ -194,7 +194,7 @@ def _remarks(run: Run) -> list[str]:
         for record in run.repeats
         if record.status != STATUS_OK
     ]
-    return lines
+    return [*lines, *filter(None, (contention_text(run), drift_text(run)))]
 
 
 def _readable(name: str, value: object) -> str:
@@ -235,7 +235,7 @@ class PlainProgress:
         elif isinstance(event, TurnEnded):
             self._done += 1
             self._console.print(self._line(event), highlight=False, soft_wrap=True)
-        elif isinstance(event, HistoryRow | StopRequested):
+        elif isinstance(event, HistoryRow | StopRequested | Warned):
             self._console.print(_event_text(event), highlight=False, soft_wrap=True)
 
     def _line(self, event: TurnEnded) -> str:
@@ -294,8 +294,8 @@ class BarProgress:
         elif isinstance(event, TurnEnded) and self._turns is not None:
             self._progress.advance(self._turns)
             self._progress.print(turn_text(event), highlight=False)
-        elif isinstance(event, HistoryRow | StopRequested):
-            self._progress.print(_event_text(event), highlight=False)
+        elif isinstance(event, HistoryRow | StopRequested | Warned):
+            self._progress.print(_event_text(event), highlight=False, soft_wrap=True)
 
     def _show_download(self, event: Downloading) -> None:
         if self._download is None:
@@ -312,7 +312,7 @@ class BarProgress:
             )
         if self._epochs is not None:
             self._progress.remove_task(self._epochs)
-        self._progress.update(self._turns, note=event.config)
+        self._progress.update(self._turns, note=event.config, total=event.turns)
         note = event.config if event.turns == 1 else ""
         self._epochs = self._progress.add_task("epochs", total=event.epochs, note=note)
 
@@ -326,7 +326,9 @@ def _download_text(event: Downloading) -> str:
     return f"Downloading {event.title}, {event.total_bytes // _MEGABYTE} MB ..."
 
 
-def _event_text(event: HistoryRow | StopRequested) -> str:
+def _event_text(event: HistoryRow | StopRequested | Warned) -> str:
+    if isinstance(event, Warned):
+        return f"warning: {event.text}"
     if isinstance(event, StopRequested):
         return "Stopping; what the finished epochs taught is kept. Ctrl-C again: stop at once."
     text = f"epoch {event.epoch}: loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
@@ -349,4 +351,5 @@ def turn_text(event: TurnEnded) -> str:
         if m.name in ("test_accuracy", "train_accuracy")
     )
     times = f"{main} {seconds_text(seconds)} s"
-    return f"{event.config} {which}: {times}, {split} accuracy {accuracy:.4f}"
+    mark = ", contended" if record.is_contended else ""
+    return f"{event.config} {which}: {times}, {split} accuracy {accuracy:.4f}{mark}"

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mnistbench import data, machine
+from mnistbench import data, evidence, machine, readings
 from mnistbench.config import RunConfig
+from mnistbench.drift import Trend
 from mnistbench.errors import InputError, RunError
 from mnistbench.results import (
     LOG,
@@ -88,6 +89,11 @@ class RepeatRecord:
     wrong_input: bool = False
     """Whether it did not finish because of what it was given."""
 
+    @property
+    def is_contended(self) -> bool:
+        """Return whether the evidence says that something else disturbed it."""
+        return evidence.is_contended(self.metrics)
+
 
 @dataclass
 class Run:
@@ -106,6 +112,16 @@ class Run:
     """The user's word for every row."""
     phases: tuple[str, ...] = PHASES
     """The phases that its repeats time, in order."""
+    trend: Trend | None = None
+    """Of the train phase over the finished run; None if the repeats were too few to tell."""
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something that will disturb the run, found before it."""
+
+    text: str
+    """What, and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +215,16 @@ def _data_facts(identity: data.DataIdentity) -> Mapping[str, object]:
 def measure(
     turn: Turn, run: Run, workers: Workers, wanted: Measurement, tell: Listener
 ) -> RepeatRecord:
-    """Run one repeat in a fresh process; a failure is a record too."""
+    """Run one repeat in a fresh process, with evidence; a failure is a record too."""
+    before = readings.take(workers.cpu_seconds())
+    record = _measured(turn, run, workers, wanted, tell)
+    after = readings.take(workers.cpu_seconds())
+    return replace(record, metrics=(*record.metrics, *evidence.repeat_metrics(before, after)))
+
+
+def _measured(
+    turn: Turn, run: Run, workers: Workers, wanted: Measurement, tell: Listener
+) -> RepeatRecord:
     phases: dict[str, PhaseRecord] = {}
     running: list[str] = []
 

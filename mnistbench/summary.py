@@ -9,8 +9,9 @@ from statistics import median, quantiles
 from typing import Any
 
 from mnistbench.benchmark import BenchmarkResult
-from mnistbench.runs import Run
-from mnistbench.timing import DATA_DOWNLOAD, STATUS_NOT_RUN, STATUS_OK
+from mnistbench.evidence import worst_signs
+from mnistbench.runs import RepeatRecord, Run
+from mnistbench.timing import DATA_DOWNLOAD, STATUS_NOT_RUN, STATUS_OK, TEST, TRAIN
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,53 @@ class PhaseSummary:
 def phase_summaries(run: Run) -> list[PhaseSummary]:
     """Return one line for each phase, in the order they run."""
     phases = (DATA_DOWNLOAD, *run.phases) if run.download else run.phases
-    return [_summary(phase, _seconds(run, phase)) for phase in phases]
+    return [_summary(phase, _seconds(run.repeats, phase)) for phase in phases]
+
+
+def uncontended_summaries(run: Run) -> list[PhaseSummary]:
+    """Return one line for each phase over the repeats that nothing else disturbed."""
+    calm = [record for record in run.repeats if not record.is_contended]
+    return [_summary(phase, _seconds(calm, phase)) for phase in run.phases]
+
+
+def contention_text(run: Run) -> str:
+    """Return how many repeats were contended, by what, and what that changes; empty for none."""
+    marked = [record for record in run.repeats if record.is_contended]
+    if not marked:
+        return ""
+    signs = "; ".join(worst_signs([record.metrics for record in marked]))
+    text = f"{len(marked)} of {len(run.repeats)} repeats were contended: {signs}"
+    main = TRAIN if TRAIN in run.phases else TEST
+    calm = median_of(uncontended_summaries(run), main)
+    if calm is None:
+        return f"{text}; none is left to show the time without"
+    whole = median_of(phase_summaries(run), main) or calm
+    return f"{text}; {main} median without them {calm:.4g} s (with them {whole:.4g} s)"
+
+
+def median_of(summaries: Sequence[PhaseSummary], phase: str) -> float | None:
+    """Return the median of one phase, in seconds; None if no repeat finished it."""
+    return next(summary.median_seconds for summary in summaries if summary.phase == phase)
+
+
+def drift_text(run: Run) -> str:
+    """Return by how much the train phase drifted, and the remedy; empty if chance explains it."""
+    trend = run.trend
+    if trend is None or not trend.is_clear:
+        return ""
+    from mnistbench.comparison_report import change_text, interval_text
+
+    remedy = (
+        "heat, or a neighbour? compare it only with what the same call measures in turn: "
+        "mnistbench benchmark A B"
+        if trend.ratio > 1
+        else "does the machine warm up? use --warmup"
+    )
+    return (
+        f"Drift: {TRAIN} got {change_text(trend.ratio)} from the first to the last of "
+        f"{trend.repeats} repeats ({interval_text(trend.low, trend.high)}, "
+        f"p = {trend.p_value:.2g}): {remedy}"
+    )
 
 
 def metric_values(run: Run, name: str) -> list[Any]:
@@ -41,6 +88,7 @@ def as_json(result: BenchmarkResult) -> dict[str, Any]:
     """Return the session as plain data, for `--format json`."""
     return {
         "interrupted": result.interrupted,
+        "warnings": list(result.warnings),
         "machine": dict(result.facts),
         "runs": [_run_as_json(run) for run in result.runs],
     }
@@ -61,6 +109,9 @@ def _run_as_json(run: Run) -> dict[str, Any]:
         "data_digest": run.identity.digest,
         "data_canonical": run.identity.canonical,
         "phases": [asdict(summary) for summary in phase_summaries(run)],
+        "contended_repeats": [r.turn.repeat for r in run.repeats if r.is_contended],
+        "phases_without_contended": [asdict(summary) for summary in uncontended_summaries(run)],
+        "drift": asdict(run.trend) if run.trend else None,
         "repeats": [
             {
                 "repeat": record.turn.repeat,
@@ -80,10 +131,10 @@ def _run_as_json(run: Run) -> dict[str, Any]:
     }
 
 
-def _seconds(run: Run, phase: str) -> list[float]:
+def _seconds(repeats: Sequence[RepeatRecord], phase: str) -> list[float]:
     return [
         record.seconds
-        for repeat in run.repeats
+        for repeat in repeats
         for record in repeat.phases
         if record.phase == phase and record.seconds is not None and record.status == STATUS_OK
     ]

@@ -221,8 +221,10 @@ def test_results_go_to_stdout_and_the_rest_to_stderr(small_session: Session) -> 
     assert "cpu_model" in out
     assert "Median" in out
     assert "Test accuracy:" in out
-    assert len(err.strip().splitlines()) == 9
-    assert err.startswith("[1/9] ")
+    # A machine that is busy while the tests run is warned of.
+    lines = [line for line in err.strip().splitlines() if not line.startswith("warning: ")]
+    assert len(lines) == 9
+    assert lines[0].startswith("[1/9] ")
     assert "cuda" not in (out + err).lower()
     log = (small_session.folder("mnist-dense") / "log.txt").read_text()
     assert "repeat 2 ended: ok" in log

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     help="Repeats of each config that run first and are discarded.",
 )
 @click.option(
+    "--rerun-contended",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Up to N further repeats of each config, in place of those that something else on the "
+    "machine disturbed; the disturbed ones stay in the tables.",
+)
+@click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "gpu"]),
     help="Where to train; overrides the config.",
@@ -68,12 +77,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="What is printed on standard output.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings; log.txt has them.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
 def command(
-    configs: tuple[str, ...], repeats: int, warmup: int, device: str | None, output: Path,
-    tag: str, overrides: tuple[str, ...], synthetic: bool, start_method: str, output_format: str,
-    quiet: bool, verbose: bool,
+    configs: tuple[str, ...], repeats: int, warmup: int, rerun_contended: int, device: str | None,
+    output: Path, tag: str, overrides: tuple[str, ...], synthetic: bool, start_method: str,
+    output_format: str, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Time CONFIGs (names or files; default mnist-dense) and write the results.
 
@@ -86,7 +95,7 @@ def command(
     loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
     if device is not None:
         loaded = [config.model_copy(update={"device": device}) for config in loaded]
-    result = _measure(loaded, repeats, warmup, output, tag, start_method, quiet)
+    result = _measure(loaded, repeats, warmup, rerun_contended, output, tag, start_method, quiet)
     if verbose:
         _show_logs(result)
     _print_result(result, output_format)
@@ -97,8 +106,8 @@ def command(
 
 
 def _measure(
-    configs: list[RunConfig], repeats: int, warmup: int, output: Path, tag: str,
-    start_method: str, quiet: bool,
+    configs: list[RunConfig], repeats: int, warmup: int, rerun_contended: int, output: Path,
+    tag: str, start_method: str, quiet: bool,
 ) -> BenchmarkResult:  # fmt: skip
     from mnistbench.benchmark import BenchmarkPlan, run_benchmark
 
@@ -109,6 +118,7 @@ def _measure(
         output,
         tag,
         start_method,  # type: ignore[arg-type]
+        rerun_contended,
     )
     if quiet:
         return run_benchmark(plan, lambda event: None)
