@@ -9,8 +9,8 @@ LEVEL = 0.01
 """A trend is told if chance alone shows one as clear in no more than this share of runs.
 
 Chance means repeats that know nothing of each other. Those of a real machine do: with the lag-1
-autocorrelation of .28 measured on a shared one, 5 % of runs without any trend are told; at a
-level of 5 % it would be 13 %.
+autocorrelation of .28 measured on a shared one, up to 5 % of runs are told, without a trend; at a
+level of 5 % it would be 14 %.
 """
 
 FEWEST_REPEATS = 6
