@@ -108,7 +108,8 @@ def _swapping(first: Reading, last: Reading) -> str:
 
 def _heat(first: Reading, last: Reading) -> str:
     hot = [f"GPU {number}" for number, gpu in enumerate(last.gpus) if gpu.is_too_hot]
-    if (last.thermal_throttles or 0) > (first.thermal_throttles or last.thermal_throttles or 0):
+    counts = first.thermal_throttles, last.thermal_throttles
+    if counts[0] is not None and counts[1] is not None and counts[1] > counts[0]:
         hot.insert(0, "the CPU")
     if not hot:
         return ""

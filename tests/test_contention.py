@@ -1,0 +1,161 @@
+"""A benchmark beside a busy process is marked; what the mark changes, with and without."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from conftest import FEW, Session, benchmark, rows
+
+from mnistbench import benchmark as benchmark_module
+from mnistbench.benchmark import BenchmarkPlan, round_of_turns
+from mnistbench.config import load_config
+from mnistbench.results import RunFolder
+from mnistbench.runs import RepeatRecord, Run, Turn
+from mnistbench.summary import contention_text, drift_text, phase_summaries, uncontended_summaries
+from mnistbench.tasks import Metric
+from mnistbench.timing import PHASES, PhaseRecord
+
+
+@pytest.fixture(scope="module")
+def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """Two repeats while every core is kept busy by somebody else, and one allowed in place."""
+    # Polite ones, which take the time that is left: TensorFlow must still be loaded soon.
+    spin = [sys.executable, "-c", "import os\nos.nice(10)\nwhile True: pass"]
+    busy = [subprocess.Popen(spin) for _ in range(os.cpu_count() or 2)]
+    try:
+        yield benchmark(
+            tmp_path_factory.mktemp("disturbed"), "mnist-dense", *FEW,
+            "--repeats", "2", "--rerun-contended", "1",
+        )  # fmt: skip
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def test_a_repeat_beside_a_busy_process_is_marked(disturbed: Session) -> None:
+    assert disturbed.done.returncode == 0, disturbed.done.stderr
+    assert disturbed.metric("mnist-dense", "contended") == ["true"] * 3
+    for share in map(float, disturbed.metric("mnist-dense", "other_cpu_share")):
+        assert 0.10 < share < 1
+    for words in disturbed.metric("mnist-dense", "contention"):
+        assert re.search(r"other processes used \d+% of the CPU time", words)
+
+
+def test_it_is_measured_again_and_no_row_is_lost(disturbed: Session) -> None:
+    table = rows(disturbed.folder("mnist-dense") / "timings.csv")
+    trained = [row for row in table if row["phase"] == "train"]
+    assert [(row["repeat"], row["status"]) for row in trained] == [
+        ("1", "ok"), ("2", "ok"), ("3", "ok"),
+    ]  # fmt: skip
+    assert disturbed.metric("mnist-dense", "order") == ["1", "2", "3"]
+    assert len({row["seed"] for row in trained}) == 3
+
+
+def test_the_terminal_says_so(disturbed: Session) -> None:
+    output = " ".join(disturbed.done.stdout.split())
+    assert re.search(
+        r"3 of 3 repeats were contended: .*other processes used up to \d+% of the CPU time", output
+    )
+    lines = disturbed.done.stderr.strip().splitlines()
+    assert sum(line.endswith("s left") and ", contended," in line for line in lines) == 3
+    assert any(line.startswith("[3/3] ") for line in lines)
+
+
+def test_what_the_kernel_did_to_the_process(disturbed: Session) -> None:
+    for name in ("context_switches_voluntary", "context_switches_involuntary", "page_faults_minor"):
+        assert all(int(value) > 0 for value in disturbed.metric("mnist-dense", name)), name
+    assert all(int(v) >= 0 for v in disturbed.metric("mnist-dense", "page_faults_major"))
+    for own, total in zip(
+        disturbed.metric("mnist-dense", "cpu_user_seconds"),
+        disturbed.metric("mnist-dense", "repeat_wall_seconds"),
+        strict=True,
+    ):
+        assert float(own) < float(total) * (os.cpu_count() or 1)
+
+
+def record(number: int, train_seconds: float, *, contended: bool | None = False) -> RepeatRecord:
+    phases = tuple(PhaseRecord(name, train_seconds, None, "", "ok") for name in PHASES)
+    share = 0.4 if contended else 0.01
+    metrics = (Metric("contended", contended, ""), Metric("other_cpu_share", share, "1"))
+    return RepeatRecord(Turn(0, number, 1, number), phases, metrics, "ok")
+
+
+def run_of(*records: RepeatRecord, folder: Path = Path("none")) -> Run:
+    identity = SimpleNamespace(digest="d", source="embedded", canonical=True)
+    run = Run(load_config("mnist-dense"), "run", RunFolder(folder), identity)  # type: ignore[arg-type]
+    run.repeats += records
+    return run
+
+
+def train_median(summaries: list[object]) -> float:
+    return next(s.median_seconds for s in summaries if s.phase == "train")  # type: ignore[attr-defined]
+
+
+def test_figures_with_and_without_are_both_told() -> None:
+    run = run_of(record(1, 4.0), record(2, 8.0, contended=True), record(3, 4.2))
+    assert train_median(phase_summaries(run)) == 4.2
+    assert train_median(uncontended_summaries(run)) == pytest.approx(4.1)
+    assert contention_text(run) == (
+        "1 of 3 repeats were contended: other processes used 40% of the CPU time; "
+        "train median without them 4.1 s (with them 4.2 s)"
+    )
+
+
+def test_without_a_mark_nothing_is_said() -> None:
+    assert contention_text(run_of(record(1, 4.0), record(2, 4.0, contended=None))) == ""
+    assert drift_text(run_of(record(1, 4.0))) == ""
+
+
+def test_where_all_are_marked_no_other_figure_is_made_up() -> None:
+    text = contention_text(run_of(record(1, 4.0, contended=True)))
+    assert text.endswith("none is left to show the time without")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "contended", "measured"),
+    [
+        (0, {1, 2}, 3),
+        (5, set(), 3),
+        (5, {2}, 4),
+        (5, {1, 2, 4}, 6),  # one of those in place was contended too
+        (2, {1, 2, 3}, 5),
+        (2, {1, 2, 3, 4, 5}, 5),
+    ],
+)
+def test_further_rounds_until_enough_were_undisturbed(
+    allowed: int,
+    contended: set[int],
+    measured: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    runs = [run_of(folder=tmp_path), run_of(folder=tmp_path)]
+    configs = tuple(run.config for run in runs)
+    plan = BenchmarkPlan(configs, 3, 1, tmp_path, rerun_contended=allowed)
+    turns: list[Turn] = []
+
+    def measure(turn: Turn, run: Run, *_: object) -> RepeatRecord:
+        turns.append(turn)
+        # Of the second config nothing is contended: it is measured again as a partner.
+        return record(turn.repeat, 4.0, contended=run is runs[0] and turn.repeat in contended)
+
+    def keep(kept: RepeatRecord, run: Run) -> None:
+        run.repeats.append(kept)
+
+    monkeypatch.setattr(benchmark_module, "measure", measure)
+    monkeypatch.setattr(benchmark_module, "keep", keep)
+    assert benchmark_module._take_turns(plan, runs, None, lambda event: None) is False  # type: ignore[arg-type]
+    for run in runs:
+        assert [kept.turn.repeat for kept in run.repeats] == list(range(1, measured + 1))
+    assert [turn.order for turn in turns] == list(range(1, 2 * (measured + 1) + 1))
+    assert turns == [
+        turn for number in range(measured + 1) for turn in round_of_turns(plan, number, 2 * number)
+    ]
