@@ -375,11 +375,10 @@ def _disturbances(config: ConfigRuns, side: Side) -> list[str]:
     """Tell what the evidence beside the repeats says of one side."""
     notes = []
     if config.contended:
-        what = "are left out"
-        if not side.without_contended:
-            what = "are counted; --without-contended leaves them out"
+        counted = "counted; --without-contended leaves them out"
+        what = "left out" if side.without_contended else counted
         notes.append(
-            f"{side.name}: {config.contended} of {config.repeats} repeats were contended and {what}"
+            f"{side.name}: contended repeats, {config.contended} of {config.repeats}, are {what}"
         )
     if config.drifts:
         worst = max(config.drifts, key=lambda ratio: max(ratio, 1 / ratio))

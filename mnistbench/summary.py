@@ -13,6 +13,8 @@ from mnistbench.evidence import worst_signs
 from mnistbench.runs import RepeatRecord, Run
 from mnistbench.timing import DATA_DOWNLOAD, STATUS_NOT_RUN, STATUS_OK, TEST, TRAIN
 
+_WAIT = "measure again when the machine is quieter"
+
 
 @dataclass(frozen=True)
 class PhaseSummary:
@@ -45,13 +47,16 @@ def contention_text(run: Run) -> str:
     if not marked:
         return ""
     signs = "; ".join(worst_signs([record.metrics for record in marked]))
-    text = f"{len(marked)} of {len(run.repeats)} repeats were contended: {signs}"
+    if len(run.repeats) == 1:
+        return f"The repeat was contended: {signs}: {_WAIT}"
+    verb, them = ("was", "it") if len(marked) == 1 else ("were", "them")
+    text = f"{len(marked)} of {len(run.repeats)} repeats {verb} contended: {signs}"
     main = TRAIN if TRAIN in run.phases else TEST
     calm = median_of(uncontended_summaries(run), main)
     if calm is None:
-        return f"{text}; none is left to show the time without"
+        return f"{text}; none is left to show the time without: {_WAIT}"
     whole = median_of(phase_summaries(run), main) or calm
-    return f"{text}; {main} median without them {calm:.4g} s (with them {whole:.4g} s)"
+    return f"{text}; {main} median without {them} {calm:.4g} s (with {them} {whole:.4g} s)"
 
 
 def median_of(summaries: Sequence[PhaseSummary], phase: str) -> float | None:

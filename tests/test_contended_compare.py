@@ -35,7 +35,7 @@ def test_all_repeats_are_counted_and_the_contended_told(tmp_path: Path) -> None:
     base, new = two_runs(tmp_path)
     _, wrapped, _ = compare(base, new)
     output = " ".join(wrapped.split())
-    assert f"{new}: 3 of 10 repeats were contended and are counted; --without-contended" in output
+    assert f"{new}: contended repeats, 3 of 10, are counted; --without-contended" in output
     assert f"{base}: " not in output.replace(f"BASE {base}", "")
     assert verdicts(base, new)[2][0]["n_new"] == "10"
 
@@ -48,7 +48,7 @@ def test_without_them_their_pairs_are_left_out(tmp_path: Path) -> None:
     _, output, _ = compare(base, new, "--without-contended", "--format", "json")
     [config] = json.loads(output)["comparisons"][0]["configs"]
     assert config["contended_repeats"] == {"base": 0, "new": 3}
-    assert f"{new}: 3 of 10 repeats were contended and are left out" in config["notes"]
+    assert f"{new}: contended repeats, 3 of 10, are left out" in config["notes"]
 
 
 def test_nothing_is_left_where_all_were_contended(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,32 @@ from mnistbench.runs import RepeatRecord, Run, Turn
 from mnistbench.summary import contention_text, drift_text, phase_summaries, uncontended_summaries
 from mnistbench.tasks import Metric
 from mnistbench.timing import PHASES, PhaseRecord
+from mnistbench.worker import StartMethod, Workers
+
+
+def working(seconds: float, tell: Callable[[object], None]) -> float:
+    while time.process_time() < seconds:
+        pass
+    return time.process_time()
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_the_time_of_processes_that_have_ended_is_known(
+    method: StartMethod, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    workers = Workers({}, method)
+    try:
+        workers.run(working, 0.0, tmp_path / "log", print)
+        before = workers.cpu_seconds()
+        worked = workers.run(working, 0.5, tmp_path / "log", print)
+        after = workers.cpu_seconds()
+    finally:
+        workers.close()
+    assert before is not None
+    assert after is not None
+    # Beside the task's own there is the making and the ending of its process.
+    assert worked - 0.05 < after - before < worked + 2
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +96,14 @@ def test_the_terminal_says_so(disturbed: Session) -> None:
     assert any(line.startswith("[3/3] ") for line in lines)
 
 
+def test_its_own_time_is_not_taken_for_that_of_others(disturbed: Session) -> None:
+    # The cores are never idle here, so that time counted twice would not fit on them.
+    names = ("cpu_user_seconds", "cpu_system_seconds", "other_cpu_seconds", "repeat_wall_seconds")
+    columns = [map(float, disturbed.metric("mnist-dense", name)) for name in names]
+    for user, system, others, wall in zip(*columns, strict=True):
+        assert user + system + others <= 1.03 * wall * len(os.sched_getaffinity(0)) + 0.1
+
+
 def test_what_the_kernel_did_to_the_process(disturbed: Session) -> None:
     for name in ("context_switches_voluntary", "context_switches_involuntary", "page_faults_minor"):
         assert all(int(value) > 0 for value in disturbed.metric("mnist-dense", name)), name
@@ -104,8 +139,8 @@ def test_figures_with_and_without_are_both_told() -> None:
     assert train_median(phase_summaries(run)) == 4.2
     assert train_median(uncontended_summaries(run)) == pytest.approx(4.1)
     assert contention_text(run) == (
-        "1 of 3 repeats were contended: other processes used 40% of the CPU time; "
-        "train median without them 4.1 s (with them 4.2 s)"
+        "1 of 3 repeats was contended: other processes used 40% of the CPU time; "
+        "train median without it 4.1 s (with it 4.2 s)"
     )
 
 
@@ -115,8 +150,15 @@ def test_without_a_mark_nothing_is_said() -> None:
 
 
 def test_where_all_are_marked_no_other_figure_is_made_up() -> None:
-    text = contention_text(run_of(record(1, 4.0, contended=True)))
-    assert text.endswith("none is left to show the time without")
+    marks = [record(number, 4.0, contended=True) for number in (1, 2)]
+    assert contention_text(run_of(*marks)) == (
+        "2 of 2 repeats were contended: other processes used up to 40% of the CPU time; "
+        "none is left to show the time without: measure again when the machine is quieter"
+    )
+    assert contention_text(run_of(marks[0])) == (
+        "The repeat was contended: other processes used 40% of the CPU time: "
+        "measure again when the machine is quieter"
+    )
 
 
 @pytest.mark.parametrize(
