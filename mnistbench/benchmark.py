@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,18 +11,17 @@ from pathlib import Path
 from mnistbench import advice, drift, machine, readings
 from mnistbench.config import RunConfig
 from mnistbench.fetching import fetch_missing
-from mnistbench.results import LOG, MACHINE, MachineRow, RunFolder, new_run_id
+from mnistbench.results import LOG, RunFolder, new_run_id
 from mnistbench.runs import (
     Measurement,
+    News,
     RepeatRecord,
     Run,
-    Turn,
     TurnEnded,
     TurnStarted,
-    Warned,
+    add_facts,
     assign_downloads,
     checked_identity,
-    derived_seed,
     describe,
     keep,
     measure,
@@ -31,6 +29,7 @@ from mnistbench.runs import (
     probe_devices,
     write_cloudmesh_report,
 )
+from mnistbench.schedule import FixedRepeats, Schedule
 from mnistbench.tasks import RepeatJob, repeat
 from mnistbench.tensorflow_process import measuring_environment
 from mnistbench.timing import STATUS_OK, TRAIN
@@ -89,7 +88,7 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
         facts = {**machine.machine_facts(environment), **probe_devices(runs, workers)}
         describe(runs, plan.repeats, plan.warmup, facts, workers)
         warnings = _warn(plan, runs, facts, first_reading, tell)
-        interrupted = _take_turns(plan, runs, workers, tell)
+        interrupted = _take_turns(_schedule(plan), runs, workers, tell)
         for run in runs:
             _record_trend(run)
             write_cloudmesh_report(run)
@@ -114,28 +113,6 @@ def describe_machine() -> Mapping[str, object]:
     return {**machine.machine_facts(environment), **told.facts}
 
 
-def planned_turns(plan: BenchmarkPlan) -> list[Turn]:
-    """Return every repeat in the order it will run: round by round, each round shuffled.
-
-    Configs measured in blocks would be confounded with drift of the machine; the order within a
-    round is drawn from the first config's seed, so that it is recorded and can be had again.
-    """
-    turns: list[Turn] = []
-    for number in range(1 - plan.warmup, plan.repeats + 1):
-        turns += round_of_turns(plan, number, len(turns))
-    return turns
-
-
-def round_of_turns(plan: BenchmarkPlan, number: int, before: int) -> list[Turn]:
-    """Return the turns of one round, repeat `number` of every config, after `before` others."""
-    indices = list(range(len(plan.configs)))
-    random.Random(f"{plan.configs[0].training.seed}:{number}").shuffle(indices)
-    return [
-        Turn(index, number, derived_seed(plan.configs[index].training.seed, number), order)
-        for order, index in enumerate(indices, start=before + 1)
-    ]
-
-
 def _create_runs(plan: BenchmarkPlan) -> list[Run]:
     """Check every config's data and make every run's folder; on an error, none is left."""
     identities = [checked_identity(config) for config in plan.configs]
@@ -150,6 +127,10 @@ def _create_runs(plan: BenchmarkPlan) -> list[Run]:
             run.folder.remove()
         raise
     return runs
+
+
+def _schedule(plan: BenchmarkPlan) -> Schedule:
+    return FixedRepeats(plan.configs, plan.repeats, plan.warmup, plan.rerun_contended)
 
 
 def _common_device(configs: tuple[RunConfig, ...]) -> str:
@@ -168,20 +149,18 @@ def _warn(
     needed = max(advice.needed_bytes(config) for config in plan.configs)
     found = advice.warnings_before(facts, needed, plan.repeats, first, readings.take())
     for text in found:
-        tell(Warned(text))
+        tell(News(f"warning: {text}"))
         for run in runs:
             run.folder.log(f"warning: {text}")
     return found
 
 
-def _take_turns(plan: BenchmarkPlan, runs: list[Run], workers: Workers, tell: Listener) -> bool:
-    """Run every turn, and more for contended ones; return whether the user interrupted."""
-    turns = planned_turns(plan)
-    done = 0
-    while done < len(turns):
-        turn = turns[done]
+def _take_turns(schedule: Schedule, runs: list[Run], workers: Workers, tell: Listener) -> bool:
+    """Run every turn; return whether the user interrupted."""
+    while (turn := schedule.next_turn()) is not None:
         run = runs[turn.config_index]
-        tell(TurnStarted(run.config.name, turn, len(turns), run.config.training.epochs))
+        epochs = run.config.training.epochs
+        tell(TurnStarted(run.config.name, turn, schedule.expected_turns, epochs))
         try:
             job = RepeatJob(run.config, run.config.device, turn.seed)
             record = measure(turn, run, workers, Measurement(repeat, job), tell)
@@ -190,21 +169,9 @@ def _take_turns(plan: BenchmarkPlan, runs: list[Run], workers: Workers, tell: Li
             return True
         if not turn.is_warmup:
             keep(record, run)
-        done += 1
-        if done == len(turns) and _wants_another_round(plan, runs):
-            turns += round_of_turns(plan, turn.repeat + 1, len(turns))
+        schedule.ended(record)
         tell(TurnEnded(run.config.name, record))
     return False
-
-
-def _wants_another_round(plan: BenchmarkPlan, runs: list[Run]) -> bool:
-    """Return whether too few rounds were undisturbed, and the plan allows for another.
-
-    All configs are measured again, not only the contended one, so that each keeps its partner.
-    """
-    rounds = list(zip(*(run.repeats for run in runs), strict=True))
-    clean = sum(not any(record.is_contended for record in records) for records in rounds)
-    return clean < plan.repeats and len(rounds) < plan.repeats + plan.rerun_contended
 
 
 def _record_trend(run: Run) -> None:
@@ -218,5 +185,4 @@ def _record_trend(run: Run) -> None:
     run.trend = drift.trend([order for order, _ in times], [seconds for _, seconds in times])
     if run.trend is None:
         return
-    facts = {f"drift_{TRAIN}_{name}": value for name, value in vars(run.trend).items()}
-    run.folder.append(MACHINE, [MachineRow(run.run_id, *fact) for fact in facts.items()])
+    add_facts(run, {f"drift_{TRAIN}_{name}": value for name, value in vars(run.trend).items()})

@@ -24,8 +24,14 @@ from mnistbench.benchmark import BenchmarkResult
 from mnistbench.evaluate import Evaluation
 from mnistbench.reproduction import ReproductionRow
 from mnistbench.results import HistoryRow
-from mnistbench.runs import Run, TurnEnded, TurnStarted, Warned
-from mnistbench.summary import contention_text, drift_text, metric_values, phase_summaries
+from mnistbench.runs import News, Run, TurnEnded, TurnStarted
+from mnistbench.summary import (
+    contention_text,
+    drift_text,
+    metric_values,
+    phase_summaries,
+    time_to_accuracy,
+)
 from mnistbench.tasks import Downloading, EpochEnded, StopRequested
 from mnistbench.timing import STATUS_OK, TEST, TRAIN, PhaseRecord
 
@@ -179,7 +185,21 @@ def _findings(run: Run) -> list[str]:
         parameters = metric_values(run, "parameters")[0]
         speed = statistics.median(metric_values(run, "train_samples_per_second"))
         lines.append(f"Parameters: {parameters:,}; training: {speed:,.0f} samples/s")
-    return [*lines, *_remarks(run)]
+    return [*lines, *_target_line(run), *_remarks(run)]
+
+
+def _target_line(run: Run) -> list[str]:
+    told = time_to_accuracy(run)
+    if told is None or not told.n:
+        return []
+    line = (
+        f"Test accuracy {told.target_accuracy:g}: reached by {told.n_reached} of {told.n} repeats"
+    )
+    if told.seconds:
+        line += f", in a median of {seconds_text(statistics.median(told.seconds))} s"
+    if len(told.seconds) > 1:
+        line += f" ({seconds_text(min(told.seconds))} to {seconds_text(max(told.seconds))})"
+    return [line]
 
 
 def _remarks(run: Run) -> list[str]:
@@ -235,8 +255,10 @@ class PlainProgress:
         elif isinstance(event, TurnEnded):
             self._done += 1
             self._console.print(self._line(event), highlight=False, soft_wrap=True)
-        elif isinstance(event, HistoryRow | StopRequested | Warned):
+        elif isinstance(event, HistoryRow | StopRequested):
             self._console.print(_event_text(event), highlight=False, soft_wrap=True)
+        elif isinstance(event, News):
+            self._console.print(event.text, highlight=False, soft_wrap=True)
 
     def _line(self, event: TurnEnded) -> str:
         elapsed = time.monotonic() - (self._first_start or 0.0)
@@ -294,8 +316,10 @@ class BarProgress:
         elif isinstance(event, TurnEnded) and self._turns is not None:
             self._progress.advance(self._turns)
             self._progress.print(turn_text(event), highlight=False)
-        elif isinstance(event, HistoryRow | StopRequested | Warned):
-            self._progress.print(_event_text(event), highlight=False, soft_wrap=True)
+        elif isinstance(event, HistoryRow | StopRequested):
+            self._progress.print(_event_text(event), highlight=False)
+        elif isinstance(event, News):
+            self._progress.print(event.text, highlight=False)
 
     def _show_download(self, event: Downloading) -> None:
         if self._download is None:
@@ -312,7 +336,7 @@ class BarProgress:
             )
         if self._epochs is not None:
             self._progress.remove_task(self._epochs)
-        self._progress.update(self._turns, note=event.config, total=event.turns)
+        self._progress.update(self._turns, total=event.turns, note=event.config)
         note = event.config if event.turns == 1 else ""
         self._epochs = self._progress.add_task("epochs", total=event.epochs, note=note)
 
@@ -326,9 +350,7 @@ def _download_text(event: Downloading) -> str:
     return f"Downloading {event.title}, {event.total_bytes // _MEGABYTE} MB ..."
 
 
-def _event_text(event: HistoryRow | StopRequested | Warned) -> str:
-    if isinstance(event, Warned):
-        return f"warning: {event.text}"
+def _event_text(event: HistoryRow | StopRequested) -> str:
     if isinstance(event, StopRequested):
         return "Stopping; what the finished epochs taught is kept. Ctrl-C again: stop at once."
     text = f"epoch {event.epoch}: loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"

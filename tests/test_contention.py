@@ -8,17 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from conftest import FEW, Session, benchmark, rows
 
-from mnistbench import benchmark as benchmark_module
-from mnistbench.benchmark import BenchmarkPlan, round_of_turns
 from mnistbench.config import load_config
 from mnistbench.results import RunFolder
 from mnistbench.runs import RepeatRecord, Run, Turn
+from mnistbench.schedule import FixedRepeats
 from mnistbench.summary import contention_text, drift_text, phase_summaries, uncontended_summaries
 from mnistbench.tasks import Metric
 from mnistbench.timing import PHASES, PhaseRecord
@@ -173,31 +173,19 @@ def test_where_all_are_marked_no_other_figure_is_made_up() -> None:
     ],
 )
 def test_further_rounds_until_enough_were_undisturbed(
-    allowed: int,
-    contended: set[int],
-    measured: int,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    allowed: int, contended: set[int], measured: int
 ) -> None:
-    runs = [run_of(folder=tmp_path), run_of(folder=tmp_path)]
-    configs = tuple(run.config for run in runs)
-    plan = BenchmarkPlan(configs, 3, 1, tmp_path, rerun_contended=allowed)
+    schedule = FixedRepeats([load_config("mnist-dense")] * 2, 3, 1, rerun_contended=allowed)
     turns: list[Turn] = []
-
-    def measure(turn: Turn, run: Run, *_: object) -> RepeatRecord:
+    expected: list[int] = []
+    while (turn := schedule.next_turn()) is not None:
         turns.append(turn)
+        expected.append(schedule.expected_turns)
         # Of the second config nothing is contended: it is measured again as a partner.
-        return record(turn.repeat, 4.0, contended=run is runs[0] and turn.repeat in contended)
-
-    def keep(kept: RepeatRecord, run: Run) -> None:
-        run.repeats.append(kept)
-
-    monkeypatch.setattr(benchmark_module, "measure", measure)
-    monkeypatch.setattr(benchmark_module, "keep", keep)
-    assert benchmark_module._take_turns(plan, runs, None, lambda event: None) is False  # type: ignore[arg-type]
-    for run in runs:
-        assert [kept.turn.repeat for kept in run.repeats] == list(range(1, measured + 1))
+        marked = turn.config_index == 0 and turn.repeat in {0, *contended}
+        schedule.ended(replace(record(turn.repeat, 4.0, contended=marked), turn=turn))
+    for index in (0, 1):
+        own = [turn.repeat for turn in turns if turn.config_index == index]
+        assert own == list(range(measured + 1))
     assert [turn.order for turn in turns] == list(range(1, 2 * (measured + 1) + 1))
-    assert turns == [
-        turn for number in range(measured + 1) for turn in round_of_turns(plan, number, 2 * number)
-    ]
+    assert (expected[0], expected[-1]) == (8, len(turns))
