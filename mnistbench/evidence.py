@@ -34,13 +34,13 @@ class Rule:
     """What it is, with a place for the share."""
 
 
-# What is lost outright is judged by compare's default margin: a repeat that lost 5 % of its time
-# may be slower by as much as is called a change. Others' work takes the cores that a repeat
-# leaves idle first, so twice as much of it is needed.
+# What is withheld is lost outright, and judged by compare's default margin: 5 % less may be as
+# much slower as is called a change. Others' work takes the cores that a repeat leaves idle first,
+# so twice as much of it is needed.
 RULES = (
     Rule("other_cpu_share", 0.10, "other processes used {} of the CPU time"),
-    Rule("steal_share", 0.05, "the host took {} of the CPU time for other machines"),
-    Rule("cpu_throttled_share", 0.05, "the CPU quota stopped it for {} of the CPU time"),
+    Rule("steal_share", 0.05, "the host kept {} of the CPU time wanted for other machines"),
+    Rule("cpu_throttled_share", 0.05, "the CPU quota withheld {} of the CPU time wanted"),
     Rule("pressure_memory_some_share", 0.05, "something waited for memory {} of the time"),
 )
 
@@ -99,36 +99,48 @@ def _share(seconds: float | None, of_seconds: float) -> float | None:
 
 def other_cpu_seconds(before: Reading, after: Reading) -> float | None:
     """Return the CPU time of everything on this process's cores but mnistbench itself."""
-    if before.cpu is None or after.cpu is None or before.cores != after.cores:
-        return None
-    busy = _difference(before.cpu.busy_seconds, after.cpu.busy_seconds)
-    own = _difference(before.own_cpu_seconds, after.own_cpu_seconds)
+    busy, own = _busy(before, after), _own(before, after)
     if busy is None or own is None:
         return None
     # The machine is counted by ticks and a process exactly: on an idle machine that may be < 0.
     return max(0.0, busy - own)
 
 
+def _busy(before: Reading, after: Reading) -> float | None:
+    if before.cpu is None or after.cpu is None or before.cores != after.cores:
+        return None
+    return _difference(before.cpu.busy_seconds, after.cpu.busy_seconds)
+
+
+def _own(before: Reading, after: Reading) -> float | None:
+    return _difference(before.own_cpu_seconds, after.own_cpu_seconds)
+
+
+def _withheld(seconds: float | None, used_seconds: float | None) -> float | None:
+    """Return what was withheld as a share of what was wanted: used, or withheld."""
+    if seconds is None or used_seconds is None:
+        return None
+    return _share(seconds, seconds + used_seconds)
+
+
 def _cpu(before: Reading, after: Reading) -> list[Metric]:
     wall = after.at_seconds - before.at_seconds
-    capacity = wall * before.cores
     others = other_cpu_seconds(before, after)
-    steal = None
+    steal = throttled = throttled_periods = None
     if before.cpu is not None and after.cpu is not None:
         steal = _difference(before.cpu.steal_seconds, after.cpu.steal_seconds)
-    throttled = throttled_periods = None
     if before.throttling is not None and after.throttling is not None:
         throttled = _difference(before.throttling.seconds, after.throttling.seconds)
         throttled_periods = _difference(before.throttling.periods, after.throttling.periods)
     return [
         Metric("repeat_wall_seconds", wall, "s"),
         Metric("other_cpu_seconds", others, "s"),
-        Metric("other_cpu_share", _share(others, capacity), "1"),
+        Metric("other_cpu_share", _share(others, wall * before.cores), "1"),
         Metric("steal_seconds", steal, "s"),
-        Metric("steal_share", _share(steal, capacity), "1"),
+        Metric("steal_share", _withheld(steal, _busy(before, after)), "1"),
         Metric("cpu_throttled_periods", throttled_periods, "1"),
         Metric("cpu_throttled_seconds", throttled, "s"),
-        Metric("cpu_throttled_share", _share(throttled, capacity), "1"),
+        Metric("cpu_throttled_share", _withheld(throttled, _own(before, after)), "1"),
     ]
 
 

@@ -52,7 +52,7 @@ def test_what_changed_meanwhile() -> None:
     found = values(BEFORE, QUIET)
     expected = {
         "repeat_wall_seconds": 10.0, "other_cpu_seconds": 1.0, "other_cpu_share": 0.05,
-        "steal_seconds": 0.1, "steal_share": 0.005, "cpu_throttled_periods": 0,
+        "steal_seconds": 0.1, "steal_share": 0.1 / 13.1, "cpu_throttled_periods": 0,
         "cpu_throttled_seconds": 0.0, "cpu_throttled_share": 0.0,
         "pressure_cpu_some_seconds": 0.1, "pressure_io_full_share": 0.01, "swapped_in_bytes": 0,
         "cpu_thermal_throttles": 0, "load_1min_before": 0.5, "runnable_after": 1,
@@ -70,10 +70,18 @@ def test_what_changed_meanwhile() -> None:
     [
         ({"cpu": CpuTimes(1013.9, 5.1)}, None),
         ({"cpu": CpuTimes(1014.2, 5.1)}, "other processes used 11% of the CPU time"),
-        ({"cpu": CpuTimes(1013.0, 5.9)}, None),
-        ({"cpu": CpuTimes(1013.0, 6.2)}, "the host took 6% of the CPU time for other machines"),
-        ({"throttling": Throttling(9, 1.9)}, None),
-        ({"throttling": Throttling(9, 3.0)}, "the CPU quota stopped it for 10% of the CPU time"),
+        ({"cpu": CpuTimes(1013.0, 5.6)}, None),
+        (
+            {"cpu": CpuTimes(1013.0, 6.2)},
+            "the host kept 8% of the CPU time wanted for other machines",
+        ),
+        # One thread of two cores, stopped half of the time.
+        (
+            {"own_cpu_seconds": 15.0, "cpu": CpuTimes(1006.0, 5.0), "throttling": Throttling(9, 6)},
+            "the CPU quota withheld 50% of the CPU time wanted",
+        ),
+        ({"throttling": Throttling(9, 1.6)}, None),
+        ({"throttling": Throttling(9, 3.0)}, "the CPU quota withheld 14% of the CPU time wanted"),
         ({"pressure_seconds": {"memory_some": 7.4}}, None),
         ({"pressure_seconds": {"memory_some": 8.0}}, "something waited for memory 10% of the time"),
         # A training starts more threads than there are cores: they wait for each other.
@@ -81,7 +89,7 @@ def test_what_changed_meanwhile() -> None:
         (
             {"cpu": CpuTimes(1022.0, 7.0)},
             "other processes used 50% of the CPU time; "
-            "the host took 10% of the CPU time for other machines",
+            "the host kept 8% of the CPU time wanted for other machines",
         ),
     ],
 )
