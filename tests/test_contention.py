@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import FEW, Session, benchmark, rows
 
+from mnistbench import drift
 from mnistbench.config import load_config
 from mnistbench.results import RunFolder
 from mnistbench.runs import RepeatRecord, Run, Turn
@@ -52,14 +53,14 @@ def test_the_time_of_processes_that_have_ended_is_known(
 
 @pytest.fixture(scope="module")
 def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """Two repeats while every core is kept busy by somebody else, and one allowed in place."""
+    """Five repeats while every core is kept busy by somebody else, and one allowed in place."""
     # Polite ones, which take the time that is left: TensorFlow must still be loaded soon.
     spin = [sys.executable, "-c", "import os\nos.nice(10)\nwhile True: pass"]
     busy = [subprocess.Popen(spin) for _ in range(os.cpu_count() or 2)]
     try:
         yield benchmark(
             tmp_path_factory.mktemp("disturbed"), "mnist-dense", *FEW,
-            "--repeats", "2", "--rerun-contended", "1",
+            "--repeats", "5", "--rerun-contended", "1",
         )  # fmt: skip
     finally:
         for process in busy:
@@ -69,7 +70,7 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 
 def test_a_repeat_beside_a_busy_process_is_marked(disturbed: Session) -> None:
     assert disturbed.done.returncode == 0, disturbed.done.stderr
-    assert disturbed.metric("mnist-dense", "contended") == ["true"] * 3
+    assert disturbed.metric("mnist-dense", "contended") == ["true"] * 6
     for share in map(float, disturbed.metric("mnist-dense", "other_cpu_share")):
         assert 0.10 < share < 1
     for words in disturbed.metric("mnist-dense", "contention"):
@@ -79,21 +80,34 @@ def test_a_repeat_beside_a_busy_process_is_marked(disturbed: Session) -> None:
 def test_it_is_measured_again_and_no_row_is_lost(disturbed: Session) -> None:
     table = rows(disturbed.folder("mnist-dense") / "timings.csv")
     trained = [row for row in table if row["phase"] == "train"]
-    assert [(row["repeat"], row["status"]) for row in trained] == [
-        ("1", "ok"), ("2", "ok"), ("3", "ok"),
-    ]  # fmt: skip
-    assert disturbed.metric("mnist-dense", "order") == ["1", "2", "3"]
-    assert len({row["seed"] for row in trained}) == 3
+    assert [row["repeat"] for row in trained] == list("123456")
+    assert {row["status"] for row in trained} == {"ok"}
+    assert disturbed.metric("mnist-dense", "order") == list("123456")
+    assert len({row["seed"] for row in trained}) == 6
 
 
 def test_the_terminal_says_so(disturbed: Session) -> None:
     output = " ".join(disturbed.done.stdout.split())
     assert re.search(
-        r"3 of 3 repeats were contended: .*other processes used up to \d+% of the CPU time", output
+        r"6 of 6 repeats were contended: .*other processes used up to \d+% of the CPU time", output
     )
     lines = disturbed.done.stderr.strip().splitlines()
-    assert sum(line.endswith("s left") and ", contended," in line for line in lines) == 3
-    assert any(line.startswith("[3/3] ") for line in lines)
+    assert sum(line.endswith("s left") and ", contended," in line for line in lines) == 6
+    assert any(line.startswith("[5/5] ") for line in lines)
+    assert any(line.startswith("[6/6] ") for line in lines)
+
+
+def test_the_trend_of_six_repeats_is_written_down(disturbed: Session) -> None:
+    folder = disturbed.folder("mnist-dense")
+    facts = {row["attribute"]: row["value"] for row in rows(folder / "machine.csv")}
+    trained = [row for row in rows(folder / "timings.csv") if row["phase"] == "train"]
+    expected = drift.trend(range(6), [float(row["seconds"]) for row in trained])
+    assert expected is not None
+    assert facts["drift_train_repeats"] == "6"
+    for name in ("ratio", "low", "high", "p_value"):
+        told = float(facts[f"drift_train_{name}"])
+        assert told == pytest.approx(getattr(expected, name)), name
+    assert ("Drift: train got" in disturbed.done.stdout) == expected.is_clear
 
 
 def test_its_own_time_is_not_taken_for_that_of_others(disturbed: Session) -> None:
@@ -147,6 +161,20 @@ def test_figures_with_and_without_are_both_told() -> None:
 def test_without_a_mark_nothing_is_said() -> None:
     assert contention_text(run_of(record(1, 4.0), record(2, 4.0, contended=None))) == ""
     assert drift_text(run_of(record(1, 4.0))) == ""
+
+
+def test_a_clear_drift_is_told_with_its_size_and_a_remedy() -> None:
+    run = run_of(record(1, 4.0))
+    run.trend = drift.Trend(repeats=20, ratio=1.12, low=1.05, high=1.19, p_value=0.003)
+    assert drift_text(run) == (
+        "Drift: train got 1.12x slower from the first to the last of 20 repeats (1.05x to 1.19x "
+        "slower, p = 0.003): heat, or a neighbour? compare it only with what the same call "
+        "measures in turn: mnistbench benchmark A B"
+    )
+    run.trend = drift.Trend(repeats=20, ratio=0.8, low=0.7, high=0.9, p_value=0.003)
+    assert drift_text(run).endswith("does the machine warm up? use --warmup")
+    run.trend = drift.Trend(repeats=20, ratio=1.12, low=1.01, high=1.23, p_value=0.02)
+    assert drift_text(run) == ""
 
 
 def test_where_all_are_marked_no_other_figure_is_made_up() -> None:
