@@ -98,7 +98,7 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
             if not run.repeats:
                 run.folder.remove()
     kept = tuple(run for run in runs if run.repeats)
-    return BenchmarkResult(kept, facts, interrupted, tuple(warnings))
+    return BenchmarkResult(kept, facts, interrupted, warnings=tuple(warnings))
 
 
 def describe_machine() -> Mapping[str, object]:

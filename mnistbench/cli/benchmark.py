@@ -134,7 +134,7 @@ def _measure(
         output,
         tag,
         start_method,  # type: ignore[arg-type]
-        rerun_contended,
+        rerun_contended=rerun_contended,
     )
     if quiet:
         return run_benchmark(plan, lambda event: None)
