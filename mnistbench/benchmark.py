@@ -8,17 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnistbench import machine
+from mnistbench import advice, drift, machine, readings
 from mnistbench.config import RunConfig
 from mnistbench.fetching import fetch_missing
 from mnistbench.gauge import AFTER, BEFORE, MachineGauge
 from mnistbench.results import LOG, RunFolder, new_run_id
 from mnistbench.runs import (
     Measurement,
+    News,
     RepeatRecord,
     Run,
     TurnEnded,
     TurnStarted,
+    add_facts,
     assign_downloads,
     checked_identity,
     describe,
@@ -31,7 +33,7 @@ from mnistbench.runs import (
 from mnistbench.schedule import FixedRepeats, Schedule
 from mnistbench.tasks import RepeatJob, repeat
 from mnistbench.tensorflow_process import measuring_environment
-from mnistbench.timing import STATUS_OK
+from mnistbench.timing import STATUS_OK, TRAIN
 from mnistbench.worker import StartMethod, Workers
 
 Listener = Callable[[object], None]
@@ -54,6 +56,8 @@ class BenchmarkPlan:
     """Whether to measure the machine's rates shortly before and after the repeats."""
     roofline: bool = False
     """Whether to measure its peak too, and each repeat's share of it."""
+    rerun_contended: int = 0
+    """Most further repeats of each config, in place of those that something else disturbed."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class BenchmarkResult:
     facts: Mapping[str, object]
     """Attributes of the machine."""
     interrupted: bool
+    warnings: tuple[str, ...] = ()
+    """What was found before the run that will have disturbed it."""
 
     @property
     def failures(self) -> list[RepeatRecord]:
@@ -78,6 +84,7 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     fills meanwhile. A repeat that fails is recorded, and the others go on.
     """
     environment = dict(os.environ)
+    first_reading = readings.take()
     downloads = fetch_missing(plan.configs, tell)
     runs = _create_runs(plan)
     assign_downloads(downloads, runs)
@@ -85,13 +92,17 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     try:
         facts = {**machine.machine_facts(environment), **probe_devices(runs, workers)}
         describe(runs, plan.repeats, plan.warmup, facts, workers)
+        warnings = _warn(plan, runs, facts, first_reading, tell)
         gauge = MachineGauge(runs, workers, plan.calibrate, plan.roofline, tell)
         gauge.measure(BEFORE)
         interrupted = _take_turns(_schedule(plan), runs, workers, tell)
         for run in runs:
+            _record_trend(run)
             write_cloudmesh_report(run)
         try:
-            interrupted = interrupted or not _gauged_after(gauge)
+            # One repeat of a second or two is not worth a second measurement of the machine.
+            once = plan.repeats == 1 and not plan.roofline
+            interrupted = interrupted or not (once or _gauged_after(gauge))
         finally:
             gauge.conclude()
     finally:
@@ -100,7 +111,7 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
             if not run.repeats:
                 run.folder.remove()
     kept = tuple(run for run in runs if run.repeats)
-    return BenchmarkResult(kept, facts, interrupted)
+    return BenchmarkResult(kept, facts, interrupted, warnings=tuple(warnings))
 
 
 def describe_machine() -> Mapping[str, object]:
@@ -141,12 +152,29 @@ def _gauged_after(gauge: MachineGauge) -> bool:
 
 
 def _schedule(plan: BenchmarkPlan) -> Schedule:
-    return FixedRepeats(plan.configs, plan.repeats, plan.warmup)
+    return FixedRepeats(plan.configs, plan.repeats, plan.warmup, plan.rerun_contended)
 
 
 def _common_device(configs: tuple[RunConfig, ...]) -> str:
     devices = {config.device for config in configs}
     return devices.pop() if len(devices) == 1 else "auto"
+
+
+def _warn(
+    plan: BenchmarkPlan,
+    runs: list[Run],
+    facts: Mapping[str, object],
+    first: readings.Reading,
+    tell: Listener,
+) -> list[str]:
+    """Tell what will disturb the run, and log it."""
+    needed = max(advice.needed_bytes(config) for config in plan.configs)
+    found = advice.warnings_before(facts, needed, plan.repeats, first, readings.take())
+    for text in found:
+        tell(News(f"warning: {text}"))
+        for run in runs:
+            run.folder.log(f"warning: {text}")
+    return found
 
 
 def _take_turns(schedule: Schedule, runs: list[Run], workers: Workers, tell: Listener) -> bool:
@@ -166,3 +194,17 @@ def _take_turns(schedule: Schedule, runs: list[Run], workers: Workers, tell: Lis
         schedule.ended(record)
         tell(TurnEnded(run.config.name, record))
     return False
+
+
+def _record_trend(run: Run) -> None:
+    """Test whether the train phase got slower or faster as the run went on, and write it down."""
+    times = [
+        (record.turn.order, phase.seconds)
+        for record in run.repeats
+        for phase in record.phases
+        if phase.phase == TRAIN and phase.status == STATUS_OK and phase.seconds is not None
+    ]
+    run.trend = drift.trend([order for order, _ in times], [seconds for _, seconds in times])
+    if run.trend is None:
+        return
+    add_facts(run, {f"drift_{TRAIN}_{name}": value for name, value in vars(run.trend).items()})

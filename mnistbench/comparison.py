@@ -409,4 +409,23 @@ def _notes(
             )
         if side.unreadable_lines:
             notes.append(f"{side.name}: {side.unreadable_lines} torn lines are left out")
+        notes += _disturbances(config, side)
+    return notes
+
+
+def _disturbances(config: ConfigRuns, side: Side) -> list[str]:
+    """Tell what the evidence beside the repeats says of one side."""
+    notes = []
+    if config.contended:
+        counted = "counted; --without-contended leaves them out"
+        what = "left out" if side.without_contended else counted
+        notes.append(
+            f"{side.name}: contended repeats, {config.contended} of {config.repeats}, are {what}"
+        )
+    if config.drifts:
+        worst = max(config.drifts, key=lambda ratio: max(ratio, 1 / ratio))
+        notes.append(
+            f"{side.name}: the train phase drifted in {len(config.drifts)} of {len(config.runs)} "
+            f"runs; the last repeat took up to {worst:.2f} times as long as the first"
+        )
     return notes

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mnistbench import cloudmesh_log, run_tables
+from mnistbench import cloudmesh_log, drift, run_tables
 from mnistbench.csv_tables import columns_of
 from mnistbench.errors import InputError
 from mnistbench.identity import Identity, identify_runs
@@ -69,6 +69,12 @@ class ConfigRuns:
     """Test accuracy of every repeat that has one, from 0 to 1."""
     unfinished: int
     """Repeats that failed or were killed; their times are not used."""
+    contended: int
+    """Repeats that something else disturbed, as far as is known."""
+    repeats: int
+    """Those and all others with a time; 0 if none is contended."""
+    drifts: tuple[float, ...]
+    """Of each run whose train phase clearly drifted: how much longer its last repeat took."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,11 @@ class Side:
     configs: tuple[ConfigRuns, ...]
     unreadable_lines: int
     """Torn or garbled lines that were left out."""
+    without_contended: bool
+    """Whether the times of contended repeats were left out."""
 
 
-def read_side(given: str, phases: Sequence[str]) -> Side:
+def read_side(given: str, phases: Sequence[str], without_contended: bool = False) -> Side:
     """Read all that `given` names; without phases, the default ones that are there, or all.
 
     Raises InputError, naming the file, for what is missing, empty, or neither CSV nor log.
@@ -98,7 +106,14 @@ def read_side(given: str, phases: Sequence[str]) -> Side:
             break
     else:
         raise InputError("holds no time of a finished repeat", source=given, hint=_WHAT)
-    return Side(given, tuple(files), _configs(loaded), loaded.unreadable_lines)
+    configs = _configs(loaded, without_contended)
+    if any(not config.phases for config in configs):
+        raise InputError(
+            "every repeat was contended",
+            source=given,
+            hint="compare them without --without-contended, or measure again",
+        )
+    return Side(given, tuple(files), configs, loaded.unreadable_lines, without_contended)
 
 
 def _attempts(phases: Sequence[str]) -> list[tuple[str, ...] | None]:
@@ -171,6 +186,7 @@ def _read_logs(paths: Sequence[Path], phases: Sequence[str] | None) -> LoadedRun
         accuracies=((),) * len(facts),
         unfinished=(0,) * len(facts),
         unreadable_lines=unreadable,
+        contended=(frozenset(),) * len(facts),
     )
 
 
@@ -180,28 +196,36 @@ def _facts_of_log(path: Path, fields: Mapping[str, str]) -> dict[str, str]:
     return {**own, "node": node, "file": str(path)}
 
 
-def _configs(loaded: LoadedRuns) -> tuple[ConfigRuns, ...]:
+def _configs(loaded: LoadedRuns, without_contended: bool) -> tuple[ConfigRuns, ...]:
     by_config: dict[tuple[str, str], list[int]] = {}
     for number, facts in enumerate(loaded.facts):
         key = (facts.get("config", ""), facts.get("config_digest", ""))
         by_config.setdefault(key, []).append(number)
     phases = dict.fromkeys(loaded.phase.tolist())
     return tuple(
-        _config(loaded, name, digest, numbers, list(phases))
+        _config(loaded, name, digest, numbers, list(phases), without_contended)
         for (name, digest), numbers in sorted(by_config.items())
     )
 
 
 def _config(
-    loaded: LoadedRuns, name: str, digest: str, numbers: list[int], phases: list[str]
+    loaded: LoadedRuns,
+    name: str,
+    digest: str,
+    numbers: list[int],
+    phases: list[str],
+    without_contended: bool,
 ) -> ConfigRuns:
     facts = [loaded.facts[number] for number in numbers]
     own_number = np.full(len(loaded.facts), -1)
     own_number[numbers] = np.arange(len(numbers))
     run = own_number[loaded.run]
+    contended = _contended(loaded, numbers)
+    repeats = _count(loaded, run >= 0) if contended.any() else 0
+    left_out = contended if without_contended else np.zeros_like(contended)
     times = {}
     for phase in phases:
-        chosen = (run >= 0) & (loaded.phase == phase)
+        chosen = (run >= 0) & (loaded.phase == phase) & ~left_out
         if chosen.any():
             times[phase] = Times(loaded.seconds[chosen], loaded.repeat[chosen], run[chosen])
     return ConfigRuns(
@@ -212,12 +236,44 @@ def _config(
         phases=times,
         accuracies=np.array([a for number in numbers for a in loaded.accuracies[number]]),
         unfinished=sum(loaded.unfinished[number] for number in numbers),
+        contended=_count(loaded, contended),
+        repeats=repeats,
+        drifts=tuple(ratio for run in facts if (ratio := _drift(run)) is not None),
     )
 
 
 def _run(facts: Mapping[str, str]) -> Run:
     folder = Path(facts["file"]).parent if facts.get("file") else None
     return Run(facts.get("run_id", ""), facts.get("session", ""), facts.get("node", ""), folder)
+
+
+def _contended(loaded: LoadedRuns, numbers: Sequence[int]) -> Array:
+    """Return which times belong to contended repeats of the given runs."""
+    marked = [(number, repeat) for number in numbers for repeat in loaded.contended[number]]
+    if not marked:
+        return np.zeros(len(loaded.run), dtype=bool)
+    found: Array = np.isin(_keys(loaded.run, loaded.repeat), _keys(*np.array(marked).T))
+    return found
+
+
+def _keys(run: Array, repeat: Array) -> Array:
+    """Return one number for each run and repeat: a million pairs as objects would take seconds."""
+    keys: Array = run * (1 << 32) + repeat
+    return keys
+
+
+def _count(loaded: LoadedRuns, chosen: Array) -> int:
+    """Return how many repeats the chosen times are of."""
+    return len(np.unique(_keys(loaded.run[chosen], loaded.repeat[chosen])))
+
+
+def _drift(facts: Mapping[str, str]) -> float | None:
+    """Return how much longer a run's last repeat took than its first, if more than by chance."""
+    try:
+        p_value, ratio = (float(facts[f"drift_train_{name}"]) for name in ("p_value", "ratio"))
+    except (KeyError, ValueError):  # not told, or torn
+        return None
+    return ratio if p_value < drift.LEVEL else None
 
 
 def _settings(facts: Sequence[Mapping[str, str]]) -> Mapping[str, object] | None:

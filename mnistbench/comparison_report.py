@@ -253,6 +253,7 @@ def _config_as_json(config: ConfigComparison) -> dict[str, Any]:
         ],
         "base_test_accuracy": config.base_accuracy,
         "new_test_accuracy": config.new_accuracy,
+        "contended_repeats": {"base": config.base.contended, "new": config.new.contended},
         "notes": list(config.notes),
         "calibration": _machines_as_json(config.machines),
         "phases": [{**vars(phase), "change": change_text(phase.ratio)} for phase in config.phases],

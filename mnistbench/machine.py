@@ -102,24 +102,24 @@ def _unquoted(value: object) -> object:
 
 def cpu_facts() -> Facts:
     """Return model, cores, affinity, caches and frequency of the CPU."""
-    frequency = _cpu_frequency()
+    frequency = cpu_frequency()
     return {
         "cpu_model": _cpu_model(),
         "cpu_architecture": platform.machine() or None,
         "cpu_cores_physical": psutil.cpu_count(logical=False),
         "cpu_threads": psutil.cpu_count(logical=True),
-        "cpu_affinity_threads": len(_affinity()) or None,
-        "cpu_affinity": ",".join(map(str, _affinity())) or None,
+        "cpu_affinity_threads": len(affinity()) or None,
+        "cpu_affinity": ",".join(map(str, affinity())) or None,
         "cpu_frequency_current_hz": frequency[0],
         "cpu_frequency_max_hz": frequency[1],
-        "cpu_governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "cpu_governor": read_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "cpu_features": _cpu_features(),
         **_cache_facts(),
     }
 
 
 def _cpu_model() -> str | None:
-    match = re.search(r"^model name\s*:\s*(.+)$", _read("/proc/cpuinfo") or "", re.MULTILINE)
+    match = re.search(r"^model name\s*:\s*(.+)$", read_text("/proc/cpuinfo") or "", re.MULTILINE)
     if match:
         return match[1].strip()
     # py-cpuinfo knows the other systems, and takes a second.
@@ -131,20 +131,24 @@ def _cpu_model() -> str | None:
 
 def _cpu_features() -> str | None:
     """Return those vector instructions that change how fast TensorFlow computes."""
-    match = re.search(r"^(flags|Features)\s*:\s*(.+)$", _read("/proc/cpuinfo") or "", re.MULTILINE)
+    match = re.search(
+        r"^(flags|Features)\s*:\s*(.+)$", read_text("/proc/cpuinfo") or "", re.MULTILINE
+    )
     if not match:
         return None
     wanted = re.compile(r"^(sse4_2|avx.*|fma|f16c|amx.*|bf16|asimd|sve.*|i8mm)$")
     return " ".join(sorted(flag for flag in set(match[2].split()) if wanted.match(flag))) or None
 
 
-def _affinity() -> list[int]:
+def affinity() -> list[int]:
+    """Return the numbers of the CPU threads this process may use; empty where none can be told."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return []
 
 
-def _cpu_frequency() -> tuple[float | None, float | None]:
+def cpu_frequency() -> tuple[float | None, float | None]:
+    """Return the current frequency, a mean over the cores, and the highest one, in Hz."""
     try:
         frequency = psutil.cpu_freq()
     except (OSError, NotImplementedError, RuntimeError):
@@ -158,7 +162,7 @@ def _cpu_frequency() -> tuple[float | None, float | None]:
 def _cache_facts() -> Facts:
     facts: Facts = {}
     for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
-        level, kind, size = (_read(index / name) for name in ("level", "type", "size"))
+        level, kind, size = (read_text(index / name) for name in ("level", "type", "size"))
         if level and size:
             suffix = {"Data": "d", "Instruction": "i"}.get(kind or "", "")
             facts[f"cpu_cache_l{level}{suffix}_bytes"] = _size_bytes(size)
@@ -171,8 +175,11 @@ def last_level_cache_bytes() -> int | None:
     found: dict[tuple[int, str], int] = {}
     for cpu in usable:
         for index in Path(f"/sys/devices/system/cpu/cpu{cpu}/cache").glob("index*"):
-            level, size = _number(_read(index / "level")), _size_bytes(_read(index / "size") or "")
-            shared = _read(index / "shared_cpu_list") or str(cpu)
+            level, size = (
+                _number(read_text(index / "level")),
+                _size_bytes(read_text(index / "size") or ""),
+            )
+            shared = read_text(index / "shared_cpu_list") or str(cpu)
             if level and size:
                 found[(level, shared)] = size
     last = max((level for level, _ in found), default=0)
@@ -200,22 +207,22 @@ def cgroup_facts(root: Path = Path("/sys/fs/cgroup"), own: str | None = None) ->
     Reads version 2 (`cpu.max`, `memory.max`) and version 1; no limit is None.
     `own` is the text of /proc/self/cgroup.
     """
-    own = own if own is not None else _read("/proc/self/cgroup") or ""
+    own = own if own is not None else read_text("/proc/self/cgroup") or ""
     cpus, memory = [], []
     for line in own.splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers:
             for folder in _upwards(root, path):
-                cpus.append(_quota_v2(_read(folder / "cpu.max")))
-                memory.append(_number(_read(folder / "memory.max")))
+                cpus.append(_quota_v2(read_text(folder / "cpu.max")))
+                memory.append(_number(read_text(folder / "memory.max")))
         if "cpu" in controllers.split(","):
             for folder in _upwards(root / "cpu", path):
-                quota = _number(_read(folder / "cpu.cfs_quota_us"))
-                period = _number(_read(folder / "cpu.cfs_period_us"))
+                quota = _number(read_text(folder / "cpu.cfs_quota_us"))
+                period = _number(read_text(folder / "cpu.cfs_period_us"))
                 cpus.append(quota / period if quota and period else None)
         if "memory" in controllers.split(","):
             memory += [
-                _number(_read(folder / "memory.limit_in_bytes"))
+                _number(read_text(folder / "memory.limit_in_bytes"))
                 for folder in _upwards(root / "memory", path)
             ]
     # Version 1 writes "no limit" as a number beyond any machine.
@@ -224,6 +231,22 @@ def cgroup_facts(root: Path = Path("/sys/fs/cgroup"), own: str | None = None) ->
         "cgroup_cpu_limit_cores": min((quota for quota in cpus if quota), default=None),
         "cgroup_memory_limit_bytes": min(limits, default=None),
     }
+
+
+def cpu_cgroups(root: Path = Path("/sys/fs/cgroup"), own: str | None = None) -> list[Path]:
+    """Return the folders of this process's CPU control group and of those above it.
+
+    `own` is the text of /proc/self/cgroup.
+    """
+    own = own if own is not None else read_text("/proc/self/cgroup") or ""
+    folders: list[Path] = []
+    for line in own.splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            folders += _upwards(root, path)
+        if "cpu" in controllers.split(","):
+            folders += _upwards(root / "cpu", path)
+    return folders
 
 
 def _upwards(root: Path, path: str) -> list[Path]:
@@ -278,12 +301,13 @@ def _cuda_version(number: int) -> str:
 
 def container_facts() -> Facts:
     """Return the container and the virtual machine this runs in, if any shows."""
-    cpuinfo = _read("/proc/cpuinfo") or ""
+    cpuinfo = read_text("/proc/cpuinfo") or ""
     flags = re.search(r"^flags\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     return {
         "container": _container(),
         "virtual_machine": "hypervisor" in flags[1].split() if flags else None,
-        "hypervisor": _read("/sys/hypervisor/type") or _read("/sys/class/dmi/id/sys_vendor"),
+        "hypervisor": read_text("/sys/hypervisor/type")
+        or read_text("/sys/class/dmi/id/sys_vendor"),
     }
 
 
@@ -298,7 +322,7 @@ def _container() -> str | None:
         return "docker"
     if Path("/run/.containerenv").exists():
         return "podman"
-    return _read("/run/systemd/container")
+    return read_text("/run/systemd/container")
 
 
 def version_facts() -> Facts:
@@ -337,7 +361,7 @@ def git_commit() -> str | None:
     return str(told) if told else None
 
 
-def load_facts() -> Facts:
+def load_facts() -> dict[str, float | None]:
     """Return what the machine was doing before the run."""
     try:
         load = os.getloadavg()
@@ -346,7 +370,8 @@ def load_facts() -> Facts:
     return {"load_1min": load[0], "load_5min": load[1], "load_15min": load[2]}
 
 
-def _read(path: str | Path) -> str | None:
+def read_text(path: str | Path) -> str | None:
+    """Return a small file's text without the space around it; None if it has none or is none."""
     try:
         return Path(path).read_text(errors="replace").strip() or None
     except OSError:
@@ -363,10 +388,15 @@ def _output(command: list[str]) -> str | None:
 
 __all__ = [
     "Facts",
+    "affinity",
     "cgroup_facts",
+    "cpu_cgroups",
+    "cpu_frequency",
     "git_commit",
     "last_level_cache_bytes",
+    "load_facts",
     "machine_facts",
     "node",
+    "read_text",
     "user",
 ]

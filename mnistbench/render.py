@@ -25,8 +25,14 @@ from mnistbench.evaluate import Evaluation
 from mnistbench.render_peak import roofline_lines
 from mnistbench.reproduction import ReproductionRow
 from mnistbench.results import HistoryRow
-from mnistbench.runs import Gauging, Run, TurnEnded, TurnStarted
-from mnistbench.summary import metric_values, phase_summaries, time_to_accuracy
+from mnistbench.runs import Gauging, News, Run, TurnEnded, TurnStarted
+from mnistbench.summary import (
+    contention_text,
+    drift_text,
+    metric_values,
+    phase_summaries,
+    time_to_accuracy,
+)
 from mnistbench.tasks import Downloading, EpochEnded, StopRequested
 from mnistbench.timing import STATUS_OK, TEST, TRAIN, PhaseRecord
 
@@ -198,7 +204,7 @@ def _target_line(run: Run) -> list[str]:
 
 
 def _remarks(run: Run) -> list[str]:
-    """Return what else must be known of a run's figures: unusual data, repeats that failed."""
+    """Return what else must be known of a run's figures: its data, failures, contention, drift."""
     lines = []
     if run.identity.source == SYNTHETIC:
         lines.append(f"Data: synthetic; its accuracy is not that of {run.config.facts.title}")
@@ -209,7 +215,7 @@ def _remarks(run: Run) -> list[str]:
         for record in run.repeats
         if record.status != STATUS_OK
     ]
-    return lines
+    return [*lines, *filter(None, (contention_text(run), drift_text(run)))]
 
 
 def _readable(name: str, value: object) -> str:
@@ -252,6 +258,8 @@ class PlainProgress:
             self._console.print(self._line(event), highlight=False, soft_wrap=True)
         elif isinstance(event, HistoryRow | StopRequested | Gauging):
             self._console.print(_event_text(event), highlight=False, soft_wrap=True)
+        elif isinstance(event, News):
+            self._console.print(event.text, highlight=False, soft_wrap=True)
 
     def _line(self, event: TurnEnded) -> str:
         elapsed = time.monotonic() - (self._first_start or 0.0)
@@ -311,6 +319,8 @@ class BarProgress:
             self._progress.print(turn_text(event), highlight=False)
         elif isinstance(event, HistoryRow | StopRequested | Gauging):
             self._progress.print(_event_text(event), highlight=False)
+        elif isinstance(event, News):
+            self._progress.print(event.text, highlight=False)
 
     def _show_download(self, event: Downloading) -> None:
         if self._download is None:
@@ -327,7 +337,7 @@ class BarProgress:
             )
         if self._epochs is not None:
             self._progress.remove_task(self._epochs)
-        self._progress.update(self._turns, note=event.config)
+        self._progress.update(self._turns, total=event.turns, note=event.config)
         note = event.config if event.turns == 1 else ""
         self._epochs = self._progress.add_task("epochs", total=event.epochs, note=note)
 
@@ -366,4 +376,5 @@ def turn_text(event: TurnEnded) -> str:
         if m.name in ("test_accuracy", "train_accuracy")
     )
     times = f"{main} {seconds_text(seconds)} s"
-    return f"{event.config} {which}: {times}, {split} accuracy {accuracy:.4f}"
+    mark = ", contended" if record.is_contended else ""
+    return f"{event.config} {which}: {times}, {split} accuracy {accuracy:.4f}{mark}"

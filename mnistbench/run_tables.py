@@ -42,6 +42,8 @@ class LoadedRuns:
     unfinished: tuple[int, ...]
     """Of each run: repeats that failed or were killed."""
     unreadable_lines: int
+    contended: tuple[frozenset[int], ...]
+    """Of each run: the numbers of the repeats that something else disturbed, as far as is known."""
 
 
 def load(paths: Sequence[Path], phases: Sequence[str] | None) -> LoadedRuns:
@@ -55,10 +57,10 @@ def load(paths: Sequence[Path], phases: Sequence[str] | None) -> LoadedRuns:
         facts = _facts(database)
         folders = [path.parent for path in paths if path.name == TIMINGS]
         _add_machines(database, facts, _existing(folders, MACHINE))
-        accuracies = _add_metrics(database, facts, _existing(folders, METRICS))
+        accuracies, contended = _add_metrics(database, facts, _existing(folders, METRICS))
         if len(paths) == len(folders):
             _add_files(facts, folders)
-        return _loaded(database, facts, accuracies)
+        return _loaded(database, facts, accuracies, contended)
     finally:
         database.close()
 
@@ -123,27 +125,34 @@ def _add_machines(
 
 def _add_metrics(
     database: DuckDBPyConnection, facts: list[dict[str, str]], paths: list[Path]
-) -> list[list[float]]:
-    """Tell each run whether it compiled with XLA, and return the accuracies of each."""
+) -> tuple[list[list[float]], list[frozenset[int]]]:
+    """Tell each run whether it compiled with XLA; return each one's accuracies and contentions."""
     accuracies: dict[str, list[float]] = {}
+    contended: dict[str, set[int]] = {}
     compiled: dict[str, str] = {}
     # An accuracy's unit is 1: where it is missing, the line and perhaps the figure are torn.
     wanted = (
         "metric = 'test_accuracy' AND unit = '1' AND isfinite(try_cast(value AS DOUBLE)) "
-        "OR metric = 'jit_compile' AND value IN ('true', 'false')"
+        "OR metric = 'jit_compile' AND value IN ('true', 'false') "
+        "OR metric = 'contended' AND value = 'true' AND try_cast(repeat AS INTEGER) IS NOT NULL"
     )
     if paths:
         with parts(paths, ("run_id", "repeat", "metric", "value", "unit")) as joined:
             for part in joined:
-                load_table(database, part, "metrics", "run_id, metric, value", wanted)
-        for run_id, metric, value in database.execute("FROM metrics").fetchall():
+                load_table(database, part, "metrics", "run_id, repeat, metric, value", wanted)
+        for run_id, repeat, metric, value in database.execute("FROM metrics").fetchall():
             if metric == "jit_compile":
                 compiled[run_id] = value
+            elif metric == "contended":
+                contended.setdefault(run_id, set()).add(int(repeat))
             else:
                 accuracies.setdefault(run_id, []).append(float(value))
     for run in facts:
         run["jit_compile"] = compiled.get(run["run_id"], "")
-    return [accuracies.get(run["run_id"], []) for run in facts]
+    return (
+        [accuracies.get(run["run_id"], []) for run in facts],
+        [frozenset(contended.get(run["run_id"], ())) for run in facts],
+    )
 
 
 def _add_files(facts: list[dict[str, str]], folders: Sequence[Path]) -> None:
@@ -156,7 +165,10 @@ def _add_files(facts: list[dict[str, str]], folders: Sequence[Path]) -> None:
 
 
 def _loaded(
-    database: DuckDBPyConnection, facts: list[dict[str, str]], accuracies: list[list[float]]
+    database: DuckDBPyConnection,
+    facts: list[dict[str, str]],
+    accuracies: list[list[float]],
+    contended: list[frozenset[int]],
 ) -> LoadedRuns:
     good = "status = 'ok' AND seconds > 0 AND isfinite(seconds)"
     database.execute(
@@ -183,4 +195,5 @@ def _loaded(
         accuracies=tuple(accuracies),
         unfinished=tuple(count for (count,) in unfinished),
         unreadable_lines=torn[0][0],
+        contended=tuple(contended),
     )

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mnistbench import data, machine
+from mnistbench import data, evidence, machine, readings
 from mnistbench.config import RunConfig
+from mnistbench.drift import Trend
 from mnistbench.errors import InputError, RunError
 from mnistbench.results import (
     LOG,
@@ -90,6 +91,11 @@ class RepeatRecord:
     wrong_input: bool = False
     """Whether it did not finish because of what it was given."""
 
+    @property
+    def is_contended(self) -> bool:
+        """Return whether the evidence says that something else disturbed it."""
+        return evidence.is_contended(self.metrics)
+
 
 @dataclass
 class Run:
@@ -110,6 +116,8 @@ class Run:
     """The phases that its repeats time, in order."""
     peaks: Mapping[str, Peak] = field(default_factory=dict)
     """Workload to its peak on this run's device; empty without `--roofline`."""
+    trend: Trend | None = None
+    """Of the train phase over the finished run; None if the repeats were too few to tell."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,7 @@ class TurnStarted:
     config: str
     turn: Turn
     turns: int
-    """Turns of the whole session."""
+    """Turns of the whole session, as far as can be told."""
     epochs: int
 
 
@@ -137,6 +145,14 @@ class TurnEnded:
 
     config: str
     record: RepeatRecord
+
+
+@dataclass(frozen=True)
+class News:
+    """What a user wants to know while the session goes on."""
+
+    text: str
+    """One line."""
 
 
 def derived_seed(root: int, repeat: int) -> int:
@@ -181,9 +197,13 @@ def probe_device(workers: Workers, device: str, log: Path) -> Probe:
 
 
 def describe(
-    runs: Sequence[Run], repeats: int, warmup: int, facts: Mapping[str, object], workers: Workers
+    runs: Sequence[Run],
+    repeats: int | None,
+    warmup: int,
+    facts: Mapping[str, object],
+    workers: Workers,
 ) -> None:
-    """Write machine.csv and begin the log of every run."""
+    """Write machine.csv and begin the log of every run; `repeats` is None where a rule decides."""
     session = {
         "session": secrets.token_hex(6),
         "started_utc": utc_now(),
@@ -193,11 +213,16 @@ def describe(
     }
     said = workers.startup_log.read_text(errors="replace")
     for run in runs:
-        told = {**facts, **session, **_data_facts(run.identity)}
-        rows = [MachineRow(run.run_id, name, cell(value)) for name, value in told.items()]
-        run.folder.append(MACHINE, rows)
+        add_facts(run, {**facts, **session, **_data_facts(run.identity)})
         run.folder.log(f"TensorFlow said while it was imported:\n{said or '(nothing)'}")
-        run.folder.log(f"{run.config.name}: {repeats} repeats, {warmup} warm-ups, on {run.device}")
+        often = "repeats until precise" if repeats is None else f"{repeats} repeats"
+        run.folder.log(f"{run.config.name}: {often}, {warmup} warm-ups, on {run.device}")
+
+
+def add_facts(run: Run, facts: Mapping[str, object]) -> None:
+    """Add attributes to the run's machine.csv."""
+    rows = [MachineRow(run.run_id, name, cell(value)) for name, value in facts.items()]
+    run.folder.append(MACHINE, rows)
 
 
 def _data_facts(identity: data.DataIdentity) -> Mapping[str, object]:
@@ -211,7 +236,16 @@ def _data_facts(identity: data.DataIdentity) -> Mapping[str, object]:
 def measure(
     turn: Turn, run: Run, workers: Workers, wanted: Measurement, tell: Listener
 ) -> RepeatRecord:
-    """Run one repeat in a fresh process; a failure is a record too."""
+    """Run one repeat in a fresh process, with evidence; a failure is a record too."""
+    before = readings.take(workers.cpu_seconds())
+    record = _measured(turn, run, workers, wanted, tell)
+    after = readings.take(workers.cpu_seconds())
+    return replace(record, metrics=(*record.metrics, *evidence.repeat_metrics(before, after)))
+
+
+def _measured(
+    turn: Turn, run: Run, workers: Workers, wanted: Measurement, tell: Listener
+) -> RepeatRecord:
     phases: dict[str, PhaseRecord] = {}
     running: list[str] = []
 

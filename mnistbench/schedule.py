@@ -25,19 +25,37 @@ class Schedule(Protocol):
 
 
 class FixedRepeats:
-    """As many repeats of each config as were asked for."""
+    """As many repeats of each config as were asked for, and some in place of contended ones."""
 
-    def __init__(self, configs: Sequence[RunConfig], repeats: int, warmup: int) -> None:
-        """`repeats` are recorded, `warmup` more of each config run first."""
+    def __init__(
+        self, configs: Sequence[RunConfig], repeats: int, warmup: int, rerun_contended: int = 0
+    ) -> None:
+        """`repeats` are recorded, `warmup` more of each config run first.
+
+        Up to `rerun_contended` rounds follow, until as many as `repeats` were undisturbed. All
+        configs are in them, so that each repeat keeps its partner.
+        """
         self.expected_turns = len(configs) * (repeats + warmup)
-        self._turns = interleaved(configs, range(1 - warmup, repeats + 1))
+        self._round_size = len(configs)
+        self._contended: set[int] = set()
+        self._turns = interleaved(configs, self._rounds(repeats, warmup, rerun_contended))
+
+    def _rounds(self, repeats: int, warmup: int, rerun_contended: int) -> Iterator[int]:
+        yield from range(1 - warmup, repeats + 1)
+        for number in range(repeats + 1, repeats + rerun_contended + 1):
+            if number - 1 - len(self._contended) >= repeats:
+                return
+            self.expected_turns += self._round_size
+            yield number
 
     def next_turn(self) -> Turn | None:
         """Return the next turn; None after the last round."""
         return next(self._turns, None)
 
     def ended(self, record: RepeatRecord) -> None:
-        """Nothing follows from it."""
+        """Note whether its round was disturbed."""
+        if record.is_contended and not record.turn.is_warmup:
+            self._contended.add(record.turn.repeat)
 
 
 def interleaved(configs: Sequence[RunConfig], rounds: Iterable[int]) -> Iterator[Turn]:

@@ -9,8 +9,11 @@ from statistics import median, quantiles
 from typing import Any
 
 from mnistbench.benchmark import BenchmarkResult
-from mnistbench.runs import Run
-from mnistbench.timing import DATA_DOWNLOAD, STATUS_NOT_RUN, STATUS_OK
+from mnistbench.evidence import worst_signs
+from mnistbench.runs import RepeatRecord, Run
+from mnistbench.timing import DATA_DOWNLOAD, STATUS_NOT_RUN, STATUS_OK, TEST, TRAIN
+
+_WAIT = "measure again when the machine is quieter"
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,56 @@ class PhaseSummary:
 def phase_summaries(run: Run) -> list[PhaseSummary]:
     """Return one line for each phase, in the order they run."""
     phases = (DATA_DOWNLOAD, *run.phases) if run.download else run.phases
-    return [_summary(phase, _seconds(run, phase)) for phase in phases]
+    return [_summary(phase, _seconds(run.repeats, phase)) for phase in phases]
+
+
+def uncontended_summaries(run: Run) -> list[PhaseSummary]:
+    """Return one line for each phase over the repeats that nothing else disturbed."""
+    calm = [record for record in run.repeats if not record.is_contended]
+    return [_summary(phase, _seconds(calm, phase)) for phase in run.phases]
+
+
+def contention_text(run: Run) -> str:
+    """Return how many repeats were contended, by what, and what that changes; empty for none."""
+    marked = [record for record in run.repeats if record.is_contended]
+    if not marked:
+        return ""
+    signs = "; ".join(worst_signs([record.metrics for record in marked]))
+    if len(run.repeats) == 1:
+        return f"The repeat was contended: {signs}: {_WAIT}"
+    verb, them = ("was", "it") if len(marked) == 1 else ("were", "them")
+    text = f"{len(marked)} of {len(run.repeats)} repeats {verb} contended: {signs}"
+    main = TRAIN if TRAIN in run.phases else TEST
+    calm = median_of(uncontended_summaries(run), main)
+    if calm is None:
+        return f"{text}; none is left to show the time without: {_WAIT}"
+    whole = median_of(phase_summaries(run), main) or calm
+    return f"{text}; {main} median without {them} {calm:.4g} s (with {them} {whole:.4g} s)"
+
+
+def median_of(summaries: Sequence[PhaseSummary], phase: str) -> float | None:
+    """Return the median of one phase, in seconds; None if no repeat finished it."""
+    return next(summary.median_seconds for summary in summaries if summary.phase == phase)
+
+
+def drift_text(run: Run) -> str:
+    """Return by how much the train phase drifted, and the remedy; empty if chance explains it."""
+    trend = run.trend
+    if trend is None or not trend.is_clear:
+        return ""
+    from mnistbench.comparison_report import change_text, interval_text
+
+    remedy = (
+        "heat, or a neighbour? compare it only with what the same call measures in turn: "
+        "mnistbench benchmark A B"
+        if trend.ratio > 1
+        else "does the machine warm up? use --warmup"
+    )
+    return (
+        f"Drift: {TRAIN} got {change_text(trend.ratio)} from the first to the last of "
+        f"{trend.repeats} repeats ({interval_text(trend.low, trend.high)}, "
+        f"p = {trend.p_value:.2g}): {remedy}"
+    )
 
 
 def metric_values(run: Run, name: str) -> list[Any]:
@@ -63,6 +115,7 @@ def as_json(result: BenchmarkResult) -> dict[str, Any]:
     """Return the session as plain data, for `--format json`."""
     return {
         "interrupted": result.interrupted,
+        "warnings": list(result.warnings),
         "machine": dict(result.facts),
         "runs": [_run_as_json(run) for run in result.runs],
     }
@@ -87,6 +140,9 @@ def _run_as_json(run: Run) -> dict[str, Any]:
         "peaks": {
             name: {"rate": peak.rate, "rates": peak.rates} for name, peak in run.peaks.items()
         },
+        "contended_repeats": [r.turn.repeat for r in run.repeats if r.is_contended],
+        "phases_without_contended": [asdict(summary) for summary in uncontended_summaries(run)],
+        "drift": asdict(run.trend) if run.trend else None,
         "repeats": [
             {
                 "repeat": record.turn.repeat,
@@ -113,10 +169,10 @@ def _target_as_json(run: Run) -> dict[str, Any] | None:
     return {**asdict(told), "median_seconds": median(told.seconds) if told.seconds else None}
 
 
-def _seconds(run: Run, phase: str) -> list[float]:
+def _seconds(repeats: Sequence[RepeatRecord], phase: str) -> list[float]:
     return [
         record.seconds
-        for repeat in run.repeats
+        for repeat in repeats
         for record in repeat.phases
         if record.phase == phase and record.seconds is not None and record.status == STATUS_OK
     ]

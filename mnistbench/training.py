@@ -343,13 +343,30 @@ def _steady_step_seconds(epochs: EpochClock, steps: int) -> float | None:
 
 
 def process_metrics() -> list[Metric]:
-    """Return processor time and peak memory of this process so far."""
+    """Return processor time, memory, and what the kernel did to this process so far."""
     times = psutil.Process().cpu_times()
     return [
         Metric("cpu_user_seconds", times.user, "s"),
         Metric("cpu_system_seconds", times.system, "s"),
         Metric("peak_rss_bytes", _peak_rss_bytes(), "bytes"),
+        *_kernel_counts(),
     ]
+
+
+def _kernel_counts() -> list[Metric]:
+    """Return how often a thread gave up its core, or had to, and how often memory was missing."""
+    names = (
+        "context_switches_voluntary", "context_switches_involuntary",
+        "page_faults_minor", "page_faults_major",
+    )  # fmt: skip
+    counts: tuple[int | None, ...] = (None,) * len(names)  # Windows counts nothing of the kind
+    if sys.platform != "win32":
+        import resource
+
+        # psutil has the switches of the first thread only.
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        counts = (usage.ru_nvcsw, usage.ru_nivcsw, usage.ru_minflt, usage.ru_majflt)
+    return [Metric(name, count, "1") for name, count in zip(names, counts, strict=True)]
 
 
 def _peak_rss_bytes() -> int:

@@ -22,6 +22,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
+import psutil
+
 from mnistbench.errors import InputError, MnistbenchError, RunError
 from mnistbench.tensorflow_process import STARTUP_LOG
 from mnistbench.timing import STATUS_FAILED, Listener
@@ -72,6 +74,7 @@ class Workers:
         os.close(handle)
         self.startup_log = Path(startup_log)
         """What TensorFlow wrote while it was imported."""
+        self._server: psutil.Process | None = None
         os.environ.update({**environment, STARTUP_LOG: startup_log})
 
     def run(
@@ -101,6 +104,9 @@ class Workers:
                 f"({type(error).__name__}); does python -c 'import tensorflow' work?"
             ) from error
         writer.close()
+        if self.forks and self._server is None:
+            with suppress(psutil.Error):  # it has ended already; the next one tells
+                self._server = psutil.Process(process.pid).parent()
         try:
             with _interrupt_passed_on(reader) if stops_on_interrupt else nullcontext():
                 return self._result(reader, process, tell)
@@ -109,6 +115,19 @@ class Workers:
                 process.kill()
             process.join()
             reader.close()
+
+    def cpu_seconds(self) -> float | None:
+        """Return the CPU time of this process and of all measuring processes that have ended.
+
+        None where they are forked and none has been yet, or the server is gone.
+        """
+        own = sum(os.times()[:4])
+        if not self.forks:
+            return own
+        try:
+            return own + sum(self._server.cpu_times()[:4]) if self._server else None
+        except psutil.Error:
+            return None
 
     def close(self) -> None:
         """Remove what was kept for the processes."""

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     help="Repeats of each config that run first and are discarded.",
 )
 @click.option(
+    "--rerun-contended",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Up to N further repeats of each config, in place of those that something else on the "
+    "machine disturbed; the disturbed ones stay in the tables.",
+)
+@click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "gpu"]),
     help="Where to train; overrides the config.",
@@ -88,10 +97,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="What is printed on standard output.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings; log.txt has them.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
 def command(
-    configs: tuple[str, ...], repeats: int, warmup: int, device: str | None,
+    configs: tuple[str, ...], repeats: int, warmup: int, rerun_contended: int, device: str | None,
     execution: str | None, until: str | None, output: Path,
     tag: str, overrides: tuple[str, ...], synthetic: bool, roofline: bool, no_calibrate: bool,
     start_method: str, output_format: str, quiet: bool, verbose: bool,
@@ -120,6 +129,7 @@ def command(
         output,
         tag,
         start_method,  # type: ignore[arg-type]
+        rerun_contended=rerun_contended,
         calibrate=not no_calibrate,
         roofline=roofline,
     )

@@ -109,12 +109,17 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
     show_default=True,
     help="What ends in an exit code that is not 0; `none` for nothing.",
 )
+@click.option(
+    "--without-contended",
+    is_flag=True,
+    help="Leave out repeats that something else on the machine disturbed, by their evidence.",
+)
 @click.option("--force", is_flag=True, help="Compare even what was measured on different data.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
 def command(
     base: str, new: tuple[str, ...], margin: float, accuracy_margin: float, confidence: float,
-    phases: tuple[str, ...], output_format: str, fail_on: tuple[str, ...], force: bool,
-    verbose: bool,
+    phases: tuple[str, ...], output_format: str, fail_on: tuple[str, ...],
+    without_contended: bool, force: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Say of each NEW whether it is faster or slower than BASE, the same, or not to be told.
 
@@ -129,7 +134,7 @@ def command(
     from mnistbench.comparison_input import read_side
 
     with ThreadPoolExecutor(_READERS) as pool:
-        sides = pool.map(lambda name: read_side(name, phases), (base, *new))
+        sides = pool.map(lambda name: read_side(name, phases, without_contended), (base, *new))
         # Imported while the files are read: SciPy takes a third of a second.
         from mnistbench.comparison import Rules, compare_sides
 

@@ -1,0 +1,126 @@
+"""Warnings before a run: only what is true, and never without a remedy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from test_evidence import BEFORE
+
+from mnistbench import advice
+from mnistbench.config import load_config
+from mnistbench.gpu_readings import GpuReading
+
+GIBIBYTE = 2**30
+QUIET = {
+    "load_1min": 0.2, "cpu_threads": 8, "cpu_affinity_threads": 8, "cpu_governor": "performance",
+    "cgroup_cpu_limit_cores": None, "memory_available_bytes": 8 * GIBIBYTE,
+    "cgroup_memory_limit_bytes": None,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
+
+
+def warned(facts: dict[str, object], repeats: int = 10) -> list[str]:
+    return advice.warnings_before({**QUIET, **facts}, GIBIBYTE, repeats, BEFORE, BEFORE)
+
+
+def test_a_quiet_machine_is_warned_of_nothing() -> None:
+    assert warned({}) == []
+    assert advice.warnings_before({}, GIBIBYTE, 1, BEFORE, BEFORE) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "line"),
+    [
+        (
+            {"load_1min": 3.1, "cpu_threads": 2},
+            "load 3.1 on 2 cores before the run: wait until it is lower, or use --repeats 20",
+        ),
+        (
+            {"cgroup_cpu_limit_cores": 1.5},
+            "CPU quota 1.5 cores, but TensorFlow will start 8 threads and be stopped again and "
+            "again: set TF_NUM_INTRAOP_THREADS=1 and TF_NUM_INTEROP_THREADS=1 (OMP_NUM_THREADS "
+            "does not reach it), or raise the quota",
+        ),
+        (
+            {"cgroup_cpu_limit_cores": 2.0, "env_TF_NUM_INTRAOP_THREADS": "4"},
+            "CPU quota 2 cores, but TensorFlow will start 4 threads and be stopped again and "
+            "again: set TF_NUM_INTRAOP_THREADS=2 and TF_NUM_INTEROP_THREADS=2 (OMP_NUM_THREADS "
+            "does not reach it), or raise the quota",
+        ),
+        (
+            {"memory_available_bytes": GIBIBYTE // 2},
+            "0.5 GiB of memory left, and a repeat takes about 1.0 GiB: close programs, or raise "
+            "the container's limit",
+        ),
+        (
+            {"cgroup_memory_limit_bytes": GIBIBYTE // 4},
+            "0.2 GiB of memory left, and a repeat takes about 1.0 GiB: close programs, or raise "
+            "the container's limit",
+        ),
+        (
+            {"cpu_governor": "powersave"},
+            "governor powersave: cores may be slow to reach their clock rate: "
+            "sudo cpupower frequency-set -g performance",
+        ),
+    ],
+)
+def test_what_is_true_is_told_with_a_remedy(facts: dict[str, object], line: str) -> None:
+    assert warned(facts) == [line]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"load_1min": 3.9},
+        {"cgroup_cpu_limit_cores": 8.0},
+        {"cgroup_cpu_limit_cores": 2.0, "env_TF_NUM_INTRAOP_THREADS": "2"},
+        {"cgroup_cpu_limit_cores": 2.0, "cpu_affinity_threads": 2},
+        {"cpu_governor": "schedutil"},
+    ],
+)
+def test_what_is_not_true_is_not_told(facts: dict[str, object]) -> None:
+    assert warned(facts) == []
+
+
+def test_repeats_are_no_remedy_where_there_are_enough() -> None:
+    [line] = warned({"load_1min": 7.0}, repeats=20)
+    assert line.endswith("wait until it is lower")
+
+
+def test_swapping_and_heat_show_between_two_readings() -> None:
+    gpu = GpuReading(None, None, None, 88.0, ("hardware thermal slowdown",), None, None, None)
+    later = replace(BEFORE, swapped_bytes=50 * 2**20, thermal_throttles=4, gpus=(gpu,))
+    swapping, heat = advice.warnings_before(QUIET, GIBIBYTE, 1, BEFORE, later)
+    assert swapping.startswith("swapping: 50 MiB came back from swap while TensorFlow was loaded")
+    assert heat.startswith("heat slows the CPU and GPU 0: let it cool")
+    cold = replace(BEFORE, thermal_throttles=0)
+    warm = replace(cold, thermal_throttles=1)
+    assert advice.warnings_before(QUIET, GIBIBYTE, 1, cold, cold) == []
+    assert advice.warnings_before(QUIET, GIBIBYTE, 1, cold, warm)[0].startswith(
+        "heat slows the CPU:"
+    )
+    unread = replace(BEFORE, swapped_bytes=None, thermal_throttles=None)
+    assert advice.warnings_before(QUIET, GIBIBYTE, 1, unread, later)[0].startswith("heat slows GPU")
+
+
+def test_a_battery(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = SimpleNamespace(percent=57.4, power_plugged=False)
+    monkeypatch.setattr(psutil, "sensors_battery", lambda: state, raising=False)
+    assert warned({}) == ["on battery power (57 % left), which slows most machines: plug it in"]
+    state.power_plugged = None  # it does not tell
+    assert warned({}) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "measured_bytes"),
+    [("mnist-dense", 890_417_152), ("cifar10-dense", 2_262_396_928)],
+)
+def test_the_memory_a_repeat_takes_is_as_measured(config: str, measured_bytes: int) -> None:
+    assert advice.needed_bytes(load_config(config)) == pytest.approx(measured_bytes, rel=0.1)
