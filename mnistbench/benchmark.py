@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnistbench import machine
 from mnistbench.config import RunConfig
@@ -14,10 +15,12 @@ from mnistbench.fetching import fetch_missing
 from mnistbench.results import LOG, RunFolder, new_run_id
 from mnistbench.runs import (
     Measurement,
+    News,
     RepeatRecord,
     Run,
     TurnEnded,
     TurnStarted,
+    add_facts,
     assign_downloads,
     checked_identity,
     describe,
@@ -33,6 +36,9 @@ from mnistbench.tensorflow_process import measuring_environment
 from mnistbench.timing import STATUS_OK
 from mnistbench.worker import StartMethod, Workers
 
+if TYPE_CHECKING:
+    from mnistbench.target import Target, TargetOutcome
+
 Listener = Callable[[object], None]
 
 
@@ -42,13 +48,15 @@ class BenchmarkPlan:
 
     configs: tuple[RunConfig, ...]
     repeats: int
-    """Recorded repeats of each config, each in a fresh process."""
+    """Recorded repeats of each config, each in a fresh process; with a target, the fewest."""
     warmup: int
     """Repeats of each config that run first and are discarded."""
     output: Path
     """The folder that receives a folder for each config."""
     tag: str = ""
     start_method: StartMethod = "auto"
+    target: Target | None = None
+    """Repeats go on until this is reached; None for a fixed number."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,8 @@ class BenchmarkResult:
     facts: Mapping[str, object]
     """Attributes of the machine."""
     interrupted: bool
+    target: TargetOutcome | None = None
+    """How repeats until precise ended."""
 
     @property
     def failures(self) -> list[RepeatRecord]:
@@ -79,8 +89,10 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     workers = Workers(measuring_environment(_common_device(plan.configs)), plan.start_method)
     try:
         facts = {**machine.machine_facts(environment), **probe_devices(runs, workers)}
-        describe(runs, plan.repeats, plan.warmup, facts, workers)
-        interrupted = _take_turns(_schedule(plan), runs, workers, tell)
+        _describe(plan, runs, facts, workers)
+        schedule = _schedule(plan, runs, tell)
+        interrupted = _take_turns(schedule, runs, workers, tell)
+        outcome = _conclude(schedule, runs)
         for run in runs:
             write_cloudmesh_report(run)
     finally:
@@ -89,7 +101,7 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
             if not run.repeats:
                 run.folder.remove()
     kept = tuple(run for run in runs if run.repeats)
-    return BenchmarkResult(kept, facts, interrupted)
+    return BenchmarkResult(kept, facts, interrupted, outcome if kept else None)
 
 
 def describe_machine() -> Mapping[str, object]:
@@ -120,8 +132,42 @@ def _create_runs(plan: BenchmarkPlan) -> list[Run]:
     return runs
 
 
-def _schedule(plan: BenchmarkPlan) -> Schedule:
-    return FixedRepeats(plan.configs, plan.repeats, plan.warmup)
+def _describe(
+    plan: BenchmarkPlan, runs: list[Run], facts: Mapping[str, object], workers: Workers
+) -> None:
+    if plan.target is None:
+        describe(runs, plan.repeats, plan.warmup, facts, workers)
+        return
+    from mnistbench.target import facts_before
+
+    describe(runs, None, plan.warmup, {**facts, **facts_before(plan.target)}, workers)
+
+
+def _schedule(plan: BenchmarkPlan, runs: list[Run], tell: Listener) -> Schedule:
+    if plan.target is None:
+        return FixedRepeats(plan.configs, plan.repeats, plan.warmup)
+    # Imported here: only this needs SciPy, which takes a third of a second.
+    from mnistbench.target import UntilPrecise
+
+    def tell_and_log(event: News) -> None:
+        tell(event)
+        for run in runs:
+            run.folder.log(event.text)
+
+    return UntilPrecise(plan.configs, plan.target, plan.warmup, tell_and_log, plan.repeats)
+
+
+def _conclude(schedule: Schedule, runs: list[Run]) -> TargetOutcome | None:
+    """Write down how a target was reached or missed; None where there was none."""
+    outcome = schedule.outcome()
+    if outcome is None:
+        return None
+    from mnistbench.target import facts_after, outcome_lines
+
+    for run in runs:
+        add_facts(run, facts_after(outcome))
+        run.folder.log("\n".join(outcome_lines(outcome)))
+    return outcome
 
 
 def _common_device(configs: tuple[RunConfig, ...]) -> str:

@@ -170,7 +170,9 @@ def _compare_configs(
     accuracy = _median(base.accuracies), _median(new.accuracies)
     compared: list[PhaseComparison] = []
     if rules.force or not obstacles:
-        intervals = _intervals(samples, design, rules.confidence)
+        looked = _was_looked_at(base) or _was_looked_at(new)
+        confidence = stats.after_looking(rules.confidence) if looked else rules.confidence
+        intervals = _intervals(samples, design, confidence)
         compared = [
             _compare_phase(phase, sample, design, interval, accuracy, rules)
             for phase, sample, interval in zip(shared, samples, intervals, strict=True)
@@ -182,6 +184,11 @@ def _compare_configs(
     return ConfigComparison(
         base, new, design, differing, obstacles, tuple(compared), *accuracy, tuple(notes)
     )
+
+
+def _was_looked_at(config: ConfigRuns) -> bool:
+    """Return whether repeats went on until they looked precise enough."""
+    return any(run.target for run in config.runs)
 
 
 def _shared_phases(base: ConfigRuns, new: ConfigRuns) -> list[str]:
@@ -359,6 +366,11 @@ def _notes(
         if nodes[0] and nodes[1] and not nodes[0] & nodes[1]:
             notes.append("different machines: the ratio may be about them")
     for config, side in ((base, base_side), (new, new_side)):
+        if _was_looked_at(config):
+            notes.append(
+                f"{side.name}: --target-ci chose the number of repeats; the intervals are wider "
+                "to allow for it"
+            )
         if not config.identity.parts[DATA]:
             notes.append(f"{side.name} does not tell what data it was measured on")
         if config.unfinished:

@@ -51,6 +51,8 @@ class Run:
     session: str
     """Shared by the runs that were measured interleaved; empty if unknown."""
     node: str
+    target: str = ""
+    """The half-width at which `--target-ci` ended its repeats; empty where n was fixed."""
 
 
 @dataclass(frozen=True)
@@ -205,14 +207,17 @@ def _config(
     return ConfigRuns(
         name=name,
         digest=digest,
-        runs=tuple(
-            Run(run.get("run_id", ""), run.get("session", ""), run.get("node", "")) for run in facts
-        ),
+        runs=tuple(_run(run) for run in facts),
         identity=identify_runs(facts, _settings(facts)),
         phases=times,
         accuracies=np.array([a for number in numbers for a in loaded.accuracies[number]]),
         unfinished=sum(loaded.unfinished[number] for number in numbers),
     )
+
+
+def _run(facts: Mapping[str, str]) -> Run:
+    names = ("run_id", "session", "node", "target_ci")
+    return Run(*(facts.get(name, "") for name in names))
 
 
 def _settings(facts: Sequence[Mapping[str, str]]) -> Mapping[str, object] | None:

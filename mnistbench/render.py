@@ -24,7 +24,7 @@ from mnistbench.benchmark import BenchmarkResult
 from mnistbench.evaluate import Evaluation
 from mnistbench.reproduction import ReproductionRow
 from mnistbench.results import HistoryRow
-from mnistbench.runs import Run, TurnEnded, TurnStarted
+from mnistbench.runs import News, Run, TurnEnded, TurnStarted
 from mnistbench.summary import metric_values, phase_summaries
 from mnistbench.tasks import Downloading, EpochEnded, StopRequested
 from mnistbench.timing import STATUS_OK, TEST, TRAIN, PhaseRecord
@@ -67,6 +67,11 @@ def print_result(console: Console, result: BenchmarkResult) -> None:
     console.print(machine_table(result.facts, SHORT_MACHINE))
     for run in result.runs:
         print_run(console, run)
+    if result.target is not None:
+        from mnistbench.target import outcome_lines
+
+        for line in outcome_lines(result.target):
+            console.print(line, soft_wrap=True, highlight=False)
 
 
 def print_run(console: Console, run: Run) -> None:
@@ -237,6 +242,8 @@ class PlainProgress:
             self._console.print(self._line(event), highlight=False, soft_wrap=True)
         elif isinstance(event, HistoryRow | StopRequested):
             self._console.print(_event_text(event), highlight=False, soft_wrap=True)
+        elif isinstance(event, News):
+            self._console.print(event.text, highlight=False, soft_wrap=True)
 
     def _line(self, event: TurnEnded) -> str:
         elapsed = time.monotonic() - (self._first_start or 0.0)
@@ -296,6 +303,8 @@ class BarProgress:
             self._progress.print(turn_text(event), highlight=False)
         elif isinstance(event, HistoryRow | StopRequested):
             self._progress.print(_event_text(event), highlight=False)
+        elif isinstance(event, News):
+            self._progress.print(event.text, highlight=False)
 
     def _show_download(self, event: Downloading) -> None:
         if self._download is None:
@@ -312,7 +321,7 @@ class BarProgress:
             )
         if self._epochs is not None:
             self._progress.remove_task(self._epochs)
-        self._progress.update(self._turns, note=event.config)
+        self._progress.update(self._turns, total=event.turns, note=event.config)
         note = event.config if event.turns == 1 else ""
         self._epochs = self._progress.add_task("epochs", total=event.epochs, note=note)
 

@@ -115,7 +115,7 @@ class TurnStarted:
     config: str
     turn: Turn
     turns: int
-    """Turns of the whole session."""
+    """Turns of the whole session, as far as can be told."""
     epochs: int
 
 
@@ -125,6 +125,14 @@ class TurnEnded:
 
     config: str
     record: RepeatRecord
+
+
+@dataclass(frozen=True)
+class News:
+    """What a user wants to know while the session goes on."""
+
+    text: str
+    """One line."""
 
 
 def derived_seed(root: int, repeat: int) -> int:
@@ -169,9 +177,13 @@ def probe_device(workers: Workers, device: str, log: Path) -> Probe:
 
 
 def describe(
-    runs: Sequence[Run], repeats: int, warmup: int, facts: Mapping[str, object], workers: Workers
+    runs: Sequence[Run],
+    repeats: int | None,
+    warmup: int,
+    facts: Mapping[str, object],
+    workers: Workers,
 ) -> None:
-    """Write machine.csv and begin the log of every run."""
+    """Write machine.csv and begin the log of every run; `repeats` is None where a rule decides."""
     session = {
         "session": secrets.token_hex(6),
         "started_utc": utc_now(),
@@ -181,11 +193,16 @@ def describe(
     }
     said = workers.startup_log.read_text(errors="replace")
     for run in runs:
-        told = {**facts, **session, **_data_facts(run.identity)}
-        rows = [MachineRow(run.run_id, name, cell(value)) for name, value in told.items()]
-        run.folder.append(MACHINE, rows)
+        add_facts(run, {**facts, **session, **_data_facts(run.identity)})
         run.folder.log(f"TensorFlow said while it was imported:\n{said or '(nothing)'}")
-        run.folder.log(f"{run.config.name}: {repeats} repeats, {warmup} warm-ups, on {run.device}")
+        often = "repeats until precise" if repeats is None else f"{repeats} repeats"
+        run.folder.log(f"{run.config.name}: {often}, {warmup} warm-ups, on {run.device}")
+
+
+def add_facts(run: Run, facts: Mapping[str, object]) -> None:
+    """Add attributes to the run's machine.csv."""
+    rows = [MachineRow(run.run_id, name, cell(value)) for name, value in facts.items()]
+    run.folder.append(MACHINE, rows)
 
 
 def _data_facts(identity: data.DataIdentity) -> Mapping[str, object]:

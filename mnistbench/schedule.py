@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mnistbench.config import RunConfig
 from mnistbench.runs import RepeatRecord, Turn, derived_seed
+
+if TYPE_CHECKING:
+    from mnistbench.target import TargetOutcome
 
 
 class Schedule(Protocol):
@@ -22,6 +25,9 @@ class Schedule(Protocol):
 
     def ended(self, record: RepeatRecord) -> None:
         """Take note of a turn that has ended, warm-ups included."""
+
+    def outcome(self) -> TargetOutcome | None:
+        """Return how near a target it came; None without one."""
 
 
 class FixedRepeats:
@@ -38,6 +44,9 @@ class FixedRepeats:
 
     def ended(self, record: RepeatRecord) -> None:
         """Nothing follows from it."""
+
+    def outcome(self) -> None:
+        """There is no target."""
 
 
 def interleaved(configs: Sequence[RunConfig], rounds: Iterable[int]) -> Iterator[Turn]:

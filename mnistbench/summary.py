@@ -43,6 +43,7 @@ def as_json(result: BenchmarkResult) -> dict[str, Any]:
         "interrupted": result.interrupted,
         "machine": dict(result.facts),
         "runs": [_run_as_json(run) for run in result.runs],
+        "target": None if result.target is None else asdict(result.target),
     }
 
 

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnistbench.cli.parameters import Duration, Share
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 
 if TYPE_CHECKING:
     from mnistbench.benchmark import BenchmarkResult
     from mnistbench.config import RunConfig
+    from mnistbench.target import Target
+
+_DEFAULT_MAX_SECONDS = 600.0
 
 
 @click.command("benchmark")
@@ -21,7 +25,20 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Recorded repeats of each config, each in a fresh process.",
+    help="Recorded repeats of each config, each in a fresh process; with --target-ci, the "
+    "fewest, 10 or more.",
+)
+@click.option(
+    "--target-ci",
+    type=Share(0.001, 0.5),
+    help="Repeat until the train time is known within this: 3% means that the 95 % interval ends "
+    "at most 3 % from the typical time. Of several configs it is the ratio of each to the first.",
+)
+@click.option(
+    "--max-time",
+    type=Duration(),
+    help="With --target-ci: begin no round of repeats that would end later than this, as 90s, "
+    "10m or 1h.  [default: 10m]",
 )
 @click.option(
     "--warmup",
@@ -71,9 +88,9 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
 def command(
-    configs: tuple[str, ...], repeats: int, warmup: int, device: str | None, output: Path,
-    tag: str, overrides: tuple[str, ...], synthetic: bool, start_method: str, output_format: str,
-    quiet: bool, verbose: bool,
+    configs: tuple[str, ...], repeats: int, target_ci: float | None, max_time: float | None,
+    warmup: int, device: str | None, output: Path, tag: str, overrides: tuple[str, ...],
+    synthetic: bool, start_method: str, output_format: str, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Time CONFIGs (names or files; default mnist-dense) and write the results.
 
@@ -81,12 +98,13 @@ def command(
     """
     from mnistbench.config import DEFAULT_CONFIG, load_config
 
+    target = _target(target_ci, max_time, repeats)
     if synthetic:
         overrides = (*overrides, "dataset.source=synthetic")
     loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
     if device is not None:
         loaded = [config.model_copy(update={"device": device}) for config in loaded]
-    result = _measure(loaded, repeats, warmup, output, tag, start_method, quiet)
+    result = _measure(loaded, repeats, warmup, output, tag, start_method, quiet, target)
     if verbose:
         _show_logs(result)
     _print_result(result, output_format)
@@ -96,9 +114,26 @@ def command(
     return RUN_FAILED if result.failures else OK
 
 
+def _target(half_width: float | None, max_seconds: float | None, repeats: int) -> Target | None:
+    """Return what --target-ci asks for; raise click.UsageError for options that contradict it."""
+    if half_width is None:
+        if max_seconds is not None:
+            raise click.UsageError("--max-time: it limits --target-ci, which is not given")
+        return None
+    from mnistbench.target import LEAST_REPEATS, Target
+
+    given = click.get_current_context().get_parameter_source("repeats")
+    if given is not click.core.ParameterSource.DEFAULT and repeats < LEAST_REPEATS:
+        raise click.UsageError(
+            f"--repeats {repeats}: with --target-ci it is the fewest, and its rule needs "
+            f"{LEAST_REPEATS} or more; leave it out"
+        )
+    return Target(half_width, _DEFAULT_MAX_SECONDS if max_seconds is None else max_seconds)
+
+
 def _measure(
     configs: list[RunConfig], repeats: int, warmup: int, output: Path, tag: str,
-    start_method: str, quiet: bool,
+    start_method: str, quiet: bool, target: Target | None,
 ) -> BenchmarkResult:  # fmt: skip
     from mnistbench.benchmark import BenchmarkPlan, run_benchmark
 
@@ -109,6 +144,7 @@ def _measure(
         output,
         tag,
         start_method,  # type: ignore[arg-type]
+        target,
     )
     if quiet:
         return run_benchmark(plan, lambda event: None)
