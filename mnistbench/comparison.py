@@ -114,6 +114,25 @@ def compare_sides(base: Side, new: Side, rules: Rules) -> Comparison:
     )
 
 
+def paired_times(base: Side, new: Side, phase: str) -> tuple[Array, Array]:
+    """Return the times of a phase, pair by pair; raise InputError for what is not interleaved."""
+    _check_apart(base, new)
+    for side in (base, new):
+        if len(side.configs) != 1:
+            raise InputError(f"holds {len(side.configs)} configs", source=side.name, hint="give 1")
+    before, after = base.configs[0], new.configs[0]
+    design = _design(before, after)
+    if not design.paired or design.unit != "repeat":
+        raise InputError(
+            f"was not measured interleaved with {base.name}",
+            source=new.name,
+            hint="give two runs of one mnistbench benchmark",
+        )
+    if phase not in _shared_phases(before, after):
+        raise InputError(f"no repeat finished its phase {phase}", source=base.name)
+    return _samples(before, after, phase, design)
+
+
 def _check_apart(base: Side, new: Side) -> None:
     shared = {path.absolute() for path in base.files} & {path.absolute() for path in new.files}
     runs = {run.run_id for config in base.configs for run in config.runs if run.run_id}

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mnistbench import stats
 from mnistbench.config import RunConfig
+from mnistbench.phrases import duration, percent
 from mnistbench.runs import News, RepeatRecord, Turn
 from mnistbench.schedule import interleaved
 from mnistbench.timing import STATUS_OK, TRAIN
@@ -269,18 +270,6 @@ def outcome_lines(outcome: TargetOutcome) -> list[str]:
             f"{duration(outcome.seconds_expected)} more"
         )
     return [f"{why} before the train time was known within {wanted}{expected}:", *lines]
-
-
-def percent(share: float) -> str:
-    """Return a share as percent, with two figures."""
-    return f"{float(f'{100 * share:.2g}'):g} %"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _precision_line(precision: Precision) -> str:

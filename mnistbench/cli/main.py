@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "mnistbench.cli.train",
     "evaluate": "mnistbench.cli.evaluate",
     "compare": "mnistbench.cli.compare",
+    "selfcheck": "mnistbench.cli.selfcheck",
     "config": "mnistbench.cli.config",
     "data": "mnistbench.cli.data",
     "machine-info": "mnistbench.cli.machine_info",

@@ -1,0 +1,102 @@
+"""Real repeats against themselves: false alarms on this machine, and a real slowdown to be found.
+
+    python benchmarks/self_comparison.py                # 100 and 40 pairs; half an hour
+    python benchmarks/self_comparison.py --pairs 40 --slower-pairs 0
+
+First `mnistbench selfcheck`: one config against itself, in turn, cut into comparisons. Then ten
+epochs against eleven, in turn: a slowdown that is really computed, of a size that the times of
+the epochs themselves tell. Both are judged as `mnistbench compare --phase train` judges.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from scipy.stats import binomtest
+
+from mnistbench import stats
+from mnistbench.benchmark import BenchmarkPlan, run_benchmark
+from mnistbench.comparison import paired_times
+from mnistbench.comparison_input import read_side
+from mnistbench.config import RunConfig, load_config
+from mnistbench.render import output_console, plain_console, progress_on
+from mnistbench.results import METRICS
+from mnistbench.selfcheck import RULES, SIZES, check_folders, measure
+from mnistbench.selfcheck_report import print_table
+from mnistbench.timing import TRAIN
+
+CONFIG = "mnist-dense-512"
+EPOCHS = 10
+FEW = ("dataset.train_samples=6000", "dataset.test_samples=1000")
+
+
+def check_itself(config: RunConfig, pairs: int, output: Path) -> None:
+    with progress_on(plain_console(stderr=True)) as progress:
+        result = measure(config, pairs, output, progress)
+    folders = [str(run.folder.path) for run in result.runs]
+    print_table(output_console(), check_folders(folders[0], folders[1], seed=42))
+
+
+def check_slowdown(pairs: int, output: Path) -> None:
+    configs = tuple(
+        load_config(CONFIG, (*FEW, f"training.epochs={epochs}")) for epochs in (EPOCHS, EPOCHS + 1)
+    )
+    with progress_on(plain_console(stderr=True)) as progress:
+        result = run_benchmark(BenchmarkPlan(configs, pairs, 1, output), progress)
+    folders = [run.folder.path for run in result.runs]
+    base, new = paired_times(*(read_side(str(folder), (TRAIN,)) for folder in folders), TRAIN)
+    print_slowdown(base, new, one_epoch_more(folders[0], base))
+
+
+def one_epoch_more(folder: Path, seconds: np.ndarray) -> float:
+    """Return by what factor one more epoch must slow the run: the last ones tell how long it is."""
+    with (folder / METRICS).open(newline="", encoding="utf-8") as text:
+        last = [
+            float(row["value"])
+            for row in csv.DictReader(text)
+            if row["metric"] in (f"epoch_{EPOCHS}_seconds", f"epoch_{EPOCHS - 1}_seconds")
+        ]
+    return 1 + median(last) / float(np.median(seconds))
+
+
+def print_slowdown(base: np.ndarray, new: np.ndarray, factor: float) -> None:
+    overall = stats.paired_ratio(base, new, RULES.confidence)
+    print(f"\n{EPOCHS + 1} epochs against {EPOCHS}, {len(base)} pairs: one epoch more is "
+          f"{factor:.3f}x by the epochs' own times; measured {float(overall.ratio):.3f}x, "
+          f"{float(overall.low):.3f} to {float(overall.high):.3f}.")  # fmt: skip
+    print("\n| pairs | called slower | 95 % interval |\n|---:|---:|---:|")
+    for n in SIZES:
+        count = len(base) // n
+        if not count:
+            continue
+        sides = [side[: count * n].reshape(count, n) for side in (base, new)]
+        verdicts = stats.verdicts(stats.paired_ratio(*sides, RULES.confidence), RULES.margin)
+        found = int((verdicts == stats.SLOWER).sum())
+        share = binomtest(found, count).proportion_ci(method="exact")
+        print(f"| {n} | {found} of {count} | {share.low:.1%} to {share.high:.1%} |")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=100, help="of the config against itself")
+    parser.add_argument("--slower-pairs", type=int, default=40, help="of 10 epochs against 11")
+    parser.add_argument("--output", type=Path, default=Path("results"))
+    parser.add_argument("--few", action="store_true", help="6,000 images: a smoke test")
+    arguments = parser.parse_args()
+    start = time.perf_counter()
+    if arguments.pairs:
+        config = load_config(CONFIG, FEW if arguments.few else ())
+        check_itself(config, arguments.pairs, arguments.output)
+    if arguments.slower_pairs:
+        check_slowdown(arguments.slower_pairs, arguments.output)
+    print(f"\n{(time.perf_counter() - start) / 60:.0f} min")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
