@@ -276,9 +276,9 @@ def _precision_line(precision: Precision) -> str:
     n = f"n = {precision.n}{' pairs' if precision.is_ratio else ''}"
     if precision.half_width is None or precision.centre is None:
         return f"  {precision.what}: too few or too equal repeats to tell, {n}"
-    unit = "" if precision.is_ratio else " s"
+    unit, where = ("", "") if precision.is_ratio else (" s", ", in this session")
     return (
-        f"  {precision.what}: {precision.centre:.4g}{unit}, {CONFIDENCE:.0%} interval "
+        f"  {precision.what}{where}: {precision.centre:.4g}{unit}, {CONFIDENCE:.0%} interval "
         f"{precision.low:.4g} to {precision.high:.4g}{unit} "
         f"(within {percent(precision.half_width)}), {n}"
     )

@@ -137,6 +137,15 @@ def test_three_failures_in_a_row_end_it():
     assert target.outcome_lines(outcome)[0].startswith("Given up after 3 failures in a row")
 
 
+def test_an_interrupted_session_tells_what_it_had():
+    outcome = Machine(["mnist-dense"], 0.03, noisy(0.05)).run(most=6)
+    assert outcome.ending == "interrupted"
+    assert outcome.precisions[0].n == 6
+    lines = target.outcome_lines(outcome)
+    assert lines[0].startswith("Interrupted before the train time was known within 3 %")
+    assert "train of mnist-dense, in this session: " in lines[1]
+
+
 def test_a_failure_has_no_partner_and_no_time():
     machine = Machine(
         ["mnist-dense", "mnist-mlp"],
