@@ -1,6 +1,6 @@
 """Real repeats against themselves: false alarms on this machine, and a real slowdown to be found.
 
-    python benchmarks/self_comparison.py                # 100 and 40 pairs; half an hour
+    python benchmarks/self_comparison.py                # 100 and 40 pairs; 20 minutes
     python benchmarks/self_comparison.py --pairs 40 --slower-pairs 0
 
 First `mnistbench selfcheck`: one config against itself, in turn, cut into comparisons. Then ten

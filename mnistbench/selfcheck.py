@@ -47,6 +47,8 @@ POWER = 0.90
 """Share of comparisons in which a change must be found to count as visible."""
 RULES = Rules(phases=(TRAIN,))
 """As `compare --phase train` has them by default."""
+ENOUGH_TO_DRAW_FROM = 20
+"""Pairs below which the largest differences that the machine has are likely to be missing."""
 
 _DRAWS = 4_000
 _DRAWS_OF_A_SEARCH = 1_000

@@ -12,6 +12,7 @@ from mnistbench.results import SelfcheckRow, to_csv
 from mnistbench.selfcheck import (
     CHANGES,
     DISJOINT,
+    ENOUGH_TO_DRAW_FROM,
     FALSE_ALARMS,
     PAIRS_NEEDED,
     POWER,
@@ -90,7 +91,7 @@ def _false_alarms_table(found: Selfcheck) -> Table:
             str(n),
             *_count_cells(find(found.rows, FALSE_ALARMS, DISJOINT, n)),
             _share_cell(find(found.rows, FALSE_ALARMS, RESAMPLED, n)),
-            "" if smallest is None or smallest.change is None else percent(smallest.change),
+            _change_cell(smallest),
         )
     return table
 
@@ -121,6 +122,12 @@ def _share_cell(row: SelfcheckRow | None) -> str:
     return "" if row is None or row.share is None else f"{row.share:.1%}"
 
 
+def _change_cell(row: SelfcheckRow | None) -> str:
+    if row is None or row.change is None:
+        return ""
+    return percent(row.change) if row.change < 1 else f"{1 + row.change:.2g}x"
+
+
 def _needed_lines(found: Selfcheck) -> list[str]:
     texts = []
     for change in CHANGES:
@@ -131,7 +138,11 @@ def _needed_lines(found: Selfcheck) -> list[str]:
 
 
 def _legend(found: Selfcheck) -> list[str]:
+    rough = []
+    if found.pairs < ENOUGH_TO_DRAW_FROM:
+        rough = [f"{found.pairs} pairs are few to draw from: the resampled figures are rough."]
     return [
+        *rough,
         f"False alarms and slowdowns are verdicts of compare --phase train, margin "
         f"{percent(RULES.margin)}. Seen: the interval excludes unchanged, in {POWER:.0%} of cases "
         "(compare calls it slower with a --margin below it).",

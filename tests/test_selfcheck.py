@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,6 +180,8 @@ def test_its_table_agrees_with_its_file_and_with_a_second_reading(measured):
     [file] = output.glob("*/selfcheck.csv")
     table = rows(file)
     assert tuple(table[0]) == columns(SelfcheckRow)
+    documented = (Path(__file__).parents[1] / "docs" / "results.md").read_text()
+    assert all(f"`{column}`" in documented for column in table[0])
     [alarms] = [r for r in table if (r["figure"], r["how"]) == ("false_alarms", "disjoint")]
     assert f"{alarms['count']} of 1" in done.stdout
     assert math.isclose(float(alarms["share"]), int(alarms["count"]))

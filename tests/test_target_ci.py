@@ -215,6 +215,7 @@ def test_it_looks_often_at_first_and_then_rarely():
     assert len(looks) < 130
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 500), st.sampled_from([("", 1), ("s", 1), ("m", 60), ("h", 3600)]))
 def test_durations_are_read_as_written(number, unit):
     seconds = number * unit[1]
@@ -226,6 +227,7 @@ def test_durations_are_read_as_written(number, unit):
         assert Duration().convert(text, None, None) == pytest.approx(seconds, rel=1e-6)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=8))
 def test_anything_else_is_refused_in_one_line(text):
     try:
