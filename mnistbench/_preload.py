@@ -1,5 +1,7 @@
 """What the fork server imports before it forks: everything a repeat needs, started nothing."""
 
+import gc
+
 from mnistbench import (
     cli,  # noqa: F401  each child reads the command's script again, and finds it loaded
     tensorflow_process,
@@ -7,3 +9,7 @@ from mnistbench import (
 
 if tensorflow_process.preload():
     from mnistbench import training  # noqa: F401
+
+# A collection in a forked child would write to every object's header, and so copy its page.
+gc.collect()
+gc.freeze()

@@ -46,6 +46,16 @@ Loss = Literal[
 ]  # fmt: skip
 DataSource = Literal["auto", "synthetic"]
 Normalization = Literal["divide_255", "divide_max", "standardize", "none"]
+Execution = Literal["fit", "fused"]
+Jit = Literal["auto", "on", "off"]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+
+_SINCE_THE_FIRST = {
+    "training": {
+        "execution": "fit", "jit": "auto", "precision": "float32", "target_accuracy": None,
+    }
+}  # fmt: skip
+"""Fields that came later, and what was done before them: a digest then says nothing of them."""
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 _Count = Annotated[int, Field(ge=1)]
@@ -120,6 +130,18 @@ class TrainingConfig(BaseModel):
     """The root; every repeat derives its own seed from it."""
     deterministic: bool = False
     """Ask TensorFlow for bit-equal results also on a GPU; slower there."""
+    execution: Execution = "fit"
+    """`fit`: Keras's `model.fit`, step by step from Python, as the lessons do; `fused`: the images
+    on the device as bytes and a whole epoch as one compiled program, shuffled anew each epoch."""
+    jit: Jit = "auto"
+    """Compile by XLA: `on`, `off`, or `auto`: with `fit` what Keras decides, with `fused` what is
+    faster: XLA on a GPU and for dense networks, none for convolutions on a CPU."""
+    precision: Precision = "float32"
+    """`float32`, or compute in 16 bits and keep the weights in 32, the softmax too:
+    `mixed_bfloat16` where the processor has it, `mixed_float16` on GPUs."""
+    target_accuracy: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    """End the training after the first epoch whose test accuracy is at least this; needs
+    `validation: test`. The time until then is recorded; `epochs` are the most."""
 
 
 class RunConfig(BaseModel):
@@ -162,6 +184,10 @@ class RunConfig(BaseModel):
         """
         fields = self.model_dump(mode="json", exclude={"name", "description", "device"})
         del fields["dataset"]["path"]
+        for group, defaults in _SINCE_THE_FIRST.items():
+            for name, default in defaults.items():
+                if fields[group][name] == default:
+                    del fields[group][name]
         canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -245,6 +271,7 @@ def _checked(fields: Mapping[str, Any], file: str, set_by: Mapping[str, str]) ->
         raise _as_input_error(error, file, set_by) from None
     _check_dataset(config, file, set_by)
     _check_validation(config, file, set_by)
+    _check_target(config, file, set_by)
     _check_network(config, file, set_by)
     return config
 
@@ -292,6 +319,18 @@ def _check_validation(config: RunConfig, file: str, set_by: Mapping[str, str]) -
             f"{fraction} of {samples} images leaves none to train on, or none to validate on",
             source=_source(field, file, set_by),
             field=field,
+        )
+
+
+def _check_target(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
+    target, validation = config.training.target_accuracy, config.training.validation
+    if target is not None and validation != "test":
+        field = "training.target_accuracy"
+        raise InputError(
+            f"{target} is of the test set, but training.validation is {validation}",
+            source=_source(field, file, set_by),
+            field=field,
+            hint="set training.validation=test, or use --until",
         )
 
 

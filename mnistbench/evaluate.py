@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mnistbench import data, machine, run_files
 from mnistbench.config import RunConfig, load_config
+from mnistbench.data import Split
 from mnistbench.errors import InputError, RunError
 from mnistbench.fetching import fetch_missing
 from mnistbench.findings import (
@@ -48,7 +49,7 @@ from mnistbench.runs import (
     probe_devices,
     write_cloudmesh_report,
 )
-from mnistbench.tasks import EvaluateJob, EvaluationResult, GuessJob, Split, evaluate, guess
+from mnistbench.tasks import EvaluateJob, EvaluationResult, GuessJob, evaluate, guess
 from mnistbench.tensorflow_process import measuring_environment
 from mnistbench.timing import EVALUATION_PHASES, STATUS_OK, Listener
 from mnistbench.worker import StartMethod, TaskFailure, Workers

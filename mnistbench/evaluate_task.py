@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mnistbench import data, models, timing
 from mnistbench.config import RunConfig
 from mnistbench.errors import InputError
+from mnistbench.execution import EXECUTIONS
 from mnistbench.tasks import EvaluateJob, EvaluationResult, GuessJob, Metric
 from mnistbench.tensorflow_process import choose_device
 from mnistbench.timing import Listener, PhaseClock, PhaseRecord
@@ -37,17 +38,18 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
     identity = data.identify(whole, config)
     dataset = data.select(whole, config)
     trained_on = _trained_on(job, dataset)
+    way = EXECUTIONS[config.training.execution]
     with clock.phase(timing.PREPROCESS):
-        images, labels = data.split_numbers(dataset, config, job.split, trained_on)
+        images = way.images(dataset, config, job.split, trained_on)
     with clock.phase(timing.MODEL_LOAD):
         model = load_model(job.model, config)
-    tested = test(clock, model, images, labels, config)
+    tested = test(clock, way(model, config, device, job.seed), images)
     clock.total()
     return EvaluationResult(
         metrics=(
             Metric(f"{job.split}_loss", tested["loss"], ""),
             Metric(f"{job.split}_accuracy", tested["accuracy"], "1"),
-            Metric(f"{job.split}_samples", len(images), "1"),
+            Metric(f"{job.split}_samples", len(images.images), "1"),
             Metric("parameters", model.count_params(), "1"),
             *process_metrics(),
             Metric("startup_seconds", startup_seconds, "s"),
@@ -56,7 +58,7 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
         precision=keras.config.dtype_policy().name,
         identity=identity,
         import_phase=import_phase,
-        probabilities=_guesses(model, images, config) if job.with_guesses else None,
+        probabilities=_guesses(model, _numbers(images), config) if job.with_guesses else None,
     )
 
 
@@ -64,6 +66,10 @@ def _trained_on(job: EvaluateJob, dataset: data.Dataset) -> npt.NDArray[np.uint8
     if job.config == job.trained_by or job.config.dataset.normalization != "standardize":
         return dataset.x_train
     return data.select(data.load(job.trained_by), job.trained_by).x_train
+
+
+def _numbers(images: data.Numbers | data.RawImages) -> Any:
+    return images.images if isinstance(images, data.Numbers) else images.numbers()
 
 
 def _guesses(model: keras.Model, images: Any, config: RunConfig) -> npt.NDArray[Any]:

@@ -18,7 +18,8 @@ KERAS_LAYERS: dict[type[plan.Layer], Callable[[Any], keras.Layer]] = {
     plan.MaxPooling: lambda layer: keras.layers.MaxPooling2D(layer.size),
     plan.Flatten: lambda layer: keras.layers.Flatten(),
     plan.Dropout: lambda layer: keras.layers.Dropout(layer.rate),
-    plan.Softmax: lambda layer: keras.layers.Activation("softmax"),
+    # In 16 bits the probabilities of a wrong class would round to 0.
+    plan.Softmax: lambda layer: keras.layers.Activation("softmax", dtype="float32"),
 }
 """Each kind of layer, and how Keras says it."""
 
@@ -31,9 +32,17 @@ def build_model(config: RunConfig) -> keras.Model:
     return keras.Sequential([keras.Input(shape), *keras_layers], name=_keras_name(config.name))
 
 
+_KERAS_JIT: dict[str, Any] = {"auto": "auto", "on": True, "off": False}
+
+
 def compile_model(model: keras.Model, config: RunConfig) -> None:
     """Give the model its optimizer, loss and metric: no code is compiled by this yet."""
-    model.compile(optimizer=_optimizer(config), loss=config.training.loss, metrics=["accuracy"])
+    model.compile(
+        optimizer=_optimizer(config),
+        loss=config.training.loss,
+        metrics=["accuracy"],
+        jit_compile=_KERAS_JIT[config.training.jit],
+    )
 
 
 def _optimizer(config: RunConfig) -> Any:

@@ -25,7 +25,7 @@ from mnistbench.evaluate import Evaluation
 from mnistbench.reproduction import ReproductionRow
 from mnistbench.results import HistoryRow
 from mnistbench.runs import News, Run, TurnEnded, TurnStarted
-from mnistbench.summary import metric_values, phase_summaries
+from mnistbench.summary import metric_values, phase_summaries, time_to_accuracy
 from mnistbench.tasks import Downloading, EpochEnded, StopRequested
 from mnistbench.timing import STATUS_OK, TEST, TRAIN, PhaseRecord
 
@@ -184,7 +184,21 @@ def _findings(run: Run) -> list[str]:
         parameters = metric_values(run, "parameters")[0]
         speed = statistics.median(metric_values(run, "train_samples_per_second"))
         lines.append(f"Parameters: {parameters:,}; training: {speed:,.0f} samples/s")
-    return [*lines, *_remarks(run)]
+    return [*lines, *_target_line(run), *_remarks(run)]
+
+
+def _target_line(run: Run) -> list[str]:
+    told = time_to_accuracy(run)
+    if told is None or not told.n:
+        return []
+    line = (
+        f"Test accuracy {told.target_accuracy:g}: reached by {told.n_reached} of {told.n} repeats"
+    )
+    if told.seconds:
+        line += f", in a median of {seconds_text(statistics.median(told.seconds))} s"
+    if len(told.seconds) > 1:
+        line += f" ({seconds_text(min(told.seconds))} to {seconds_text(max(told.seconds))})"
+    return [line]
 
 
 def _remarks(run: Run) -> list[str]:

@@ -37,6 +37,28 @@ def metric_values(run: Run, name: str) -> list[Any]:
     return [m.value for record in run.repeats for m in record.metrics if m.name == name]
 
 
+@dataclass(frozen=True)
+class TimeToAccuracy:
+    """How the repeats of a run came to the accuracy they aimed at."""
+
+    target_accuracy: float
+    n: int
+    """Repeats that ended, at the target or short of it."""
+    n_reached: int
+    seconds: tuple[float, ...]
+    """From the first touch of the data, of those that reached it, in their order."""
+
+
+def time_to_accuracy(run: Run) -> TimeToAccuracy | None:
+    """Return how the repeats came to the run's target; None where there is none."""
+    target = run.config.training.target_accuracy
+    if target is None:
+        return None
+    reached = metric_values(run, "target_reached")
+    seconds = [s for s in metric_values(run, "time_to_accuracy_seconds") if s is not None]
+    return TimeToAccuracy(target, len(reached), sum(reached), tuple(seconds))
+
+
 def as_json(result: BenchmarkResult) -> dict[str, Any]:
     """Return the session as plain data, for `--format json`."""
     return {
@@ -62,6 +84,7 @@ def _run_as_json(run: Run) -> dict[str, Any]:
         "data_digest": run.identity.digest,
         "data_canonical": run.identity.canonical,
         "phases": [asdict(summary) for summary in phase_summaries(run)],
+        "time_to_accuracy": _target_as_json(run),
         "repeats": [
             {
                 "repeat": record.turn.repeat,
@@ -79,6 +102,13 @@ def _run_as_json(run: Run) -> dict[str, Any]:
             for record in run.repeats
         ],
     }
+
+
+def _target_as_json(run: Run) -> dict[str, Any] | None:
+    told = time_to_accuracy(run)
+    if told is None:
+        return None
+    return {**asdict(told), "median_seconds": median(told.seconds) if told.seconds else None}
 
 
 def _seconds(run: Run, phase: str) -> list[float]:

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy.typing as npt
 
 from mnistbench.config import RunConfig
 from mnistbench.data.dataset import DataIdentity
+from mnistbench.data.preprocessing import Split
 from mnistbench.timing import Listener, PhaseRecord
-
-Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Imports TensorFlow: only measuring processes import this module.
 Going on from a checkpoint gives what an unbroken run gives because a checkpoint holds all that
 changes: weights, the optimizer's variables, and the states of the layers' random generators,
 which Keras leaves out of a saved model. The order of the images needs no state: Keras draws it
-from the seed when `fit` begins.
+from the seed when `fit` begins, and a fused epoch from the seed and its own number.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import keras
 import numpy as np
 
 from mnistbench import run_files
+from mnistbench.execution import training_samples
 from mnistbench.results import HistoryRow
 from mnistbench.tasks import RepeatResult, Stopped, StopRequested, TrainJob
 from mnistbench.timing import Listener, PhaseRecord
@@ -27,9 +28,9 @@ from mnistbench.training import (
     EpochClock,
     prepare,
     repeat_result,
+    target_callbacks,
     test,
     train,
-    training_samples,
 )
 from mnistbench.worker import stop_requested
 
@@ -48,16 +49,16 @@ def run_train(job: TrainJob, import_phase: PhaseRecord, tell: Listener) -> Repea
     _describe(model, job)
     finished = _restore(model, job.resume) if job.resume else 0
     epochs = EpochClock(tell)
-    keeper = _Keeper(job, epochs, training_samples(prepared, job.config), tell, finished)
-    callbacks = [epochs, keeper, *_tensorboard(job)]
+    samples = training_samples(prepared.train_images, job.config)
+    keeper = _Keeper(job, epochs, samples, tell, finished)
+    callbacks = [epochs, keeper, *target_callbacks(job.config), *_tensorboard(job)]
     try:
-        history = train(prepared, job.config, callbacks, finished)
+        learned = train(prepared, callbacks, finished)
     except _Stop:
         return _stop(keeper, callbacks, job)
     save_model(model, job.folder / run_files.MODEL)
-    numbers = prepared.numbers
-    tested = test(prepared.clock, model, numbers.x_test, numbers.y_test, job.config)
-    return repeat_result(job, prepared, epochs, history, tested, import_phase, finished)
+    tested = test(prepared.clock, prepared.execution, prepared.test_images)
+    return repeat_result(job, prepared, epochs, learned, tested, import_phase, finished)
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -162,10 +163,11 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: object = None) -> None:
         self._keep()
 
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self._stop_if_asked()
+
     def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
-        if stop_requested():
-            self._tell(StopRequested())
-            raise _Stop
+        self._stop_if_asked()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.finished = epoch + 1
@@ -174,6 +176,11 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         if every is not None and self.finished % every == 0:
             self.write_checkpoint()
         self._tell(self._logged(logs or {}))
+
+    def _stop_if_asked(self) -> None:
+        if stop_requested():
+            self._tell(StopRequested())
+            raise _Stop
 
     def return_to_last_epoch(self) -> None:
         for variable, value in zip(_state(self.model), self._kept, strict=True):

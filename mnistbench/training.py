@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from mnistbench import data, models, timing
 from mnistbench.config import RunConfig
+from mnistbench.execution import EXECUTIONS, Execution, Learned, training_samples
 from mnistbench.tasks import EpochEnded, Metric, RepeatJob, RepeatResult
 from mnistbench.tensorflow_process import choose_device
 from mnistbench.timing import Listener, PhaseClock, PhaseRecord
@@ -33,8 +34,11 @@ class Prepared:
     """`cpu` or `gpu`, as resolved."""
     startup_seconds: float
     identity: data.DataIdentity
-    numbers: data.NetworkData
     model: keras.Model
+    execution: Execution
+    train_images: Any
+    """As the execution takes them."""
+    test_images: Any
 
 
 def run_repeat(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> RepeatResult:
@@ -44,10 +48,9 @@ def run_repeat(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> Rep
     """
     prepared = prepare(job, tell)
     epochs = EpochClock(tell)
-    history = train(prepared, job.config, [epochs])
-    numbers = prepared.numbers
-    tested = test(prepared.clock, prepared.model, numbers.x_test, numbers.y_test, job.config)
-    return repeat_result(job, prepared, epochs, history, tested, import_phase)
+    learned = train(prepared, [epochs, *target_callbacks(job.config)])
+    tested = test(prepared.clock, prepared.execution, prepared.test_images)
+    return repeat_result(job, prepared, epochs, learned, tested, import_phase)
 
 
 def prepare(job: RepeatJob, tell: Listener) -> Prepared:
@@ -62,32 +65,43 @@ def prepare(job: RepeatJob, tell: Listener) -> Prepared:
     identity = data.identify(whole, job.config)
     dataset = data.select(whole, job.config)
     del whole
-    numbers = _preprocess(clock, dataset, job.config)
+    way = EXECUTIONS[job.config.training.execution]
+    with clock.phase(timing.PREPROCESS):
+        train_images = way.images(dataset, job.config, "train")
+        test_images = way.images(dataset, job.config, "test")
     del dataset
     model = _build(clock, job.config)
     _compile(clock, model, job.config)
-    return Prepared(clock, device, startup_seconds, identity, numbers, model)
+    execution = way(model, job.config, device, job.seed)
+    return Prepared(
+        clock, device, startup_seconds, identity, model, execution, train_images, test_images
+    )
 
 
 def repeat_result(
     job: RepeatJob,
     prepared: Prepared,
     epochs: EpochClock,
-    history: dict[str, list[float]],
+    learned: Learned,
     tested: dict[str, float],
     import_phase: PhaseRecord,
     finished_epochs: int = 0,
 ) -> RepeatResult:
     """Sum up the phases and return them with everything else that was measured."""
     prepared.clock.total()
-    samples = training_samples(prepared, job.config)
+    samples = training_samples(prepared.train_images, job.config)
     first = finished_epochs + 1
+    jit = prepared.execution.jit
     metrics = [
-        *_learning_metrics(history, tested, prepared.model, first),
+        *_learning_metrics(learned.history, tested, prepared.model, first),
         *_speed_metrics(prepared.clock, epochs, samples, job.config, first),
+        *_target_metrics(prepared.clock, learned.history, job.config, finished_epochs),
+        Metric("trace_compile_seconds", learned.compile_seconds, "s"),
         *process_metrics(),
         Metric("startup_seconds", prepared.startup_seconds, "s"),
-        Metric("jit_compile", bool(prepared.model.jit_compile), ""),
+        Metric("execution", job.config.training.execution, ""),
+        Metric("jit_compile", jit.is_on, ""),
+        Metric("jit_reason", jit.reason, ""),
         Metric("seed", job.seed, ""),
         Metric("seed_root", job.config.training.seed, ""),
     ]
@@ -100,16 +114,9 @@ def repeat_result(
     )
 
 
-def training_samples(prepared: Prepared, config: RunConfig) -> int:
-    """Return how many images an epoch trains on."""
-    samples = len(prepared.numbers.x_train)
-    if isinstance(config.training.validation, float):
-        samples = int(samples * (1 - config.training.validation))
-    return samples
-
-
 def start_from(seed: int, config: RunConfig) -> None:
-    """Seed every generator and make TensorFlow's devices."""
+    """Set the precision, seed every generator and make TensorFlow's devices."""
+    keras.config.set_dtype_policy(config.training.precision)
     keras.utils.set_random_seed(seed)
     if config.training.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -121,11 +128,6 @@ def load(clock: PhaseClock, config: RunConfig) -> data.Dataset:
     """Read the data under its phase."""
     with clock.phase(timing.DATA_LOAD):
         return data.load(config)
-
-
-def _preprocess(clock: PhaseClock, dataset: data.Dataset, config: RunConfig) -> data.NetworkData:
-    with clock.phase(timing.PREPROCESS):
-        return data.network_data(dataset, config)
 
 
 def _build(clock: PhaseClock, config: RunConfig) -> keras.Model:
@@ -141,48 +143,46 @@ def _compile(clock: PhaseClock, model: keras.Model, config: RunConfig) -> None:
 
 
 def train(
-    prepared: Prepared,
-    config: RunConfig,
-    callbacks: list[keras.callbacks.Callback],
-    finished_epochs: int = 0,
-) -> dict[str, list[float]]:
-    """Train the epochs that are left under the phase; return Keras's history of them."""
-    training, numbers = config.training, prepared.numbers
-    validation: dict[str, Any] = {}
-    if training.validation == "test":
-        validation = {"validation_data": (numbers.x_test, numbers.y_test)}
-    elif isinstance(training.validation, float):
-        validation = {"validation_split": training.validation}
+    prepared: Prepared, callbacks: list[keras.callbacks.Callback], finished_epochs: int = 0
+) -> Learned:
+    """Train the epochs that are left under the phase."""
     with prepared.clock.phase(timing.TRAIN):
-        history = prepared.model.fit(
-            numbers.x_train,
-            numbers.y_train,
-            epochs=training.epochs,
-            initial_epoch=finished_epochs,
-            batch_size=training.batch_size,
-            shuffle=training.shuffle,
-            callbacks=callbacks,
-            **validation,
+        learned = prepared.execution.train(
+            prepared.train_images, prepared.test_images, callbacks, finished_epochs
         )
         _wait_for_device()
-    return dict(history.history)
+    return learned
 
 
-def test(
-    clock: PhaseClock, model: keras.Model, images: Any, labels: Any, config: RunConfig
-) -> dict[str, float]:
-    """Return loss and accuracy on images as the network takes them, under the phase."""
+def test(clock: PhaseClock, execution: Execution, images: Any) -> dict[str, float]:
+    """Return loss and accuracy on images as the execution takes them, under the phase."""
     with clock.phase(timing.TEST):
-        tested = model.evaluate(
-            images, labels, batch_size=config.training.batch_size, return_dict=True
-        )
+        tested = execution.test(images)
         _wait_for_device()
-    return dict(tested)
+    return tested
 
 
 def _wait_for_device() -> None:
     """Return when every operation sent to the device has finished."""
     tf.test.experimental.sync_devices()
+
+
+def target_callbacks(config: RunConfig) -> list[keras.callbacks.Callback]:
+    """Return what ends the training at the config's target accuracy, if it has one."""
+    target = config.training.target_accuracy
+    return [] if target is None else [_UntilAccurate(target)]
+
+
+class _UntilAccurate(keras.callbacks.Callback):  # type: ignore[misc]
+    """Ends the training after the first epoch whose validation reaches the target."""
+
+    def __init__(self, target: float) -> None:
+        super().__init__()
+        self._target = target
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if (logs or {})["val_accuracy"] >= self._target:
+            self.model.stop_training = True
 
 
 class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
@@ -212,31 +212,29 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
         """Time from the first step to the second: what the first one took."""
-        if self.first_step_seconds is None:
-            self._time_first_step()
+        if self._first_step_start is None:
+            self._first_step_start = time.perf_counter_ns()
+        else:
+            self._end_first_step()
 
     def on_test_begin(self, logs: object = None) -> None:
         """Note where training ends and validation begins."""
         self._training_end = time.perf_counter_ns()
-        if self.first_step_seconds is None:
-            self._time_first_step()
+        self._end_first_step()
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
         """Stop the epoch's clock and tell."""
         end = time.perf_counter_ns()
-        if self.first_step_seconds is None:
-            self._time_first_step()
+        self._end_first_step()
         self.epoch_seconds.append((end - self._epoch_start) / 1e9)
         training_end = self._training_end or end
         self.training_seconds.append((training_end - self._epoch_start) / 1e9)
         self._tell(EpochEnded(epoch + 1))
 
-    def _time_first_step(self) -> None:
-        now = time.perf_counter_ns()
-        if self._first_step_start is None:
-            self._first_step_start = now
-        else:
-            self.first_step_seconds = (now - self._first_step_start) / 1e9
+    def _end_first_step(self) -> None:
+        # No step is told of where an epoch is one program.
+        if self.first_step_seconds is None and self._first_step_start is not None:
+            self.first_step_seconds = (time.perf_counter_ns() - self._first_step_start) / 1e9
 
 
 def _learning_metrics(
@@ -299,11 +297,40 @@ def _speed_metrics(
     return metrics
 
 
+def _target_metrics(
+    clock: PhaseClock, history: dict[str, list[float]], config: RunConfig, finished_epochs: int
+) -> list[Metric]:
+    """Return whether and when the target accuracy was reached, by MLPerf's rule.
+
+    The clock runs from the first touch of the data, every evaluation inside it, to the end of
+    the one that reached the target; a training that never did has no time.
+    """
+    target = config.training.target_accuracy
+    if target is None:
+        return []
+    reached = history["val_accuracy"][-1] >= target
+    # Of a resumed training only a part of the time is known.
+    timed = reached and not finished_epochs
+    phases = (timing.DATA_LOAD, timing.PREPROCESS, timing.BUILD, timing.COMPILE, timing.TRAIN)
+    seconds = sum(clock.records[phase].seconds or 0.0 for phase in phases)
+    epochs = finished_epochs + len(history["val_accuracy"])
+    return [
+        Metric("target_accuracy", target, "1"),
+        Metric("target_reached", reached, ""),
+        Metric("time_to_accuracy_seconds", seconds if timed else None, "s"),
+        Metric("epochs_to_accuracy", epochs if reached else None, "1"),
+    ]
+
+
 def _steady_step_seconds(epochs: EpochClock, steps: int) -> float | None:
-    """Return the mean over all steps but the first, which holds tracing and XLA."""
-    if steps < 2 or epochs.first_step_seconds is None:
-        return None
-    return (sum(epochs.training_seconds) - epochs.first_step_seconds) / (steps - 1)
+    """Return the mean over all steps but the first, which holds tracing and XLA.
+
+    Where an epoch is one program, compiled before, no step is set apart.
+    """
+    first = epochs.first_step_seconds
+    if first is None:
+        return sum(epochs.training_seconds) / steps
+    return (sum(epochs.training_seconds) - first) / (steps - 1) if steps > 1 else None
 
 
 def process_metrics() -> list[Metric]:

@@ -1,6 +1,12 @@
-"""What the bare scripts share: the lessons' timers without cloudmesh, and MNIST from the disk."""
+"""What the bare scripts share: the lessons' timers without cloudmesh, and data from the disk.
+
+    python benchmarks/seeds/mnist_mlp.py [EPOCHS] [TRAINING IMAGES]
+
+Left out: the lesson's own number of epochs, and all the images.
+"""
 
 import json
+import resource
 import sys
 import time
 from pathlib import Path
@@ -8,6 +14,10 @@ from pathlib import Path
 import numpy as np
 
 DATA = Path(__file__).parents[2] / "mnistbench" / "data" / "mnist.npz"
+
+
+def epochs_or(own: int) -> int:
+    return int(sys.argv[1]) if len(sys.argv) > 1 else own
 
 
 class Timers:
@@ -21,9 +31,14 @@ class Timers:
     def stop(self, name: str) -> None:
         self.seconds[name] = time.perf_counter() - self.start_seconds[name]
 
-    def report(self, accuracy: float) -> None:
+    def report(self, accuracy: float, steps: int) -> None:
         """Print one line of JSON on standard error: standard output is Keras's."""
-        print(json.dumps({"seconds": self.seconds, "accuracy": accuracy}), file=sys.stderr)
+        unit_bytes = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes
+        line = {
+            "seconds": self.seconds, "accuracy": accuracy, "steps": steps, "peak_rss_bytes": peak,
+        }  # fmt: skip
+        print(json.dumps(line), file=sys.stderr)
 
 
 def load_mnist():
@@ -31,4 +46,19 @@ def load_mnist():
     with np.load(DATA, allow_pickle=True) as f:
         x_train, y_train = f["x_train"], f["y_train"]
         x_test, y_test = f["x_test"], f["y_test"]
-    return (x_train, y_train), (x_test, y_test)
+    return _first(x_train, y_train), (x_test, y_test)
+
+
+def load_cifar10():
+    """Do what Keras's `cifar10.load_data` does, from mnistbench's folder of data sets."""
+    from mnistbench.data.store import data_folder, read_store
+
+    arrays = read_store(data_folder() / "cifar10")
+    x_train, y_train = arrays["x_train"], arrays["y_train"].reshape(-1, 1)
+    x_test, y_test = arrays["x_test"], arrays["y_test"].reshape(-1, 1)
+    return _first(x_train, y_train), (x_test, y_test)
+
+
+def _first(images, labels):
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else len(images)
+    return images[:count], labels[:count]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli.parameters import Duration, Share
+from mnistbench.cli.until import until_overrides
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 
 if TYPE_CHECKING:
@@ -53,6 +54,16 @@ _DEFAULT_MAX_SECONDS = 600.0
     help="Where to train; overrides the config.",
 )
 @click.option(
+    "--execution",
+    type=click.Choice(["fit", "fused"]),
+    help="Keras's loop, or an epoch as one compiled program; overrides the config.",
+)
+@click.option(
+    "--until",
+    metavar="test_accuracy>=X",
+    help="End each training after the epoch that reaches this, and tell how long it took.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path),
     default=Path("results"),
@@ -89,8 +100,9 @@ _DEFAULT_MAX_SECONDS = 600.0
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
 def command(
     configs: tuple[str, ...], repeats: int, target_ci: float | None, max_time: float | None,
-    warmup: int, device: str | None, output: Path, tag: str, overrides: tuple[str, ...],
-    synthetic: bool, start_method: str, output_format: str, quiet: bool, verbose: bool,
+    warmup: int, device: str | None, execution: str | None, until: str | None, output: Path,
+    tag: str, overrides: tuple[str, ...], synthetic: bool, start_method: str, output_format: str,
+    quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Time CONFIGs (names or files; default mnist-dense) and write the results.
 
@@ -101,6 +113,10 @@ def command(
     target = _target(target_ci, max_time, repeats)
     if synthetic:
         overrides = (*overrides, "dataset.source=synthetic")
+    if execution is not None:
+        overrides = (*overrides, f"training.execution={execution}")
+    if until is not None:
+        overrides = (*overrides, *until_overrides(until))
     loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
     if device is not None:
         loaded = [config.model_copy(update={"device": device}) for config in loaded]

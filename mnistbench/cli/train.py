@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnistbench.cli.until import until_overrides
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED, InputError
 
 if TYPE_CHECKING:
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
     "--device",
     type=click.Choice(["auto", "cpu", "gpu"]),
     help="Where to train; overrides the config.",
+)
+@click.option(
+    "--execution",
+    type=click.Choice(["fit", "fused"]),
+    help="Keras's loop, or an epoch as one compiled program; overrides the config.",
+)
+@click.option(
+    "--until",
+    metavar="test_accuracy>=X",
+    help="End each training after the epoch that reaches this, and tell how long it took.",
 )
 @click.option(
     "--output",
@@ -62,7 +73,8 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
 def command(
-    config: str | None, overrides: tuple[str, ...], device: str | None, output: Path, tag: str,
+    config: str | None, overrides: tuple[str, ...], device: str | None, execution: str | None,
+    until: str | None, output: Path, tag: str,
     synthetic: bool, tensorboard: bool, checkpoint_every: int | None, resume: Path | None,
     start_method: str, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
@@ -74,6 +86,10 @@ def command(
 
     if synthetic:
         overrides = (*overrides, "dataset.source=synthetic")
+    if execution is not None:
+        overrides = (*overrides, f"training.execution={execution}")
+    if until is not None:
+        overrides = (*overrides, *until_overrides(until))
     loaded = _config(config, overrides, resume)
     if device is not None:
         loaded = loaded.model_copy(update={"device": device})

@@ -12,17 +12,21 @@ from mnistbench.data.dataset import (
     select,
 )
 from mnistbench.data.preprocessing import (
-    NetworkData,
+    Numbers,
+    RawImages,
+    Split,
     image_numbers,
-    network_data,
-    split_numbers,
+    numbers,
+    raw_images,
 )
 from mnistbench.data.sources import find, not_here, source_of
 
 __all__ = [
     "DataIdentity",
     "Dataset",
-    "NetworkData",
+    "Numbers",
+    "RawImages",
+    "Split",
     "bring",
     "checked",
     "find",
@@ -31,9 +35,9 @@ __all__ = [
     "import_copy",
     "keep",
     "load",
-    "network_data",
     "not_here",
+    "numbers",
+    "raw_images",
     "select",
     "source_of",
-    "split_numbers",
 ]

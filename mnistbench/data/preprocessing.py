@@ -1,9 +1,10 @@
-"""From uint8 pixels and labels to the float32 arrays a network takes."""
+"""From uint8 pixels and labels to what a network takes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,55 +14,75 @@ from mnistbench.data.arrays import Bytes
 from mnistbench.data.dataset import Dataset
 
 Floats = npt.NDArray[np.float32]
+Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
-class NetworkData:
-    """What a network trains and is tested on."""
+class Numbers:
+    """Images and labels as `fit` takes them."""
 
-    x_train: Floats
-    """float32, (n, *input shape)."""
-    y_train: Floats | Bytes
+    images: Floats
+    """float32, (n, *input shape), normalised."""
+    labels: Floats | Bytes
     """One-hot float32 (n, classes); uint8 (n,) for a sparse loss."""
-    x_test: Floats
-    """float32, (m, *input shape)."""
-    y_test: Floats | Bytes
-    """As y_train."""
 
 
-def network_data(dataset: Dataset, config: RunConfig) -> NetworkData:
-    """Normalise, reshape to the network's input, and encode the labels."""
-    shape = config.model.input_shape(config.facts.image_shape)
-    offset, scale = _offset_and_scale(dataset.x_train, config.dataset.normalization)
-    test_offset, test_scale = offset, scale
-    if config.dataset.normalization == "divide_max":
-        test_offset, test_scale = _offset_and_scale(dataset.x_test, "divide_max")
-    sparse = config.training.loss.startswith("sparse_")
-    classes = config.facts.classes
-    return NetworkData(
-        _normalized(dataset.x_train, offset, scale, shape),
-        dataset.y_train if sparse else one_hot(dataset.y_train, classes),
-        _normalized(dataset.x_test, test_offset, test_scale, shape),
-        dataset.y_test if sparse else one_hot(dataset.y_test, classes),
-    )
+@dataclass(frozen=True)
+class RawImages:
+    """Images and labels as a compiled epoch takes them: what is to be computed is yet to be."""
+
+    images: Bytes
+    """uint8, (n, *input shape), as the files hold them."""
+    labels: Bytes
+    """uint8, (n,)."""
+    offset: float
+    """A number for the network is (byte - offset) / scale."""
+    scale: float
+
+    def numbers(self) -> Floats:
+        """Return the images normalised, as `fit` takes them."""
+        return _normalized(self.images, self.offset, self.scale, self.images.shape[1:])
+
+    def part(self, start: int, stop: int | None) -> RawImages:
+        """Return some of the images, without copying."""
+        return replace(self, images=self.images[start:stop], labels=self.labels[start:stop])
 
 
-def split_numbers(
-    dataset: Dataset, config: RunConfig, split: str, trained_on: Bytes
-) -> tuple[Floats, Floats | Bytes]:
-    """Return the images and labels of one split as `network_data` would, and only them.
+def numbers(
+    dataset: Dataset, config: RunConfig, split: Split, trained_on: Bytes | None = None
+) -> Numbers:
+    """Normalise and reshape one split for the network, and encode its labels.
 
-    `trained_on` are the images that the network learnt from: `standardize` is by their mean.
+    `trained_on` are the images that the network learns from, the data set's own if left out:
+    `standardize` is by their mean.
     """
-    images = dataset.x_train if split == "train" else dataset.x_test
-    labels = dataset.y_train if split == "train" else dataset.y_test
-    # The largest value is each split's own, as in training.
-    reference = images if config.dataset.normalization == "divide_max" else trained_on
+    images, labels, reference = _parts(dataset, config, split, trained_on)
     sparse = config.training.loss.startswith("sparse_")
-    return (
+    return Numbers(
         image_numbers(images, config, reference),
         labels if sparse else one_hot(labels, config.facts.classes),
     )
+
+
+def raw_images(
+    dataset: Dataset, config: RunConfig, split: Split, trained_on: Bytes | None = None
+) -> RawImages:
+    """Return one split as it is, and how `numbers` would normalise it; no image is copied."""
+    images, labels, reference = _parts(dataset, config, split, trained_on)
+    shape = config.model.input_shape(config.facts.image_shape)
+    offset, scale = _offset_and_scale(reference, config.dataset.normalization)
+    return RawImages(images.reshape(len(images), *shape), labels, offset, scale)
+
+
+def _parts(
+    dataset: Dataset, config: RunConfig, split: Split, trained_on: Bytes | None
+) -> tuple[Bytes, Bytes, Bytes]:
+    """Return images, labels, and the images by which these are normalised."""
+    images = dataset.x_train if split == "train" else dataset.x_test
+    labels = dataset.y_train if split == "train" else dataset.y_test
+    if config.dataset.normalization == "divide_max":
+        return images, labels, images  # the largest value is each split's own
+    return images, labels, dataset.x_train if trained_on is None else trained_on
 
 
 def image_numbers(images: Bytes, config: RunConfig, reference: Bytes) -> Floats:

@@ -1,0 +1,167 @@
+"""Execution modes: the compiled epoch learns what Keras's own loop learns."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import pytest
+from conftest import FEW, Session, benchmark, failure_line, rows, run
+from scipy import stats
+
+CASES = {
+    # Each has a partial last batch in training, and most another way from bytes to a number.
+    "plain": ("dense", "batch_size: 100"),
+    "sparse": ("dense", "batch_size: 100, loss: sparse_categorical_crossentropy, optimizer: sgd"),
+    "validated": ("dense", "batch_size: 100, validation: 0.25, optimizer: rmsprop"),
+    "graph": ("dense", "batch_size: 100, jit: 'off', validation: test"),
+    "convolutions": ("cnn, filters: [8, 8], padding: [same], dropout: 0.0", "batch_size: 100"),
+}
+NORMALIZATIONS = {"sparse": "standardize", "validated": "divide_max", "graph": "none"}
+
+
+def config_file(folder: Path, name: str, execution: str, rest: str = "") -> Path:
+    family, training = CASES[name]
+    normalization = NORMALIZATIONS.get(name, "divide_255")
+    file = folder / f"{name}-{execution}.yaml"
+    file.write_text(
+        f"dataset: {{train_samples: 1030, test_samples: 270, normalization: {normalization}}}\n"
+        f"model: {{family: {family}}}\n"
+        f"training: {{epochs: 2, shuffle: false, execution: {execution}, {training}{rest}}}\n"
+    )
+    return file
+
+
+@pytest.fixture(scope="module")
+def both_ways(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """Every case in both modes, with the images in the order of the files."""
+    folder = tmp_path_factory.mktemp("both")
+    files = [config_file(folder, name, way) for name in CASES for way in ("fit", "fused")]
+    session = benchmark(folder / "results", *map(str, files))
+    assert session.done.returncode == 0, session.done.stderr
+    return session
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_in_the_same_order_both_ways_learn_the_same(case: str, both_ways: Session) -> None:
+    names = ["test_loss", "train_loss", "epoch_1_train_loss", "test_accuracy", "train_accuracy"]
+    if "validation" in CASES[case][1]:
+        names += ["validation_loss", "validation_accuracy"]
+    for name in names:
+        [fit] = map(float, both_ways.metric(f"{case}-fit", name))
+        [fused] = map(float, both_ways.metric(f"{case}-fused", name))
+        # Sums in another order round differently; a wrong batch or step is far outside.
+        assert fused == pytest.approx(fit, rel=0.005, abs=0.004), name
+    for name in ("train_steps", "steps_per_epoch", "train_samples", "parameters"):
+        assert both_ways.metric(f"{case}-fused", name) == both_ways.metric(f"{case}-fit", name)
+
+
+def test_what_was_compiled_and_why_is_recorded(both_ways: Session) -> None:
+    def told(config: str) -> tuple[str, str]:
+        [jit], [reason] = (
+            both_ways.metric(config, "jit_compile"),
+            both_ways.metric(config, "jit_reason"),
+        )
+        return jit, reason
+
+    assert told("plain-fused") == ("true", "auto: XLA is faster for a dense network")
+    assert told("graph-fused") == ("false", "training.jit is off")
+    assert told("graph-fit") == ("false", "training.jit is off")
+    assert told("plain-fit")[1] == "Keras's own choice"
+    assert told("convolutions-fused")[0] == "false"
+    [compiling] = map(float, both_ways.metric("plain-fused", "trace_compile_seconds"))
+    folder = both_ways.folder("plain-fused")
+    [train] = [
+        float(row["seconds"]) for row in rows(folder / "timings.csv") if row["phase"] == "train"
+    ]
+    epochs = [float(both_ways.metric("plain-fused", f"epoch_{n}_seconds")[0]) for n in (1, 2)]
+    assert 0 < compiling < train
+    assert compiling + sum(epochs) <= train
+    assert both_ways.metric("plain-fused", "first_step_seconds") == [""]
+    assert both_ways.metric("plain-fit", "trace_compile_seconds") == [""]
+
+
+def test_every_epoch_has_an_order_of_its_own(tmp_path: Path) -> None:
+    from mnistbench.execution import FusedExecution
+
+    file = config_file(tmp_path, "plain", "fused", ", seed: 1")
+    from mnistbench.config import load_config
+
+    config = load_config(str(file), ["training.shuffle=true"])
+    fused = FusedExecution.__new__(FusedExecution)
+    fused._config, fused._seed = config, 7
+    first, second = fused._order(1030, 0), fused._order(1030, 1)
+    assert sorted(first) == sorted(second) == list(range(1030))
+    assert list(first) != list(second)
+    assert list(first) == list(fused._order(1030, 0))
+
+
+def test_over_ten_seeds_the_accuracies_do_not_differ(tmp_path: Path) -> None:
+    files = []
+    for way in ("fit", "fused"):
+        files.append(tmp_path / f"{way}.yaml")
+        files[-1].write_text(
+            "model: {family: dense, hidden_units: [128]}\n"
+            f"training: {{batch_size: 256, execution: {way}}}\n"
+        )
+    session = benchmark(tmp_path / "results", *map(str, files), "--repeats", "10")
+    fit, fused = (
+        list(map(float, session.metric(way, "test_accuracy"))) for way in ("fit", "fused")
+    )
+    differences = [a - b for a, b in zip(fused, fit, strict=True)]
+    assert len(set(session.metric("fused", "seed"))) == 10
+    interval = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    # Power first: a difference of .005 could not hide in an interval this narrow.
+    assert interval.high - interval.low < 0.005
+    assert interval.low > -0.005 and interval.high < 0.005, statistics.mean(differences)
+
+
+def test_train_resumes_and_evaluate_agrees(tmp_path: Path) -> None:
+    few = (*FEW, "--set", "training.execution=fused", "--set", "training.batch_size=100")
+    whole = run("train", "mnist-cnn", *few, "--set", "training.epochs=2",
+                "--checkpoint-every", "1", "--output", str(tmp_path / "a"))  # fmt: skip
+    assert whole.returncode == 0, whole.stderr
+    [folder] = (tmp_path / "a").iterdir()
+    metrics = {row["metric"]: row["value"] for row in rows(folder / "metrics.csv")}
+    history = (folder / "history.csv").read_text()
+
+    checked = run("evaluate", str(folder), "--output", str(tmp_path / "e"))
+    assert checked.returncode == 0, checked.stderr
+    [evaluation] = (tmp_path / "e").iterdir()
+    again = {row["metric"]: row["value"] for row in rows(evaluation / "metrics.csv")}
+    assert again["test_loss"] == metrics["test_loss"]
+    assert again["test_accuracy"] == metrics["test_accuracy"]
+
+    # As a training looks that was ended after its first epoch.
+    for name in ("model.keras", "checkpoints/epoch-0002.keras", "checkpoints/epoch-0002.json"):
+        (folder / name).unlink()
+    resumed = run("train", "--resume", str(folder))
+    assert resumed.returncode == 0, resumed.stderr
+    second = {
+        row["metric"]: row["value"] for row in rows(folder / "metrics.csv") if row["repeat"] == "2"
+    }
+    assert second["test_loss"] == metrics["test_loss"]
+    assert len(history.splitlines()) == len((folder / "history.csv").read_text().splitlines())
+
+
+@pytest.mark.parametrize("execution", ["fit", "fused"])
+def test_mixed_precision_is_recorded_and_learns(execution: str, tmp_path: Path) -> None:
+    session = benchmark(
+        tmp_path, "mnist-dense-512", "--set", "training.precision=mixed_bfloat16",
+        "--set", f"training.execution={execution}", "--set", "dataset.train_samples=12000",
+        "--set", "dataset.test_samples=2000",
+    )  # fmt: skip
+    [accuracy] = map(float, session.metric("mnist-dense-512", "test_accuracy"))
+    assert accuracy > 0.8
+    precisions = {
+        row["precision"] for row in rows(session.folder("mnist-dense-512") / "timings.csv")
+    }
+    assert precisions == {"mixed_bfloat16"}
+
+
+def test_an_unknown_mode_is_one_line() -> None:
+    done = run("benchmark", "--set", "training.execution=fast")
+    assert done.returncode == 2
+    line = failure_line(done)
+    assert "training.execution" in line and "'fast'" in line
+    assert "'fit' or 'fused'" in line
