@@ -12,6 +12,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 from statistics import median
@@ -20,14 +24,11 @@ import numpy as np
 from scipy.stats import binomtest
 
 from mnistbench import stats
-from mnistbench.benchmark import BenchmarkPlan, run_benchmark
 from mnistbench.comparison import paired_times
 from mnistbench.comparison_input import read_side
-from mnistbench.config import RunConfig, load_config
-from mnistbench.render import output_console, plain_console, progress_on
+from mnistbench.config import load_config
 from mnistbench.results import METRICS
-from mnistbench.selfcheck import RULES, SIZES, check_folders, measure
-from mnistbench.selfcheck_report import print_table
+from mnistbench.selfcheck import RULES, SIZES
 from mnistbench.timing import TRAIN
 
 CONFIG = "mnist-dense-512"
@@ -35,20 +36,33 @@ EPOCHS = 10
 FEW = ("dataset.train_samples=6000", "dataset.test_samples=1000")
 
 
-def check_itself(config: RunConfig, pairs: int, output: Path) -> None:
-    with progress_on(plain_console(stderr=True)) as progress:
-        result = measure(config, pairs, output, progress)
-    folders = [str(run.folder.path) for run in result.runs]
-    print_table(output_console(), check_folders(folders[0], folders[1], seed=42))
+def mnistbench(*arguments: str) -> list[str]:
+    # A process of its own: the measuring processes would import this script, and SciPy with it.
+    return [sys.executable, "-m", "mnistbench", *arguments]
+
+
+def check_itself(pairs: int, few: tuple[str, ...], output: Path) -> None:
+    overrides = [word for setting in few for word in ("--set", setting)]
+    subprocess.run(
+        mnistbench("selfcheck", CONFIG, *overrides, "--pairs", str(pairs), "--output", str(output)),
+        check=True,
+    )
 
 
 def check_slowdown(pairs: int, output: Path) -> None:
-    configs = tuple(
-        load_config(CONFIG, (*FEW, f"training.epochs={epochs}")) for epochs in (EPOCHS, EPOCHS + 1)
-    )
-    with progress_on(plain_console(stderr=True)) as progress:
-        result = run_benchmark(BenchmarkPlan(configs, pairs, 1, output), progress)
-    folders = [run.folder.path for run in result.runs]
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / f"epochs-{epochs}.yaml" for epochs in (EPOCHS, EPOCHS + 1)]
+        for file, epochs in zip(files, (EPOCHS, EPOCHS + 1), strict=True):
+            config = load_config(CONFIG, (*FEW, f"training.epochs={epochs}"))
+            file.write_text(config.to_yaml(), encoding="utf-8")
+        done = subprocess.run(
+            mnistbench(
+                "benchmark", *map(str, files), "--repeats", str(pairs), "--warmup", "1",
+                "--output", str(output), "--format", "json",
+            ),
+            check=True, stdout=subprocess.PIPE,
+        )  # fmt: skip
+    folders = [Path(run["folder"]) for run in json.loads(done.stdout)["runs"]]
     base, new = paired_times(*(read_side(str(folder), (TRAIN,)) for folder in folders), TRAIN)
     print_slowdown(base, new, one_epoch_more(folders[0], base))
 
@@ -90,8 +104,7 @@ def main() -> int:
     arguments = parser.parse_args()
     start = time.perf_counter()
     if arguments.pairs:
-        config = load_config(CONFIG, FEW if arguments.few else ())
-        check_itself(config, arguments.pairs, arguments.output)
+        check_itself(arguments.pairs, FEW if arguments.few else (), arguments.output)
     if arguments.slower_pairs:
         check_slowdown(arguments.slower_pairs, arguments.output)
     print(f"\n{(time.perf_counter() - start) / 60:.0f} min")

@@ -52,6 +52,7 @@ ENOUGH_TO_DRAW_FROM = 20
 
 _DRAWS = 4_000
 _DRAWS_OF_A_SEARCH = 1_000
+_MOST_TO_SHUFFLE = 1_000  # in more, few are drawn twice by chance
 _NUMBERS_OF_PAIRS = (3, 4, 5, 7, 10, 14, 20, 28, 40, 56, 80, 112, 160, 240, 350, 500, 700, 1_000)
 _WARMUP = 1
 
@@ -136,6 +137,8 @@ def _disjoint(base: Array, new: Array) -> Iterator[SelfcheckRow]:
 def _resampled(differences: Array, random: np.random.Generator) -> Iterator[SelfcheckRow]:
     """Draw comparisons from all pairs, with the sides of each swapped at random."""
     for n in SIZES:
+        if n > len(differences):
+            return
         found = _drawn(differences, n, _DRAWS, random)
         alarms = _called(found, stats.FASTER, stats.SLOWER)
         yield _drawn_row(FALSE_ALARMS, n, None, alarms)
@@ -166,11 +169,18 @@ def _pairs_needed(differences: Array, random: np.random.Generator) -> Iterator[S
 
 
 def _drawn(differences: Array, n: int, draws: int, random: np.random.Generator) -> stats.Interval:
-    """Judge `draws` comparisons of n pairs, each drawn with replacement, with a sign by chance.
+    """Judge `draws` comparisons of n pairs drawn from all, with a sign by chance.
 
     Nobody can say which of two equal things is BASE: a sign by chance keeps them equal exactly.
+    No pair is drawn twice for one comparison where there are enough: pairs that are equal for
+    that reason would look more precise than they are.
     """
-    chosen = random.choice(differences, (draws, n)) * random.choice((-1.0, 1.0), (draws, n))
+    if n <= len(differences) <= _MOST_TO_SHUFFLE:
+        pool = np.broadcast_to(differences, (draws, len(differences)))
+        chosen = random.permuted(pool, axis=1)[:, :n]
+    else:
+        chosen = random.choice(differences, (draws, n))
+    chosen = chosen * random.choice((-1.0, 1.0), (draws, n))
     return stats.paired_ratio(np.ones((draws, n)), np.exp(chosen), RULES.confidence)
 
 

@@ -94,6 +94,8 @@ def test_few_pairs_leave_out_what_they_cannot_tell():
     found = selfcheck.check("A", *pairs(7, 0.05), seed=1)
     assert find(found.rows, selfcheck.FALSE_ALARMS, DISJOINT, 5).comparisons == 1
     assert find(found.rows, selfcheck.FALSE_ALARMS, DISJOINT, 10) is None
+    assert find(found.rows, selfcheck.FALSE_ALARMS, RESAMPLED, 5).share <= 0.08
+    assert find(found.rows, selfcheck.SMALLEST_CHANGE, RESAMPLED, 10) is None
     wild = selfcheck.check("A", *pairs(30, 2.0), seed=1)
     assert find(wild.rows, selfcheck.PAIRS_NEEDED, RESAMPLED, change=0.02).pairs is None
 
