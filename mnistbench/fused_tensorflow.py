@@ -1,4 +1,4 @@
-"""A training epoch and a test as TensorFlow programs: one call for all their batches.
+"""A training epoch and a test as TensorFlow programs: one call for all their full batches.
 
 What a step computes is Keras's: the model's call, its loss, its metrics, its optimizer. What is
 left out is Python between the steps, and the float copy of the images.
@@ -20,6 +20,11 @@ from mnistbench.config import RunConfig
 from mnistbench.data import RawImages
 
 _Step = Callable[[Any, Any], Any]
+_Batch = Callable[[Any, Any, Any, Any, int], tuple[Any, Any]]
+
+_LARGEST_TEST_BATCH = 512
+_AS_THEY_LIE = np.zeros(0, np.int32)
+"""The order of a test's images, of which a test needs none."""
 
 
 class TensorFlowPrograms:
@@ -31,86 +36,58 @@ class TensorFlowPrograms:
         self._batch_size = config.training.batch_size
         self._classes = None if config.training.loss.startswith("sparse_") else config.facts.classes
         self._jit = jit
-        self._epoch: Any = None
-        self._tests: list[tuple[RawImages, Any]] = []
-        self._samples = 0
+        self._epoch: _Pass | None = None
+        self._tests: list[tuple[RawImages, _Pass]] = []
 
     def compile_training(self, images: RawImages, validated_on: RawImages | None) -> None:
         """Bring the images to the device and compile all that an epoch calls."""
-        self._samples = len(images.images)
         self._model.optimizer.build(self._model.trainable_variables)
-        placed = _placed(images)
-        program = self._compiled(self._epoch_program(images))
-        self._epoch = lambda order, steps: program(*placed, order, steps)
-        # No step is taken: what a program without steps needs is its tracing and compiling.
-        self._epoch(tf.zeros([self._samples], tf.int32), tf.constant(-1)).numpy()
+        batch = self._of_bytes(images, _shuffled)
+        self._epoch = _Pass(images, self._batch_size, batch, self._train_step, self._jit)
+        self._epoch.compile(np.zeros(len(images.images), np.int32))
         if validated_on is not None:
-            self._test_of(validated_on)(tf.constant(-1)).numpy()
+            self._test_of(validated_on).compile(_AS_THEY_LIE)
 
     def train(self, order: npt.NDArray[np.int32]) -> dict[str, float]:
-        """Train an epoch on the images in this order; return its mean loss and accuracy."""
+        """Train an epoch on the images in this order; return its mean loss and accuracy.
+
+        `compile_training` comes first.
+        """
+        assert self._epoch is not None
         self._model.reset_metrics()
-        steps = tf.constant(self._samples // self._batch_size)
-        loss = float(self._epoch(tf.constant(order), steps)) / self._samples
-        return self._logs(loss)
+        return self._logs(self._epoch.mean_loss(order))
 
     def test(self, images: RawImages) -> dict[str, float]:
         """Return mean loss and accuracy over the images."""
         program = self._test_of(images)
         self._model.reset_metrics()
-        count = len(images.images)
-        return self._logs(float(program(tf.constant(count // self._batch_size))) / count)
+        return self._logs(program.mean_loss(_AS_THEY_LIE))
 
     def _logs(self, loss: float) -> dict[str, float]:
         results = self._model.get_metrics_result()
         return {**{name: float(value) for name, value in results.items()}, "loss": loss}
 
-    def _compiled(self, program: Callable[..., Any]) -> Any:
-        return tf.function(program, jit_compile=self._jit, autograph=False)
-
-    def _test_of(self, images: RawImages) -> Any:
+    def _test_of(self, images: RawImages) -> _Pass:
         """Return the test over these images; it is made once."""
         for of, made in self._tests:
             if of is images:
                 return made
-        placed = _placed(images)
-        program = self._compiled(self._test_program(images))
-        self._tests.append((images, lambda steps: program(*placed, steps)))
-        return self._tests[-1][1]
+        size = _test_batch(len(images.images), self._batch_size)
+        made = _Pass(images, size, self._of_bytes(images, _in_place), self._test_step, self._jit)
+        self._tests.append((images, made))
+        return made
 
-    def _epoch_program(self, raw: RawImages) -> Callable[..., Any]:
-        numbers, size, count = self._numbers(raw), self._batch_size, len(raw.images)
+    def _of_bytes(self, raw: RawImages, cut: _Batch) -> _Batch:
+        """Return what cuts a batch out of the bytes and makes numbers of it."""
 
-        def epoch(images: Any, labels: Any, order: Any, steps: Any) -> Any:
-            def batch(start: Any, length: int) -> tuple[Any, Any]:
-                places = tf.slice(order, [start], [length])
-                return numbers(tf.gather(images, places), tf.gather(labels, places))
-
-            return _over_batches(batch, self._train_step, steps, count, size)
-
-        return epoch
-
-    def _test_program(self, raw: RawImages) -> Callable[..., Any]:
-        numbers, size, count = self._numbers(raw), self._batch_size, len(raw.images)
-        sample = [0] * (raw.images.ndim - 1), list(raw.images.shape[1:])
-
-        def test(images: Any, labels: Any, steps: Any) -> Any:
-            def batch(start: Any, length: int) -> tuple[Any, Any]:
-                part = tf.slice(images, [start, *sample[0]], [length, *sample[1]])
-                return numbers(part, tf.slice(labels, [start], [length]))
-
-            return _over_batches(batch, self._test_step, steps, count, size)
-
-        return test
-
-    def _numbers(self, raw: RawImages) -> Callable[[Any, Any], tuple[Any, Any]]:
-        def numbers(images: Any, labels: Any) -> tuple[Any, Any]:
-            normalized = (tf.cast(images, tf.float32) - raw.offset) / raw.scale
+        def batch(images: Any, labels: Any, order: Any, start: Any, size: int) -> tuple[Any, Any]:
+            part, truth = cut(images, labels, order, start, size)
+            normalized = (tf.cast(part, tf.float32) - raw.offset) / raw.scale
             if self._classes is not None:
-                return normalized, tf.one_hot(labels, self._classes)
-            return normalized, labels
+                return normalized, tf.one_hot(truth, self._classes)
+            return normalized, truth
 
-        return numbers
+        return batch
 
     def _train_step(self, images: Any, labels: Any) -> Any:
         model = self._model
@@ -131,32 +108,78 @@ class TensorFlowPrograms:
         return loss
 
 
-def _placed(raw: RawImages) -> tuple[Any, Any]:
-    return tf.constant(raw.images), tf.constant(raw.labels)
+class _Pass:
+    """A step over all batches: the full ones by one program, the partial last one by another.
 
-
-def _over_batches(
-    batch: Callable[[Any, int], tuple[Any, Any]], step: _Step, steps: Any, count: int, size: int
-) -> Any:
-    """Return the sum of the losses over `steps` full batches and the partial last one.
-
-    With a negative number of steps nothing is done, and all is compiled.
+    The last one is never compiled by XLA: what that takes is more than the one step an epoch
+    could give back.
     """
 
-    def one_more(number: Any, total: Any) -> tuple[Any, Any]:
-        loss = step(*batch(number * size, size))
-        return number + 1, total + size * tf.cast(loss, tf.float32)
+    def __init__(
+        self, raw: RawImages, batch_size: int, batch: _Batch, step: _Step, jit: bool
+    ) -> None:
+        self._images = tf.constant(raw.images)
+        self._labels = tf.constant(raw.labels)
+        self._count = len(raw.images)
+        self._size = batch_size
+        self._batch = batch
+        self._step = step
+        self._full = tf.function(self._full_batches, jit_compile=jit, autograph=False)
+        self._last = tf.function(self._last_batch, jit_compile=False, autograph=False)
 
-    first = tf.constant(0), tf.constant(0.0)
-    _, total = tf.while_loop(
-        lambda number, total: number < steps, one_more, first, parallel_iterations=1
-    )
-    rest = count % size
-    if not rest:
+    def compile(self, order: npt.NDArray[np.int32]) -> None:
+        """Trace and compile for such an order: told to take no step, a program does just that."""
+        self._loss(order, 0, False)
+
+    def mean_loss(self, order: npt.NDArray[np.int32]) -> float:
+        """Take every step, the images in this order; return the mean loss."""
+        return self._loss(order, self._count // self._size, True) / self._count
+
+    def _loss(self, order: npt.NDArray[np.int32], steps: int, last: bool) -> float:
+        given = (self._images, self._labels, tf.constant(order))
+        total = self._full(*given, tf.constant(steps))
+        if self._count % self._size:
+            total += self._last(*given, tf.constant(last))
+        return float(total)
+
+    def _full_batches(self, images: Any, labels: Any, order: Any, steps: Any) -> Any:
+        def one_more(number: Any, total: Any) -> tuple[Any, Any]:
+            batch = self._batch(images, labels, order, number * self._size, self._size)
+            loss = tf.cast(self._step(*batch), tf.float32)
+            return number + 1, total + self._size * loss
+
+        first = tf.constant(0), tf.constant(0.0)
+        _, total = tf.while_loop(
+            lambda number, total: number < steps, one_more, first, parallel_iterations=1
+        )
         return total
 
-    def last() -> Any:
-        loss = step(*batch(tf.constant(count - rest), rest))
-        return total + rest * tf.cast(loss, tf.float32)
+    def _last_batch(self, images: Any, labels: Any, order: Any, run: Any) -> Any:
+        rest = self._count % self._size
 
-    return tf.cond(steps >= 0, last, lambda: total)
+        def loss() -> Any:
+            batch = self._batch(images, labels, order, tf.constant(self._count - rest), rest)
+            return rest * tf.cast(self._step(*batch), tf.float32)
+
+        return tf.cond(run, loss, lambda: tf.constant(0.0))
+
+
+def _shuffled(images: Any, labels: Any, order: Any, start: Any, size: int) -> tuple[Any, Any]:
+    places = tf.slice(order, [start], [size])
+    return tf.gather(images, places), tf.gather(labels, places)
+
+
+def _in_place(images: Any, labels: Any, order: Any, start: Any, size: int) -> tuple[Any, Any]:
+    shape = images.shape.as_list()[1:]
+    part = tf.slice(images, [start, *(0 for _ in shape)], [size, *shape])
+    return part, tf.slice(labels, [start], [size])
+
+
+def _test_batch(count: int, batch_size: int) -> int:
+    """Return how many images a test step takes: as many as leave none over, if they are many.
+
+    A test's result does not depend on it, and a program without a rest is made in half the time.
+    """
+    most = max(batch_size, min(count, _LARGEST_TEST_BATCH))
+    even = next(size for size in range(most, 0, -1) if count % size == 0)
+    return even if even >= batch_size else most

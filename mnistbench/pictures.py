@@ -39,6 +39,10 @@ _MUTED = "#6b7480"
 _BLUE = "#1f6fb4"
 _ORANGE = "#d9730d"
 _RED = "#c0262d"
+_PART_COLORS = (
+    "#8a94a0", "#5aa9e6", "#9fd8cb", "#c9cdd2", "#e9b44c", "#2a9d4a", "#7b5ea7", "#d9534f",
+    "#b8a99a", "#1f6fb4",
+)  # fmt: skip
 _COLORS: dict[type[Layer], str] = {
     Dense: "#d7e7f6",
     Convolution: "#dcefdc",
@@ -177,6 +181,26 @@ def grid_figure(
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_color("#d5d9de")
+    return figure
+
+
+def parts_figure(title: str, parts: Sequence[tuple[str, float]]) -> Figure:
+    """Return one bar of the parts' seconds, each with its name and share; 1200 by 360 pixels."""
+    figure = _figure(10, 3)
+    axes = figure.add_subplot()
+    whole = sum(seconds for _, seconds in parts) or 1.0
+    start = 0.0
+    for number, (name, seconds) in enumerate(parts):
+        color = _PART_COLORS[number % len(_PART_COLORS)]
+        label = f"{name}  {seconds:.3g} s  {seconds / whole:.0%}"
+        axes.barh(0, seconds, left=start, height=0.6, color=color, label=label, linewidth=0)
+        start += seconds
+    axes.set_yticks([])
+    axes.set_xlim(0, whole)
+    axes.set_xlabel("seconds")
+    axes.set_title(title, fontsize=13, color=_INK)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
 
 

@@ -159,9 +159,39 @@ class SelfcheckRow:
     high: float | None
 
 
+@dataclass(frozen=True)
+class PartRow:
+    """A share of a config's time: a row of explain.csv."""
+
+    part: str
+    seconds: float
+    """Median over the repeats, or the difference of two medians."""
+    share: float
+    """Of all parts."""
+    measured_by: str
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """A setting, measured against the config as it is: a row of settings.csv."""
+
+    setting: str
+    """As for `--set`."""
+    n: int
+    train_seconds: float
+    """Median."""
+    times_faster: float
+    """The config's train phase over the setting's, over pairs."""
+    low: float | None
+    """Of the ratio's 95 % interval; None where the repeats are too few to say."""
+    high: float | None
+    test_accuracy: float
+    """Median."""
+
+
 Row = (
     TimingRow | MetricRow | MachineRow | HistoryRow | PredictionRow | ClassRow | GuessRow
-    | SelfcheckRow
+    | PartRow | SettingRow | SelfcheckRow
 )  # fmt: skip
 
 

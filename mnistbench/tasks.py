@@ -166,6 +166,16 @@ def repeat(job: RepeatJob, tell: Listener) -> RepeatResult:
     return run_repeat(job, imported, tell)
 
 
+def input_pipeline(job: RepeatJob, tell: Listener) -> float:
+    """Return the seconds in which Keras brings an epoch's batches to a step that ignores them."""
+    from mnistbench.tensorflow_process import import_record
+
+    import_record()
+    from mnistbench.explain_task import run_input_pipeline
+
+    return run_input_pipeline(job)
+
+
 def download(name: str, tell: Listener) -> PhaseRecord:
     """Download a data set by Keras's own loader and store it; raise InputError if that fails."""
     from mnistbench.tensorflow_process import import_record

@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": "mnistbench.cli.evaluate",
     "compare": "mnistbench.cli.compare",
     "selfcheck": "mnistbench.cli.selfcheck",
+    "explain": "mnistbench.cli.explain",
     "config": "mnistbench.cli.config",
     "data": "mnistbench.cli.data",
     "machine-info": "mnistbench.cli.machine_info",
