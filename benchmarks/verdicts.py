@@ -82,10 +82,16 @@ def autocorrelated(random: np.random.Generator, runs: int, length: int) -> Array
     return 0.17 * autoregressive(random, runs, length, 0.28)
 
 
-def drift(random: np.random.Generator, runs: int, length: int) -> Array:
+def drift_parts(random: np.random.Generator, runs: int, length: int) -> tuple[Array, Array]:
+    """Return what the machine does to all repeats of an hour, and what each repeat has alone."""
     slow = np.sqrt(DRIFT_SHARE) * autoregressive(random, runs, length, DRIFT_MEMORY)
     fast = np.sqrt(1 - DRIFT_SHARE) * random.standard_normal((runs, length))
-    return DRIFT_SPREAD * (slow + fast)
+    return DRIFT_SPREAD * slow, DRIFT_SPREAD * fast
+
+
+def drift(random: np.random.Generator, runs: int, length: int) -> Array:
+    slow, fast = drift_parts(random, runs, length)
+    return slow + fast
 
 
 ALL_HOLD = (

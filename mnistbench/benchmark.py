@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnistbench import advice, drift, machine, readings
 from mnistbench.config import RunConfig
@@ -36,6 +37,9 @@ from mnistbench.tensorflow_process import measuring_environment
 from mnistbench.timing import STATUS_OK, TRAIN
 from mnistbench.worker import StartMethod, Workers
 
+if TYPE_CHECKING:
+    from mnistbench.target import Target, TargetOutcome
+
 Listener = Callable[[object], None]
 
 
@@ -45,7 +49,7 @@ class BenchmarkPlan:
 
     configs: tuple[RunConfig, ...]
     repeats: int
-    """Recorded repeats of each config, each in a fresh process."""
+    """Recorded repeats of each config, each in a fresh process; with a target, the fewest."""
     warmup: int
     """Repeats of each config that run first and are discarded."""
     output: Path
@@ -58,6 +62,8 @@ class BenchmarkPlan:
     """Whether to measure its peak too, and each repeat's share of it."""
     rerun_contended: int = 0
     """Most further repeats of each config, in place of those that something else disturbed."""
+    target: Target | None = None
+    """Repeats go on until this is reached; None for a fixed number."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class BenchmarkResult:
     interrupted: bool
     warnings: tuple[str, ...] = ()
     """What was found before the run that will have disturbed it."""
+    target: TargetOutcome | None = None
+    """How repeats until precise ended."""
 
     @property
     def failures(self) -> list[RepeatRecord]:
@@ -91,11 +99,13 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     workers = Workers(measuring_environment(_common_device(plan.configs)), plan.start_method)
     try:
         facts = {**machine.machine_facts(environment), **probe_devices(runs, workers)}
-        describe(runs, plan.repeats, plan.warmup, facts, workers)
+        _describe(plan, runs, facts, workers)
         warnings = _warn(plan, runs, facts, first_reading, tell)
         gauge = MachineGauge(runs, workers, plan.calibrate, plan.roofline, tell)
         gauge.measure(BEFORE)
-        interrupted = _take_turns(_schedule(plan), runs, workers, tell)
+        schedule = _schedule(plan, runs, tell)
+        interrupted = _take_turns(schedule, runs, workers, tell)
+        outcome = _conclude(schedule, runs)
         for run in runs:
             _record_trend(run)
             write_cloudmesh_report(run)
@@ -111,7 +121,7 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
             if not run.repeats:
                 run.folder.remove()
     kept = tuple(run for run in runs if run.repeats)
-    return BenchmarkResult(kept, facts, interrupted, warnings=tuple(warnings))
+    return BenchmarkResult(kept, facts, interrupted, tuple(warnings), outcome if kept else None)
 
 
 def describe_machine() -> Mapping[str, object]:
@@ -151,8 +161,42 @@ def _gauged_after(gauge: MachineGauge) -> bool:
     return True
 
 
-def _schedule(plan: BenchmarkPlan) -> Schedule:
-    return FixedRepeats(plan.configs, plan.repeats, plan.warmup, plan.rerun_contended)
+def _describe(
+    plan: BenchmarkPlan, runs: list[Run], facts: Mapping[str, object], workers: Workers
+) -> None:
+    if plan.target is None:
+        describe(runs, plan.repeats, plan.warmup, facts, workers)
+        return
+    from mnistbench.target import facts_before
+
+    describe(runs, None, plan.warmup, {**facts, **facts_before(plan.target)}, workers)
+
+
+def _schedule(plan: BenchmarkPlan, runs: list[Run], tell: Listener) -> Schedule:
+    if plan.target is None:
+        return FixedRepeats(plan.configs, plan.repeats, plan.warmup, plan.rerun_contended)
+    # Imported here: only this needs SciPy, which takes a third of a second.
+    from mnistbench.target import UntilPrecise
+
+    def tell_and_log(event: News) -> None:
+        tell(event)
+        for run in runs:
+            run.folder.log(event.text)
+
+    return UntilPrecise(plan.configs, plan.target, plan.warmup, tell_and_log, plan.repeats)
+
+
+def _conclude(schedule: Schedule, runs: list[Run]) -> TargetOutcome | None:
+    """Write down how a target was reached or missed; None where there was none."""
+    outcome = schedule.outcome()
+    if outcome is None:
+        return None
+    from mnistbench.target import facts_after, outcome_lines
+
+    for run in runs:
+        add_facts(run, facts_after(outcome))
+        run.folder.log("\n".join(outcome_lines(outcome)))
+    return outcome
 
 
 def _common_device(configs: tuple[RunConfig, ...]) -> str:

@@ -123,6 +123,25 @@ def compare_sides(base: Side, new: Side, rules: Rules) -> Comparison:
     )
 
 
+def paired_times(base: Side, new: Side, phase: str) -> tuple[Array, Array]:
+    """Return the times of a phase, pair by pair; raise InputError for what is not interleaved."""
+    _check_apart(base, new)
+    for side in (base, new):
+        if len(side.configs) != 1:
+            raise InputError(f"holds {len(side.configs)} configs", source=side.name, hint="give 1")
+    before, after = base.configs[0], new.configs[0]
+    design = _design(before, after)
+    if not design.paired or design.unit != "repeat":
+        raise InputError(
+            f"was not measured interleaved with {base.name}",
+            source=new.name,
+            hint="give two runs of one mnistbench benchmark",
+        )
+    if phase not in _shared_phases(before, after):
+        raise InputError(f"no repeat finished its phase {phase}", source=base.name)
+    return _samples(before, after, phase, design)
+
+
 def _check_apart(base: Side, new: Side) -> None:
     shared = {path.absolute() for path in base.files} & {path.absolute() for path in new.files}
     runs = {run.run_id for config in base.configs for run in config.runs if run.run_id}
@@ -179,7 +198,9 @@ def _compare_configs(
     accuracy = _median(base.accuracies), _median(new.accuracies)
     compared: list[PhaseComparison] = []
     if rules.force or not obstacles:
-        intervals = _intervals(samples, design, rules.confidence)
+        looked = _was_looked_at(base) or _was_looked_at(new)
+        confidence = stats.after_looking(rules.confidence) if looked else rules.confidence
+        intervals = _intervals(samples, design, confidence)
         compared = [
             _compare_phase(phase, sample, design, interval, accuracy, rules)
             for phase, sample, interval in zip(shared, samples, intervals, strict=True)
@@ -224,6 +245,11 @@ def _normalized(
             )
         found.append(phase)
     return found
+
+
+def _was_looked_at(config: ConfigRuns) -> bool:
+    """Return whether repeats went on until they looked precise enough."""
+    return any(run.target for run in config.runs)
 
 
 def _shared_phases(base: ConfigRuns, new: ConfigRuns) -> list[str]:
@@ -401,6 +427,11 @@ def _notes(
         if nodes[0] and nodes[1] and not nodes[0] & nodes[1]:
             notes.append("different machines: the ratio may be about them")
     for config, side in ((base, base_side), (new, new_side)):
+        if _was_looked_at(config):
+            notes.append(
+                f"{side.name}: --target-ci chose the number of repeats; the intervals are wider "
+                "to allow for it"
+            )
         if not config.identity.parts[DATA]:
             notes.append(f"{side.name} does not tell what data it was measured on")
         if config.unfinished:

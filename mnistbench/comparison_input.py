@@ -51,8 +51,10 @@ class Run:
     session: str
     """Shared by the runs that were measured interleaved; empty if unknown."""
     node: str
-    folder: Path | None
+    folder: Path | None = None
     """Where its files lie; None if only its times were given."""
+    target: str = ""
+    """The half-width at which `--target-ci` ended its repeats; empty where n was fixed."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,10 @@ def _config(
 
 def _run(facts: Mapping[str, str]) -> Run:
     folder = Path(facts["file"]).parent if facts.get("file") else None
-    return Run(facts.get("run_id", ""), facts.get("session", ""), facts.get("node", ""), folder)
+    run_id, session, node, target = (
+        facts.get(name, "") for name in ("run_id", "session", "node", "target_ci")
+    )
+    return Run(run_id, session, node, folder, target)
 
 
 def _contended(loaded: LoadedRuns, numbers: Sequence[int]) -> Array:

@@ -74,6 +74,11 @@ def print_result(console: Console, result: BenchmarkResult) -> None:
     console.print(machine_table(result.facts, SHORT_MACHINE))
     for run in result.runs:
         print_run(console, run)
+    if result.target is not None:
+        from mnistbench.target import outcome_lines
+
+        for line in outcome_lines(result.target):
+            console.print(line, soft_wrap=True, highlight=False)
 
 
 def print_run(console: Console, run: Run) -> None:

@@ -153,6 +153,29 @@ class GuessRow:
 
 
 @dataclass(frozen=True)
+class SelfcheckRow:
+    """What a machine against itself tells of the verdicts on it: a row of selfcheck.csv."""
+
+    figure: str
+    """`false_alarms`, `slowdown_found`, `smallest_change` or `pairs_needed`."""
+    how: str
+    """`disjoint`: from pairs that no other comparison uses; `resampled`: drawn from all of them."""
+    pairs: int | None
+    """Pairs of one comparison; None where there is no number that would be enough."""
+    change: float | None
+    """Slowdown put in by scaling one side's times, 0.1 for 10 %; of `smallest_change` the result;
+    None where no number of pairs says."""
+    comparisons: int
+    count: int | None
+    """Comparisons in which it happened; None where the figure is no count."""
+    share: float | None
+    """Of the comparisons, from 0 to 1; of the last two figures, the one aimed at."""
+    low: float | None
+    """End of the 95 % interval of the share; None if resampled: those comparisons share pairs."""
+    high: float | None
+
+
+@dataclass(frozen=True)
 class PartRow:
     """A share of a config's time: a row of explain.csv."""
 
@@ -184,7 +207,7 @@ class SettingRow:
 
 Row = (
     TimingRow | MetricRow | MachineRow | HistoryRow | PredictionRow | ClassRow | GuessRow
-    | PartRow | SettingRow | RateRow
+    | PartRow | SettingRow | RateRow | SelfcheckRow
 )  # fmt: skip
 
 

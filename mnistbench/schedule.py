@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mnistbench.config import RunConfig
 from mnistbench.runs import RepeatRecord, Turn, derived_seed
+
+if TYPE_CHECKING:
+    from mnistbench.target import TargetOutcome
 
 
 class Schedule(Protocol):
@@ -22,6 +25,9 @@ class Schedule(Protocol):
 
     def ended(self, record: RepeatRecord) -> None:
         """Take note of a turn that has ended, warm-ups included."""
+
+    def outcome(self) -> TargetOutcome | None:
+        """Return how near a target it came; None without one."""
 
 
 class FixedRepeats:
@@ -56,6 +62,9 @@ class FixedRepeats:
         """Note whether its round was disturbed."""
         if record.is_contended and not record.turn.is_warmup:
             self._contended.add(record.turn.repeat)
+
+    def outcome(self) -> None:
+        """There is no target."""
 
 
 def interleaved(configs: Sequence[RunConfig], rounds: Iterable[int]) -> Iterator[Turn]:

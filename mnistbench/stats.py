@@ -42,6 +42,7 @@ class Interval:
     """Ratios of times NEW / BASE with their intervals; arrays of one shape, or numbers."""
 
     ratio: Array
+    """Of a typical time: its seconds."""
     low: Array
     """0 where the repeats are too few, or too equal, to say anything."""
     high: Array
@@ -99,6 +100,30 @@ def unpaired_ratio(
     small = 1 + _SMALL_SAMPLE / (sum(sizes) - 1)
     width = _quantile(confidence, freedom) * small * np.sqrt(total)
     return _interval(after.centre - before.centre, width)
+
+
+def typical_time(seconds: Array, confidence: float) -> Interval:
+    """Return the typical time of repeats in the order measured, as they were in this session.
+
+    Huber's M-estimate over the log times with Student's t, widened by the autocorrelation of the
+    repeats. Another session of the same machine may differ by more, by the drift between them.
+    """
+    n = seconds.shape[-1]
+    if n < 2:
+        return _unknown(np.log(seconds).mean(axis=-1) if n else np.full(seconds.shape[:-1], np.nan))
+    found = _location(np.log(seconds))
+    inflation = np.sqrt(_inflation(found.influence))
+    width = _quantile(confidence, n - 1) * (1 + _SMALL_SAMPLE / n) * inflation * found.error
+    return _interval(found.centre, width)
+
+
+def after_looking(confidence: float) -> float:
+    """Return the confidence to compute with where repeats went on until an interval was narrow.
+
+    Such an interval looks narrow partly by chance. To halve what may go wrong is enough: see the
+    simulation in `benchmarks/target_ci.py`.
+    """
+    return 1 - (1 - confidence) / 2
 
 
 def step_down(
@@ -165,13 +190,13 @@ def _location(values: Array) -> _Location:
     return _Location(centre[..., 0], np.where(error > tiny, error, 0.0), influence)
 
 
-def _inflation(before: Array, after: Array) -> Array:
+def _inflation(*runs: Array) -> Array:
     """Return by what factor autocorrelation raises the variance of a mean of repeats.
 
-    From the lag-1 correlation of both runs together, less the bias of a short series.
+    From the lag-1 correlation of all runs together, less the bias of a short series.
     """
-    sizes = before.shape[-1], after.shape[-1]
-    pooled = (_lag_1(before) * sizes[0] + _lag_1(after) * sizes[1] + 2) / sum(sizes)
+    repeats = sum(run.shape[-1] for run in runs)
+    pooled = sum(_lag_1(run) * run.shape[-1] + 1 for run in runs) / repeats
     correlation = np.clip(pooled, 0.0, _LARGEST_AUTOCORRELATION)
     factor: Array = (1 + correlation) / (1 - correlation)
     return factor

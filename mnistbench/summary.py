@@ -118,6 +118,7 @@ def as_json(result: BenchmarkResult) -> dict[str, Any]:
         "warnings": list(result.warnings),
         "machine": dict(result.facts),
         "runs": [_run_as_json(run) for run in result.runs],
+        "target": None if result.target is None else asdict(result.target),
     }
 
 

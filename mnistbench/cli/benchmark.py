@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnistbench.cli.parameters import Duration, Share
 from mnistbench.cli.until import until_overrides
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 
 if TYPE_CHECKING:
     from mnistbench.benchmark import BenchmarkPlan, BenchmarkResult
+    from mnistbench.target import Target
+
+_DEFAULT_MAX_SECONDS = 600.0
 
 
 @click.command("benchmark")
@@ -21,7 +25,20 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Recorded repeats of each config, each in a fresh process.",
+    help="Recorded repeats of each config, each in a fresh process; with --target-ci, the "
+    "fewest, 10 or more.",
+)
+@click.option(
+    "--target-ci",
+    type=Share(0.001, 0.5),
+    help="Repeat until the train time is known within this: 3% means that the 95 % interval ends "
+    "at most 3 % from the typical time. Of several configs it is the ratio of each to the first.",
+)
+@click.option(
+    "--max-time",
+    type=Duration(),
+    help="With --target-ci: begin no round of repeats that would end later than this, as 90s, "
+    "10m or 1h.  [default: 10m]",
 )
 @click.option(
     "--warmup",
@@ -100,10 +117,11 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings; log.txt has them.")
 @click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
 def command(
-    configs: tuple[str, ...], repeats: int, warmup: int, rerun_contended: int, device: str | None,
-    execution: str | None, until: str | None, output: Path,
-    tag: str, overrides: tuple[str, ...], synthetic: bool, roofline: bool, no_calibrate: bool,
-    start_method: str, output_format: str, quiet: bool, verbose: bool,
+    configs: tuple[str, ...], repeats: int, target_ci: float | None, max_time: float | None,
+    warmup: int, rerun_contended: int, device: str | None, execution: str | None,
+    until: str | None, output: Path, tag: str, overrides: tuple[str, ...], synthetic: bool,
+    roofline: bool, no_calibrate: bool, start_method: str, output_format: str, quiet: bool,
+    verbose: bool,
 ) -> int:  # fmt: skip
     """Time CONFIGs (names or files; default mnist-dense) and write the results.
 
@@ -111,6 +129,7 @@ def command(
     """
     from mnistbench.config import DEFAULT_CONFIG, load_config
 
+    target = _target(target_ci, max_time, repeats, rerun_contended)
     if synthetic:
         overrides = (*overrides, "dataset.source=synthetic")
     if execution is not None:
@@ -132,6 +151,7 @@ def command(
         rerun_contended=rerun_contended,
         calibrate=not no_calibrate,
         roofline=roofline,
+        target=target,
     )
     result = _measure(plan, quiet)
     if verbose:
@@ -141,6 +161,27 @@ def command(
         click.echo(_interruption(result), err=True)
         return INTERRUPTED
     return RUN_FAILED if result.failures else OK
+
+
+def _target(
+    half_width: float | None, max_seconds: float | None, repeats: int, rerun_contended: int
+) -> Target | None:
+    """Return what --target-ci asks for; raise click.UsageError for options that contradict it."""
+    if half_width is None:
+        if max_seconds is not None:
+            raise click.UsageError("--max-time: it limits --target-ci, which is not given")
+        return None
+    if rerun_contended:
+        raise click.UsageError("--rerun-contended: --target-ci repeats as it needs; leave it out")
+    from mnistbench.target import LEAST_REPEATS, Target
+
+    given = click.get_current_context().get_parameter_source("repeats")
+    if given is not click.core.ParameterSource.DEFAULT and repeats < LEAST_REPEATS:
+        raise click.UsageError(
+            f"--repeats {repeats}: with --target-ci it is the fewest, and its rule needs "
+            f"{LEAST_REPEATS} or more; leave it out"
+        )
+    return Target(half_width, _DEFAULT_MAX_SECONDS if max_seconds is None else max_seconds)
 
 
 def _measure(plan: BenchmarkPlan, quiet: bool) -> BenchmarkResult:

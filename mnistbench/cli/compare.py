@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnistbench.cli.parameters import Share
 from mnistbench.errors import INCONCLUSIVE, NOT_COMPARABLE, OK, SLOWER
 
 if TYPE_CHECKING:
@@ -17,32 +18,6 @@ FAILURES = {"slower": SLOWER, "inconclusive": INCONCLUSIVE, "not-comparable": NO
 
 
 _READERS = 2
-
-
-class _Share(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
-    """A share of 1, as `5%` or `0.05`."""
-
-    name = "PERCENT"
-
-    def __init__(self, lowest: float, highest: float) -> None:
-        self._lowest, self._highest = lowest, highest
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        text = str(value).strip()
-        try:
-            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
-            share = float("nan")
-        if not self._lowest <= share <= self._highest:
-            self.fail(
-                f"{text!r} is not a share from {self._lowest:g} to {self._highest:g}; "
-                "give 5% or 0.05",
-                param,
-                ctx,
-            )
-        return share
 
 
 class _FailOn(click.ParamType[tuple[str, ...]]):
@@ -67,21 +42,21 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
 @click.argument("new", nargs=-1, required=True)
 @click.option(
     "--margin",
-    type=_Share(0.0001, 1.0),
+    type=Share(0.0001, 1.0),
     default="5%",
     show_default=True,
     help="The smallest change of time that matters.",
 )
 @click.option(
     "--accuracy-margin",
-    type=_Share(0.0, 1.0),
+    type=Share(0.0, 1.0),
     default="0.5%",
     show_default=True,
     help="The loss of test accuracy above which nothing is called faster.",
 )
 @click.option(
     "--confidence",
-    type=_Share(0.5, 0.9999),
+    type=Share(0.5, 0.9999),
     default="95%",
     show_default=True,
     help="Of the intervals, for all phases of a config together.",

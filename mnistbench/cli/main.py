@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "mnistbench.cli.train",
     "evaluate": "mnistbench.cli.evaluate",
     "compare": "mnistbench.cli.compare",
+    "selfcheck": "mnistbench.cli.selfcheck",
     "explain": "mnistbench.cli.explain",
     "config": "mnistbench.cli.config",
     "data": "mnistbench.cli.data",

@@ -1,0 +1,61 @@
+"""Values of options that several commands take: shares, and spans of time."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+_SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", re.ASCII)
+_LONGEST_SECONDS = 7 * 24 * 3600
+
+
+class Share(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
+    """A share of 1, as `5%` or `0.05`."""
+
+    name = "PERCENT"
+
+    def __init__(self, lowest: float, highest: float) -> None:
+        """Both ends are allowed."""
+        self._lowest, self._highest = lowest, highest
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the share; fail in one line."""
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = float("nan")
+        if not self._lowest <= share <= self._highest:
+            self.fail(
+                f"{text!r} is not a share from {self._lowest:g} to {self._highest:g}; "
+                "give 5% or 0.05",
+                param,
+                ctx,
+            )
+        return share
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
+    """Seconds, as `90`, `90s`, `1.5m` or `2h`."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds; fail in one line."""
+        text = str(value).strip()
+        found = _DURATION.fullmatch(text.lower())
+        unit = _SECONDS.get(found[2]) if found else None
+        seconds = float(found[1]) * unit if found and unit else 0.0
+        if not 0 < seconds <= _LONGEST_SECONDS:
+            self.fail(
+                f"{text!r} is not a time above 0 and up to a week; give 90s, 10m or 1.5h",
+                param,
+                ctx,
+            )
+        return seconds

@@ -1,0 +1,137 @@
+"""`mnistbench selfcheck`: this machine against itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
+
+if TYPE_CHECKING:
+    from mnistbench.benchmark import BenchmarkResult
+    from mnistbench.selfcheck import Selfcheck
+
+DEFAULT_CONFIG = "mnist-dense-512"
+"""The quickest of the lessons' networks: many pairs in little time."""
+
+
+@click.command("selfcheck")
+@click.argument("config", required=False)
+@click.option(
+    "--pairs",
+    type=click.IntRange(5, 10_000),
+    default=30,
+    show_default=True,
+    help="Pairs of repeats to measure: a few minutes with the default config.",
+)
+@click.option(
+    "--from",
+    "measured",
+    nargs=2,
+    metavar="RUN RUN",
+    help="Measure nothing: read the two runs of an earlier selfcheck, or of benchmark A A.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Override a field of the config, as in training.batch_size=128.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder that receives a folder for each of the two runs.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=42, show_default=True, help="Of the resampling."
+)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="What is printed on standard output.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+def command(
+    config: str | None, pairs: int, measured: tuple[str, str] | None, overrides: tuple[str, ...],
+    output: Path, seed: int, output_format: str, quiet: bool, verbose: bool,
+) -> int:  # fmt: skip
+    """Measure CONFIG (default mnist-dense-512) against itself, and say what can be told apart.
+
+    How often equal things are called faster or slower on this machine, the smallest change that
+    can be seen with 5 to 30 repeats, the repeats needed for 2, 5 and 10 %, and how many slowdowns
+    of known size are found. Both runs are kept, with a selfcheck.csv beside the first.
+    """
+    if measured:
+        if config is not None or overrides:
+            raise click.UsageError("--from: measures nothing; leave CONFIG and --set out")
+        from mnistbench.selfcheck import check_folders
+
+        _print(check_folders(*measured, seed), output_format)
+        return OK
+    result = _measure(config or DEFAULT_CONFIG, overrides, pairs, output, quiet)
+    _check(result, seed, output_format)
+    if result.interrupted:
+        click.echo("mnistbench: interrupted; the finished pairs are kept", err=True)
+        return INTERRUPTED
+    return RUN_FAILED if result.failures else OK
+
+
+def _measure(
+    name: str, overrides: tuple[str, ...], pairs: int, output: Path, quiet: bool
+) -> BenchmarkResult:
+    from mnistbench.config import load_config
+    from mnistbench.selfcheck import measure
+
+    config = load_config(name, overrides)
+    if quiet:
+        return measure(config, pairs, output, lambda event: None)
+    from mnistbench.render import plain_console, progress_on
+
+    with progress_on(plain_console(stderr=True)) as progress:
+        return measure(config, pairs, output, progress)
+
+
+def _check(result: BenchmarkResult, seed: int, output_format: str) -> None:
+    """Check what was measured, write it down and print it; say so if it was too little."""
+    from mnistbench.selfcheck import SELFCHECK, check_folders
+    from mnistbench.selfcheck_report import as_csv
+    from mnistbench.timing import STATUS_OK
+
+    folders = [run.folder for run in result.runs]
+    for failure in result.failures:
+        click.echo(f"mnistbench: repeat {failure.turn.repeat}: {failure.reason}", err=True)
+    finished = [
+        {record.turn.repeat for record in run.repeats if record.status == STATUS_OK}
+        for run in result.runs
+    ]
+    if len(folders) < 2 or len(finished[0] & finished[1]) < 2:
+        click.echo("mnistbench: too few pairs finished to check anything", err=True)
+        return
+    found = check_folders(str(folders[0].path), str(folders[1].path), seed)
+    folders[0].write(SELFCHECK, as_csv(found))
+    _print(found, output_format)
+    if output_format == "table":
+        for folder in folders:
+            click.echo(f"Files: {folder.path}")
+
+
+def _print(found: Selfcheck, output_format: str) -> None:
+    from mnistbench import selfcheck_report as report
+
+    if output_format == "csv":
+        click.echo(report.as_csv(found), nl=False)
+    elif output_format == "json":
+        click.echo(report.as_json(found))
+    else:
+        from mnistbench.render import output_console
+
+        report.print_table(output_console(), found)
