@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
@@ -47,7 +48,6 @@ Loss = Literal[
 DataSource = Literal["auto", "synthetic"]
 Normalization = Literal["divide_255", "divide_max", "standardize", "none"]
 Execution = Literal["fit", "fused"]
-Jit = Literal["auto", "on", "off"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 _SINCE_THE_FIRST = {
@@ -59,6 +59,14 @@ _SINCE_THE_FIRST = {
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 _Count = Annotated[int, Field(ge=1)]
+
+
+def _on_or_off(value: object) -> object:
+    # YAML reads a bare on or off as true or false.
+    return ("on" if value else "off") if isinstance(value, bool) else value
+
+
+Jit = Annotated[Literal["auto", "on", "off"], BeforeValidator(_on_or_off)]
 
 
 def _validation(value: object) -> str | float:

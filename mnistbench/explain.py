@@ -18,6 +18,7 @@ from mnistbench import stats
 from mnistbench.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
 from mnistbench.config import RunConfig
 from mnistbench.errors import RunError
+from mnistbench.flops import train_phase_work
 from mnistbench.results import LOG, PartRow, SettingRow, to_csv
 from mnistbench.runs import Run
 from mnistbench.summary import metric_values
@@ -35,9 +36,11 @@ from mnistbench.timing import (
     Listener,
 )
 from mnistbench.worker import StartMethod, TaskFailure, Workers
+from mnistbench.workloads import COPY, MATRIX_PRODUCT_OF
 
 PARTS = "explain.csv"
 SETTINGS = "settings.csv"
+COMPUTING = "compute"
 PICTURE = "explain.png"
 
 
@@ -62,6 +65,19 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Use:
+    """What the computing of the training steps makes of the machine's measured peak."""
+
+    flops_per_second: float
+    peak_flops_per_second: float
+    """Of a matrix product in the same precision."""
+    bytes_per_second: float
+    """At least so many: what must be moved."""
+    peak_bytes_per_second: float
+    """Of a memory copy."""
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Where the time goes, and what was tried."""
 
@@ -73,6 +89,8 @@ class Explanation:
     """The fastest first."""
     not_tried: tuple[str, ...]
     """Settings that this machine or the config rules out, and why."""
+    use: Use | None
+    """Of the machine by the computing; None where its peak in this precision is not measured."""
 
     @property
     def run(self) -> Run:
@@ -93,7 +111,16 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     """
     settings, not_tried = candidates(plan.config)
     configs = (plan.config, *(setting.config for setting in settings))
-    benchmark = BenchmarkPlan(configs, plan.repeats, 0, plan.output, "explain", plan.start_method)
+    benchmark = BenchmarkPlan(
+        configs,
+        plan.repeats,
+        0,
+        plan.output,
+        "explain",
+        plan.start_method,
+        calibrate=False,
+        roofline=True,
+    )
     result = run_benchmark(benchmark, tell)
     if result.interrupted:
         raise KeyboardInterrupt
@@ -106,7 +133,8 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     trials = [_trial(setting, base, run) for setting, run in zip(settings, others, strict=True)]
     trials.sort(key=lambda trial: trial.train_seconds)
     accuracy = median(metric_values(base, "test_accuracy"))
-    found = Explanation(result, parts, accuracy, tuple(trials), tuple(not_tried))
+    use = _use(base, next(part.seconds for part in parts if part.part == COMPUTING))
+    found = Explanation(result, parts, accuracy, tuple(trials), tuple(not_tried), use)
     _keep(found)
     return found
 
@@ -201,14 +229,14 @@ def _train_parts(
     computing = min(_metric(fused, "steady_step_seconds") * steps, stepping)
     if pipeline_seconds is None:
         tracing, by = _metric(base, "trace_compile_seconds"), "trace_compile_seconds"
-        steps_parts = [("compute", computing, "the steps of the compiled epoch")]
+        steps_parts = [(COMPUTING, computing, "the steps of the compiled epoch")]
     else:
         tracing = max(0.0, _metric(base, "first_step_seconds") - stepping / steps)
         by = "the first step less a later one"
         # The pipeline runs beside the computing: nobody waits for more than computing leaves.
         waiting = min(pipeline_seconds * _epochs(base), stepping - computing)
         steps_parts = [
-            ("compute", computing, "the same steps as one compiled epoch"),
+            (COMPUTING, computing, "the same steps as one compiled epoch"),
             ("input pipeline", waiting, "fit with a network that computes nothing"),
             ("Python dispatch", stepping - computing - waiting, "fit less these two"),
         ]
@@ -218,6 +246,27 @@ def _train_parts(
         *steps_parts,
         ("validation and rest", rest, "the train phase less all of these"),
     ]
+
+
+def _use(run: Run, seconds: float) -> Use | None:
+    """Return what the steps make of the machine in so many seconds of computing."""
+    result = run.repeats[0].result
+    product = MATRIX_PRODUCT_OF.get(result.precision) if result else None
+    if result is None or product is None or {product.name, COPY.name} - set(run.peaks):
+        return None
+    work = train_phase_work(
+        run.config,
+        steps=int(_metric(run, "train_steps")),
+        trained=_epochs(run) * int(_metric(run, "train_samples")),
+        validated=0,
+        precision=result.precision,
+    )
+    return Use(
+        work.flops / seconds,
+        run.peaks[product.name].rate,
+        work.bytes / seconds,
+        run.peaks[COPY.name].rate,
+    )
 
 
 def _epochs(run: Run) -> int:

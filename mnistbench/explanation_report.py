@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mnistbench.explain import Explanation
+from mnistbench.explain import COMPUTING, Explanation
 from mnistbench.render import seconds_text
+from mnistbench.render_peak import rate_text
 from mnistbench.results import PartRow, SettingRow
+from mnistbench.workloads import BYTES, FLOPS
 
 _COLORS = (
     "bright_black", "bright_blue", "cyan", "white", "yellow", "green", "magenta", "red",
@@ -25,6 +27,8 @@ def print_explanation(console: Console, found: Explanation) -> None:
     """Print where the time goes, what was tried, and what helps most."""
     console.print(_parts_table(found))
     console.print(_bar(found.parts, min(console.width, 100)))
+    for line in _use(found):
+        console.print(line, soft_wrap=True, highlight=False)
     if found.trials:
         console.print(_settings_table(found))
     for line in _advice(found):
@@ -39,6 +43,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "device": found.run.device,
         "folders": [str(run.folder.path) for run in found.result.runs],
         "parts": [asdict(part) for part in found.parts],
+        "use": asdict(found.use) if found.use else None,
         "test_accuracy": found.accuracy,
         "settings": [asdict(trial) for trial in found.trials],
         "advice": [trial.setting for trial in found.advice],
@@ -70,6 +75,24 @@ def _bar(parts: Sequence[PartRow], width: int) -> Text:
         bar.append(letter * cells, style=f"{color} reverse")
         begun += part.share
     return bar
+
+
+def _use(found: Explanation) -> list[str]:
+    use = found.use
+    if use is None:
+        return []
+    flops, peak = use.flops_per_second, use.peak_flops_per_second
+    moved, copied = use.bytes_per_second, use.peak_bytes_per_second
+    return [
+        f"Computing ({_letter(found)}) does {rate_text(flops, FLOPS)}, {flops / peak:.1%} of the "
+        f"measured matrix product ({rate_text(peak, FLOPS)}), and moves at least "
+        f"{rate_text(moved, BYTES)}, {moved / copied:.1%} of the measured memory copy "
+        f"({rate_text(copied, BYTES)})"
+    ]
+
+
+def _letter(found: Explanation) -> str:
+    return _LETTERS[[part.part for part in found.parts].index(COMPUTING)]
 
 
 def _settings_table(found: Explanation) -> Table:

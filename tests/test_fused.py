@@ -14,7 +14,7 @@ CASES = {
     "plain": ("dense", "batch_size: 100"),
     "sparse": ("dense", "batch_size: 100, loss: sparse_categorical_crossentropy, optimizer: sgd"),
     "validated": ("dense", "batch_size: 100, validation: 0.25, optimizer: rmsprop"),
-    "graph": ("dense", "batch_size: 100, jit: 'off', validation: test"),
+    "graph": ("dense", "batch_size: 100, jit: off, validation: test"),
     "convolutions": ("cnn, filters: [8, 8], padding: [same], dropout: 0.0", "batch_size: 100"),
 }
 NORMALIZATIONS = {"sparse": "standardize", "validated": "divide_max", "graph": "none"}

@@ -1,0 +1,116 @@
+"""`mnistbench explain`: the parts of a config's time, and settings that were really tried."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import failure_line, rows, run
+from PIL import Image
+
+from mnistbench.config import load_config
+from mnistbench.explain import Explanation, candidates
+from mnistbench.results import SettingRow
+
+FEW = ("--set", "dataset.train_samples=2000", "--set", "dataset.test_samples=500")
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], Path]:
+    output = tmp_path_factory.mktemp("explained")
+    done = run("explain", "mnist-dense", *FEW, "--repeats", "2", "--format", "json",
+               "--output", str(output))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    return told, Path(told["folders"][0])
+
+
+def test_the_parts_of_fit_add_up_to_its_phases(explained: tuple[dict, Path]) -> None:
+    told, folder = explained
+    seconds = {part["part"]: part["seconds"] for part in told["parts"]}
+    assert list(seconds) == [
+        "import", "data", "preprocess", "build", "trace and compile", "compute",
+        "input pipeline", "Python dispatch", "validation and rest", "test",
+    ]  # fmt: skip
+    assert all(value >= 0 for value in seconds.values())
+    assert sum(part["share"] for part in told["parts"]) == pytest.approx(1)
+    of_train = [
+        float(row["seconds"]) for row in rows(folder / "timings.csv") if row["phase"] == "train"
+    ]
+    inside = sum(
+        seconds[name]
+        for name in (
+            "trace and compile", "compute", "input pipeline", "Python dispatch",
+            "validation and rest",
+        )
+    )  # fmt: skip
+    assert min(of_train) * 0.99 <= inside <= max(of_train) * 1.01
+    # 500 steps of a network this small are nearly all Python.
+    assert seconds["Python dispatch"] > seconds["compute"]
+
+
+def test_what_is_advised_was_measured(explained: tuple[dict, Path]) -> None:
+    told, _ = explained
+    [setting, *_] = [s for s in told["settings"] if s["setting"] == "training.execution=fused"]
+    assert setting["n"] == 2
+    fused = Path(told["folders"][1])
+    medians = [
+        float(row["seconds"]) for row in rows(fused / "timings.csv") if row["phase"] == "train"
+    ]
+    assert setting["train_seconds"] == pytest.approx(sum(medians) / 2)
+    assert 0 < setting["test_accuracy"] < 1
+
+
+def test_the_table_and_the_picture_are_in_the_folder(explained: tuple[dict, Path]) -> None:
+    told, folder = explained
+    table = rows(folder / "explain.csv")
+    assert [row["part"] for row in table] == [part["part"] for part in told["parts"]]
+    assert [float(row["seconds"]) for row in table] == [p["seconds"] for p in told["parts"]]
+    assert rows(folder / "settings.csv")[0]["setting"] == "training.execution=fused"
+    with Image.open(folder / "explain.png") as picture:
+        assert picture.size == (1200, 360)
+
+
+def test_computing_is_set_against_the_measured_peak(explained: tuple[dict, Path]) -> None:
+    told, folder = explained
+    seconds = next(part["seconds"] for part in told["parts"] if part["part"] == "compute")
+    metrics = {row["metric"]: row["value"] for row in rows(folder / "metrics.csv")}
+    # Without validation the phase's operations are those of its steps.
+    assert told["use"]["flops_per_second"] == pytest.approx(float(metrics["train_flops"]) / seconds)
+    assert told["use"]["flops_per_second"] < told["use"]["peak_flops_per_second"]
+
+
+def test_a_fused_config_has_no_python_between_its_steps(tmp_path: Path) -> None:
+    done = run("explain", "mnist-dense", *FEW, "--repeats", "1", "--set",
+               "training.execution=fused", "--output", str(tmp_path))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Python dispatch" not in done.stdout
+    assert "the steps of the compiled epoch" in done.stdout
+
+
+def test_settings_worth_a_trial() -> None:
+    settings, _ = candidates(load_config("mnist-dense"))
+    assert settings[0].text == "training.execution=fused"
+    assert settings[0].config.training.execution == "fused"
+    fused = load_config("mnist-dense", ["training.execution=fused", "training.jit=off"])
+    assert candidates(fused)[0][0].text == "training.jit=auto"
+    mixed = load_config(
+        "mnist-dense", ["training.execution=fused", "training.precision=mixed_bfloat16"]
+    )
+    assert candidates(mixed) == ([], [])
+
+
+def test_only_what_is_faster_beyond_doubt_is_advised() -> None:
+    sure = SettingRow("a", 5, 1.0, 3.0, 2.5, 3.5, 0.9)
+    unsure = replace(sure, setting="b", low=0.8)
+    unknown = replace(sure, setting="c", low=None, high=None)
+    found = Explanation(None, (), 0.9, (sure, unsure, unknown), (), None)  # type: ignore[arg-type]
+    assert found.advice == (sure,)
+
+
+def test_a_mistake_is_one_line() -> None:
+    done = run("explain", "mnist-dens")
+    assert done.returncode == 2
+    assert "mnist-dense" in failure_line(done)
