@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mnistbench import machine
+from mnistbench.backends import check_installed
 from mnistbench.config import RunConfig
 from mnistbench.fetching import fetch_missing
+from mnistbench.measuring_process import measuring_environment
 from mnistbench.results import LOG, RunFolder, new_run_id
 from mnistbench.runs import (
     Measurement,
@@ -20,6 +23,7 @@ from mnistbench.runs import (
     TurnStarted,
     assign_downloads,
     checked_identity,
+    crews,
     describe,
     keep,
     measure,
@@ -29,7 +33,6 @@ from mnistbench.runs import (
 )
 from mnistbench.schedule import FixedRepeats, Schedule
 from mnistbench.tasks import RepeatJob, repeat
-from mnistbench.tensorflow_process import measuring_environment
 from mnistbench.timing import STATUS_OK
 from mnistbench.worker import StartMethod, Workers
 
@@ -57,7 +60,7 @@ class BenchmarkResult:
 
     runs: tuple[Run, ...]
     facts: Mapping[str, object]
-    """Attributes of the machine."""
+    """Attributes of the machine, and of the first config's framework."""
     interrupted: bool
 
     @property
@@ -72,19 +75,22 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     Raises InputError and OutputError before anything is measured, and OutputError if the disk
     fills meanwhile. A repeat that fails is recorded, and the others go on.
     """
+    check_installed(config.backend for config in plan.configs)
     environment = dict(os.environ)
     downloads = fetch_missing(plan.configs, tell)
     runs = _create_runs(plan)
     assign_downloads(downloads, runs)
-    workers = Workers(measuring_environment(_common_device(plan.configs)), plan.start_method)
+    made: list[tuple[Workers, list[Run]]] = []
     try:
-        facts = {**machine.machine_facts(environment), **probe_devices(runs, workers)}
-        describe(runs, plan.repeats, plan.warmup, facts, workers)
-        interrupted = _take_turns(_schedule(plan), runs, workers, tell)
+        made = crews(runs, plan.start_method)
+        facts = _describe(made, plan, machine.machine_facts(environment))
+        by_run = {run.run_id: workers for workers, crew in made for run in crew}
+        interrupted = _take_turns(_schedule(plan), runs, by_run, tell)
         for run in runs:
             write_cloudmesh_report(run)
     finally:
-        workers.close()
+        for workers, _ in made:
+            workers.close()
         for run in runs:
             if not run.repeats:
                 run.folder.remove()
@@ -124,12 +130,21 @@ def _schedule(plan: BenchmarkPlan) -> Schedule:
     return FixedRepeats(plan.configs, plan.repeats, plan.warmup)
 
 
-def _common_device(configs: tuple[RunConfig, ...]) -> str:
-    devices = {config.device for config in configs}
-    return devices.pop() if len(devices) == 1 else "auto"
+def _describe(
+    made: Sequence[tuple[Workers, list[Run]]], plan: BenchmarkPlan, machine_facts: machine.Facts
+) -> Mapping[str, object]:
+    """Resolve every run's device and describe it; return the facts of the first."""
+    session_id = secrets.token_hex(6)
+    told = []
+    for workers, crew in made:
+        told.append({**machine_facts, **probe_devices(crew, workers)})
+        describe(crew, plan.repeats, plan.warmup, told[-1], workers, session_id)
+    return told[0]
 
 
-def _take_turns(schedule: Schedule, runs: list[Run], workers: Workers, tell: Listener) -> bool:
+def _take_turns(
+    schedule: Schedule, runs: list[Run], workers: Mapping[str, Workers], tell: Listener
+) -> bool:
     """Run every turn; return whether the user interrupted."""
     while (turn := schedule.next_turn()) is not None:
         run = runs[turn.config_index]
@@ -137,7 +152,7 @@ def _take_turns(schedule: Schedule, runs: list[Run], workers: Workers, tell: Lis
         tell(TurnStarted(run.config.name, turn, schedule.expected_turns, epochs))
         try:
             job = RepeatJob(run.config, run.config.device, turn.seed)
-            record = measure(turn, run, workers, Measurement(repeat, job), tell)
+            record = measure(turn, run, workers[run.run_id], Measurement(repeat, job), tell)
         except KeyboardInterrupt:
             run.folder.log(f"repeat {turn.repeat} interrupted by the user")
             return True

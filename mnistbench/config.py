@@ -1,6 +1,6 @@
 """Run configs: YAML and overrides in, one frozen and fully checked RunConfig out.
 
-Every check that needs no data ends here, before TensorFlow is imported.
+Every check that needs no data ends here, before a framework is imported.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from mnistbench.errors import InputError
 
 DEFAULT_CONFIG = "mnist-dense"
 
+Backend = Literal["tensorflow", "jax", "torch"]
 Device = Literal["auto", "cpu", "gpu"]
 Optimizer = Literal[
     "adam", "sgd", "rmsprop", "adamw", "adagrad", "adadelta", "adamax", "nadam", "ftrl", "lion"
@@ -50,7 +51,10 @@ Execution = Literal["fit", "fused"]
 Jit = Literal["auto", "on", "off"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
-_SINCE_THE_FIRST = {"training": {"execution": "fit", "jit": "auto", "precision": "float32"}}
+_SINCE_THE_FIRST: dict[str, Any] = {
+    "backend": "tensorflow",
+    "training": {"execution": "fit", "jit": "auto", "precision": "float32"},
+}
 """Fields that came later, and what was done before them: a digest then says nothing of them."""
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
@@ -125,13 +129,14 @@ class TrainingConfig(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     """The root; every repeat derives its own seed from it."""
     deterministic: bool = False
-    """Ask TensorFlow for bit-equal results also on a GPU; slower there."""
+    """Ask the framework for bit-equal results also on a GPU; slower there."""
     execution: Execution = "fit"
     """`fit`: Keras's `model.fit`, step by step from Python, as the lessons do; `fused`: the images
     on the device as bytes and a whole epoch as one compiled program, shuffled anew each epoch."""
     jit: Jit = "auto"
-    """Compile by XLA: `on`, `off`, or `auto`: with `fit` what Keras decides, with `fused` what is
-    faster: XLA on a GPU and for dense networks, none for convolutions on a CPU."""
+    """Compile by XLA, with torch by `torch.compile`: `on`, `off`, or `auto`: with `fit` what Keras
+    decides, with `fused` what is faster; with TensorFlow XLA on a GPU and for dense networks, none
+    for convolutions on a CPU. A fused JAX epoch is always compiled."""
     precision: Precision = "float32"
     """`float32`, or compute in 16 bits and keep the weights in 32, the softmax too:
     `mixed_bfloat16` where the processor has it, `mixed_float16` on GPUs."""
@@ -149,8 +154,10 @@ class RunConfig(BaseModel):
     dataset: DatasetConfig = DatasetConfig()
     model: Model
     training: TrainingConfig = TrainingConfig()
+    backend: Backend = "tensorflow"
+    """The framework that Keras trains with; `jax` and `torch` are extras of the installation."""
     device: Device = "auto"
-    """`cpu`, `gpu` (an error where there is none), or `auto`: a GPU where TensorFlow sees one."""
+    """`cpu`, `gpu` (an error where there is none), or `auto`: a GPU where the backend sees one."""
 
     @property
     def facts(self) -> DatasetFacts:
@@ -177,10 +184,7 @@ class RunConfig(BaseModel):
         """
         fields = self.model_dump(mode="json", exclude={"name", "description", "device"})
         del fields["dataset"]["path"]
-        for group, defaults in _SINCE_THE_FIRST.items():
-            for name, default in defaults.items():
-                if fields[group][name] == default:
-                    del fields[group][name]
+        _leave_out(_SINCE_THE_FIRST, fields)
         canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -189,6 +193,14 @@ class RunConfig(BaseModel):
         fields = self.model_dump(mode="json")
         text = yaml.dump(fields, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True)
         return f"# config_digest: {self.digest()}\n{text}"
+
+
+def _leave_out(defaults: Mapping[str, Any], fields: dict[str, Any]) -> None:
+    for name, default in defaults.items():
+        if isinstance(default, dict):
+            _leave_out(default, fields[name])
+        elif fields[name] == default:
+            del fields[name]
 
 
 class _PlainDumper(yaml.SafeDumper):
@@ -265,6 +277,7 @@ def _checked(fields: Mapping[str, Any], file: str, set_by: Mapping[str, str]) ->
     _check_dataset(config, file, set_by)
     _check_validation(config, file, set_by)
     _check_network(config, file, set_by)
+    _check_jit(config, file, set_by)
     return config
 
 
@@ -324,6 +337,19 @@ def _check_network(config: RunConfig, file: str, set_by: Mapping[str, str]) -> N
             source=_source(field, file, set_by),
             field=field,
         ) from None
+
+
+def _check_jit(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
+    training = config.training
+    if (config.backend, training.execution, training.jit) == ("jax", "fused", "off"):
+        field = "training.jit"
+        raise InputError(
+            "'off' is not possible for a fused epoch on jax, which is a compiled scan; "
+            "allowed: auto, on",
+            source=_source(field, file, set_by),
+            field=field,
+            hint="leave it out, or use training.execution=fit",
+        )
 
 
 def _as_input_error(error: ValidationError, file: str, set_by: Mapping[str, str]) -> InputError:

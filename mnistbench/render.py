@@ -268,7 +268,7 @@ class BarProgress:
     def __enter__(self) -> BarProgress:
         """Start drawing."""
         self._progress.start()
-        self._progress.print("Loading TensorFlow and the data ...", highlight=False)
+        self._progress.print("Loading the framework and the data ...", highlight=False)
         return self
 
     def __exit__(

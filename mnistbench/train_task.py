@@ -1,6 +1,6 @@
 """The body of `train`, inside its own process: a repeat that keeps the model.
 
-Imports TensorFlow: only measuring processes import this module.
+Imports Keras: only measuring processes import this module.
 
 Going on from a checkpoint gives what an unbroken run gives because a checkpoint holds all that
 changes: weights, the optimizer's variables, and the states of the layers' random generators,

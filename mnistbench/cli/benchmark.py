@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     help="Keras's loop, or an epoch as one compiled program; overrides the config.",
 )
 @click.option(
+    "--backend",
+    type=click.Choice(["tensorflow", "jax", "torch"]),
+    help="The framework that Keras trains with; overrides the config.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path),
     default=Path("results"),
@@ -63,7 +68,7 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "fork", "spawn"]),
     default="auto",
     show_default=True,
-    help="How a fresh process is made; spawn imports TensorFlow anew.",
+    help="How a fresh process is made; spawn imports the framework anew.",
 )
 @click.option(
     "--format",
@@ -74,10 +79,10 @@ if TYPE_CHECKING:
     help="What is printed on standard output.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
+@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what the framework says.")
 def command(
     configs: tuple[str, ...], repeats: int, warmup: int, device: str | None,
-    execution: str | None, output: Path,
+    execution: str | None, backend: str | None, output: Path,
     tag: str, overrides: tuple[str, ...], synthetic: bool, start_method: str, output_format: str,
     quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
@@ -91,6 +96,8 @@ def command(
         overrides = (*overrides, "dataset.source=synthetic")
     if execution is not None:
         overrides = (*overrides, f"training.execution={execution}")
+    if backend is not None:
+        overrides = (*overrides, f"backend={backend}")
     loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
     if device is not None:
         loaded = [config.model_copy(update={"device": device}) for config in loaded]

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     help="Keras's loop, or an epoch as one compiled program; overrides the config.",
 )
 @click.option(
+    "--backend",
+    type=click.Choice(["tensorflow", "jax", "torch"]),
+    help="The framework that Keras trains with; overrides the config.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path),
     default=Path("results"),
@@ -65,10 +70,10 @@ if TYPE_CHECKING:
     help="How the measuring process is made.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
+@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what the framework says.")
 def command(
     config: str | None, overrides: tuple[str, ...], device: str | None, execution: str | None,
-    output: Path, tag: str,
+    backend: str | None, output: Path, tag: str,
     synthetic: bool, tensorboard: bool, checkpoint_every: int | None, resume: Path | None,
     start_method: str, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
@@ -82,6 +87,8 @@ def command(
         overrides = (*overrides, "dataset.source=synthetic")
     if execution is not None:
         overrides = (*overrides, f"training.execution={execution}")
+    if backend is not None:
+        overrides = (*overrides, f"backend={backend}")
     loaded = _config(config, overrides, resume)
     if device is not None:
         loaded = loaded.model_copy(update={"device": device})
