@@ -23,7 +23,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from mnistbench.architecture import Model, ShapeError, layer_table
+from mnistbench.architecture import Dropout, Layer, Model, ShapeError, layer_table
 from mnistbench.catalog import DATASETS, DatasetFacts
 from mnistbench.config_files import (
     find_config,
@@ -175,6 +175,10 @@ class RunConfig(BaseModel):
         """Return the number of parameters of the network."""
         table = layer_table(self.model, self.facts.image_shape, self.facts.classes)
         return sum(row.parameters for row in table)
+
+    def has(self, kind: type[Layer]) -> bool:
+        """Return whether the network has a layer of this kind."""
+        return any(isinstance(layer, kind) for layer in self.model.layers(self.facts.classes))
 
     def digest(self) -> str:
         """Return a sha256 over every field that changes what is computed.
@@ -340,12 +344,17 @@ def _check_network(config: RunConfig, file: str, set_by: Mapping[str, str]) -> N
 
 
 def _check_jit(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
-    training = config.training
-    if (config.backend, training.execution, training.jit) == ("jax", "fused", "off"):
+    if config.training.execution != "fused":
+        return
+    refused = {
+        ("jax", "off"): "a fused epoch on jax, which is a compiled scan; allowed: auto, on",
+        ("torch", "on"): "a fused epoch on torch with dropout; allowed: auto, off",
+    }
+    wanted = config.backend, config.training.jit
+    if wanted in refused and (config.backend != "torch" or config.has(Dropout)):
         field = "training.jit"
         raise InputError(
-            "'off' is not possible for a fused epoch on jax, which is a compiled scan; "
-            "allowed: auto, on",
+            f"{config.training.jit!r} is not possible for {refused[wanted]}",
             source=_source(field, file, set_by),
             field=field,
             hint="leave it out, or use training.execution=fit",

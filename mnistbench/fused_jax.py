@@ -45,7 +45,7 @@ class JaxPrograms:
 
     def train(self, order: npt.NDArray[np.int32]) -> dict[str, float]:
         """Train an epoch on the images in this order; return its mean loss and accuracy."""
-        state, results = self._epoch(self._values(), jax.device_put(order))
+        state, results = self._epoch(_values(self._variables()), jax.device_put(order))
         for variables, values in zip(self._variables(), state, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
@@ -53,7 +53,7 @@ class JaxPrograms:
 
     def test(self, images: RawImages) -> dict[str, float]:
         """Return mean loss and accuracy over the images."""
-        return _floats(self._test_of(images)(self._values()[:2]))
+        return _floats(self._test_of(images)(_values(self._variables()[:2])))
 
     def _variables(self) -> _State:
         """Return what training changes, in the order of Keras's own state."""
@@ -62,15 +62,12 @@ class JaxPrograms:
         changed = model.optimizer.variables if built else []
         return model.trainable_variables, model.non_trainable_variables, changed
 
-    def _values(self) -> _State:
-        return tuple([variable.value for variable in part] for part in self._variables())
-
     def _compiled(self, program: Callable[..., Any], state: _State, *arguments: Any) -> Any:
         """Compile now, for arguments of these shapes; an epoch's state is changed in place."""
         self._build_metrics()
-        values = [[variable.value for variable in part] for part in state]
+        values = _values(state)
         in_place = (0,) if len(state) == 3 else ()
-        return jax.jit(program, donate_argnums=in_place).lower(tuple(values), *arguments).compile()
+        return jax.jit(program, donate_argnums=in_place).lower(values, *arguments).compile()
 
     def _build_metrics(self) -> None:
         """Let Keras make the metrics' variables, which it does when it sees the first batch."""
@@ -96,8 +93,8 @@ class JaxPrograms:
                 batch = (jnp.take(array, places, axis=0, mode="clip") for array in (images, labels))
                 return self._model.train_step(state, self._numbers(raw, *batch))[1], None
 
-            *state, metrics = self._over_batches(step, (*state, self._no_metrics()), order)
-            return tuple(state), self._results(metrics)
+            whole = self._over_batches(step, (*state, self._no_metrics()), order)
+            return whole[:-1], self._results(whole[-1])
 
         return epoch
 
@@ -139,6 +136,10 @@ class JaxPrograms:
         with keras.StatelessScope(zip(self._model.metrics_variables, metrics, strict=True)):
             results: dict[str, Any] = self._model.get_metrics_result()
         return results
+
+
+def _values(state: _State) -> _State:
+    return tuple([variable.value for variable in part] for part in state)
 
 
 def _placed(raw: RawImages) -> tuple[Any, Any]:

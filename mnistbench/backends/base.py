@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mnistbench.architecture import Convolution
 from mnistbench.config import RunConfig
 from mnistbench.data import RawImages
 from mnistbench.errors import InputError
@@ -92,12 +91,6 @@ class Backend(ABC):
     @abstractmethod
     def programs(self, model: Any, config: RunConfig, jit: bool) -> Programs:
         """Return the fused epoch and tests of a compiled model."""
-
-
-def has_convolutions(config: RunConfig) -> bool:
-    """Return whether the network has any convolution."""
-    layers = config.model.layers(config.facts.classes)
-    return any(isinstance(layer, Convolution) for layer in layers)
 
 
 def one_hot_classes(config: RunConfig) -> int | None:

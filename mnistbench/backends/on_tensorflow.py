@@ -7,7 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from mnistbench.backends.base import Backend, Jit, Programs, has_convolutions
+from mnistbench.architecture import Convolution
+from mnistbench.backends.base import Backend, Jit, Programs
 from mnistbench.config import RunConfig
 
 
@@ -71,7 +72,7 @@ class TensorFlowBackend(Backend):
     def automatic_jit(self, config: RunConfig, device: str) -> Jit:  # noqa: D102
         if device == "gpu":
             return Jit(True, "auto: XLA is faster on a GPU")
-        if has_convolutions(config):
+        if config.has(Convolution):
             return Jit(False, "auto: XLA's convolutions are slower on a CPU")
         return Jit(True, "auto: XLA is faster for a dense network")
 

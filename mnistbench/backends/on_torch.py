@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import torch
 
+from mnistbench.architecture import Dropout
 from mnistbench.backends.base import Backend, Jit, Programs
 from mnistbench.config import RunConfig
 
@@ -20,7 +21,7 @@ class TorchBackend(Backend):
 
     def has_gpu(self) -> bool:
         """Return whether Keras puts what it makes on a GPU: its choice, made at its import."""
-        return _device().type != "cpu"
+        return bool(_device().type != "cpu")
 
     def be_deterministic(self) -> None:  # noqa: D102
         # cuBLAS wants this said before it starts.
@@ -62,7 +63,9 @@ class TorchBackend(Backend):
         torch.set_rng_state(torch.tensor(state, dtype=torch.uint8))
 
     def automatic_jit(self, config: RunConfig, device: str) -> Jit:  # noqa: D102
-        return Jit(False, "auto: Keras's optimizers are slower under torch.compile")
+        if config.has(Dropout):
+            return Jit(False, "auto: dropout can be neither traced nor compiled")
+        return Jit(False, "auto: torch.compile takes longer than it saves; the step is traced")
 
     def programs(self, model: Any, config: RunConfig, jit: bool) -> Programs:  # noqa: D102
         from mnistbench.fused_torch import TorchPrograms
