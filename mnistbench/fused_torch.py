@@ -61,6 +61,7 @@ class TorchPrograms:
         return self._over_batches(images, order, training=False)
 
     def _over_batches(self, raw: RawImages, order: Any, training: bool) -> dict[str, float]:
+        self._prepare(raw, training)  # before the first batch: tracing leaves no metrics behind
         images, labels = self._on_device(raw)
         self._model.reset_metrics()
         total = torch.zeros((), device=images.device)
