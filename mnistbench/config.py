@@ -124,8 +124,8 @@ class TrainingConfig(BaseModel):
     validation: Validation = "none"
     """After each epoch: `none`, on the `test` set, or on a fraction cut off the training set."""
     shuffle: bool = True
-    """Draw the order of the images from the seed. Keras then keeps that order in every epoch: only
-    without a seed does it draw anew."""
+    """Draw the order of the images from the seed. On TensorFlow Keras keeps that order in every
+    epoch: only without a seed does it draw anew there."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     """The root; every repeat derives its own seed from it."""
     deterministic: bool = False
