@@ -4,10 +4,10 @@ import gc
 
 from mnistbench import (
     cli,  # noqa: F401  each child reads the command's script again, and finds it loaded
-    tensorflow_process,
+    measuring_process,
 )
 
-if tensorflow_process.preload():
+if measuring_process.preload():
     from mnistbench import training  # noqa: F401
 
 # A collection in a forked child would write to every object's header, and so copy its page.

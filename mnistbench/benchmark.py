@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistbench import advice, drift, machine, readings
+from mnistbench.backends import check_installed
 from mnistbench.config import RunConfig
 from mnistbench.fetching import fetch_missing
 from mnistbench.gauge import AFTER, BEFORE, MachineGauge
+from mnistbench.measuring_process import measuring_environment
 from mnistbench.results import LOG, RunFolder, new_run_id
 from mnistbench.runs import (
     Measurement,
@@ -24,6 +27,7 @@ from mnistbench.runs import (
     add_facts,
     assign_downloads,
     checked_identity,
+    crews,
     describe,
     keep,
     measure,
@@ -33,7 +37,6 @@ from mnistbench.runs import (
 )
 from mnistbench.schedule import FixedRepeats, Schedule
 from mnistbench.tasks import RepeatJob, repeat
-from mnistbench.tensorflow_process import measuring_environment
 from mnistbench.timing import STATUS_OK, TRAIN
 from mnistbench.worker import StartMethod, Workers
 
@@ -72,7 +75,7 @@ class BenchmarkResult:
 
     runs: tuple[Run, ...]
     facts: Mapping[str, object]
-    """Attributes of the machine."""
+    """Attributes of the machine, and of the first config's framework."""
     interrupted: bool
     warnings: tuple[str, ...] = ()
     """What was found before the run that will have disturbed it."""
@@ -91,20 +94,22 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     Raises InputError and OutputError before anything is measured, and OutputError if the disk
     fills meanwhile. A repeat that fails is recorded, and the others go on.
     """
+    check_installed(config.backend for config in plan.configs)
     environment = dict(os.environ)
     first_reading = readings.take()
     downloads = fetch_missing(plan.configs, tell)
     runs = _create_runs(plan)
     assign_downloads(downloads, runs)
-    workers = Workers(measuring_environment(_common_device(plan.configs)), plan.start_method)
+    made: list[tuple[Workers, list[Run]]] = []
     try:
-        facts = {**machine.machine_facts(environment), **probe_devices(runs, workers)}
-        _describe(plan, runs, facts, workers)
+        made = crews(runs, plan.start_method)
+        facts = _describe(made, plan, machine.machine_facts(environment))
         warnings = _warn(plan, runs, facts, first_reading, tell)
-        gauge = MachineGauge(runs, workers, plan.calibrate, plan.roofline, tell)
+        gauge = MachineGauge(made, plan.calibrate, plan.roofline, tell)
         gauge.measure(BEFORE)
         schedule = _schedule(plan, runs, tell)
-        interrupted = _take_turns(schedule, runs, workers, tell)
+        by_run = {run.run_id: workers for workers, crew in made for run in crew}
+        interrupted = _take_turns(schedule, runs, by_run, tell)
         outcome = _conclude(schedule, runs)
         for run in runs:
             _record_trend(run)
@@ -116,7 +121,8 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
         finally:
             gauge.conclude()
     finally:
-        workers.close()
+        for workers, _ in made:
+            workers.close()
         for run in runs:
             if not run.repeats:
                 run.folder.remove()
@@ -161,17 +167,6 @@ def _gauged_after(gauge: MachineGauge) -> bool:
     return True
 
 
-def _describe(
-    plan: BenchmarkPlan, runs: list[Run], facts: Mapping[str, object], workers: Workers
-) -> None:
-    if plan.target is None:
-        describe(runs, plan.repeats, plan.warmup, facts, workers)
-        return
-    from mnistbench.target import facts_before
-
-    describe(runs, None, plan.warmup, {**facts, **facts_before(plan.target)}, workers)
-
-
 def _schedule(plan: BenchmarkPlan, runs: list[Run], tell: Listener) -> Schedule:
     if plan.target is None:
         return FixedRepeats(plan.configs, plan.repeats, plan.warmup, plan.rerun_contended)
@@ -199,9 +194,26 @@ def _conclude(schedule: Schedule, runs: list[Run]) -> TargetOutcome | None:
     return outcome
 
 
-def _common_device(configs: tuple[RunConfig, ...]) -> str:
-    devices = {config.device for config in configs}
-    return devices.pop() if len(devices) == 1 else "auto"
+def _describe(
+    made: Sequence[tuple[Workers, list[Run]]], plan: BenchmarkPlan, machine_facts: machine.Facts
+) -> Mapping[str, object]:
+    """Resolve every run's device and describe it; return the facts of the first."""
+    session_id = secrets.token_hex(6)
+    repeats, asked = _asked(plan)
+    told = []
+    for workers, crew in made:
+        told.append({**machine_facts, **probe_devices(crew, workers)})
+        describe(crew, repeats, plan.warmup, {**told[-1], **asked}, workers, session_id)
+    return told[0]
+
+
+def _asked(plan: BenchmarkPlan) -> tuple[int | None, Mapping[str, object]]:
+    """Return the repeats, None where a rule decides, and what is known of the rule before."""
+    if plan.target is None:
+        return plan.repeats, {}
+    from mnistbench.target import facts_before
+
+    return None, facts_before(plan.target)
 
 
 def _warn(
@@ -221,7 +233,9 @@ def _warn(
     return found
 
 
-def _take_turns(schedule: Schedule, runs: list[Run], workers: Workers, tell: Listener) -> bool:
+def _take_turns(
+    schedule: Schedule, runs: list[Run], workers: Mapping[str, Workers], tell: Listener
+) -> bool:
     """Run every turn; return whether the user interrupted."""
     while (turn := schedule.next_turn()) is not None:
         run = runs[turn.config_index]
@@ -229,7 +243,7 @@ def _take_turns(schedule: Schedule, runs: list[Run], workers: Workers, tell: Lis
         tell(TurnStarted(run.config.name, turn, schedule.expected_turns, epochs))
         try:
             job = RepeatJob(run.config, run.config.device, turn.seed)
-            record = measure(turn, run, workers, Measurement(repeat, job), tell)
+            record = measure(turn, run, workers[run.run_id], Measurement(repeat, job), tell)
         except KeyboardInterrupt:
             run.folder.log(f"repeat {turn.repeat} interrupted by the user")
             return True

@@ -1,6 +1,6 @@
 """Run configs: YAML and overrides in, one frozen and fully checked RunConfig out.
 
-Every check that needs no data ends here, before TensorFlow is imported.
+Every check that needs no data ends here, before a framework is imported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from mnistbench.architecture import Model, ShapeError, layer_table
+from mnistbench.architecture import Dropout, Layer, Model, ShapeError, layer_table
 from mnistbench.catalog import DATASETS, DatasetFacts
 from mnistbench.config_files import (
     find_config,
@@ -37,6 +37,7 @@ from mnistbench.errors import InputError
 
 DEFAULT_CONFIG = "mnist-dense"
 
+Backend = Literal["tensorflow", "jax", "torch"]
 Device = Literal["auto", "cpu", "gpu"]
 Optimizer = Literal[
     "adam", "sgd", "rmsprop", "adamw", "adagrad", "adadelta", "adamax", "nadam", "ftrl", "lion"
@@ -50,10 +51,11 @@ Normalization = Literal["divide_255", "divide_max", "standardize", "none"]
 Execution = Literal["fit", "fused"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
-_SINCE_THE_FIRST = {
+_SINCE_THE_FIRST: dict[str, Any] = {
+    "backend": "tensorflow",
     "training": {
         "execution": "fit", "jit": "auto", "precision": "float32", "target_accuracy": None,
-    }
+    },
 }  # fmt: skip
 """Fields that came later, and what was done before them: a digest then says nothing of them."""
 
@@ -132,18 +134,19 @@ class TrainingConfig(BaseModel):
     validation: Validation = "none"
     """After each epoch: `none`, on the `test` set, or on a fraction cut off the training set."""
     shuffle: bool = True
-    """Draw the order of the images from the seed. Keras then keeps that order in every epoch: only
-    without a seed does it draw anew."""
+    """Draw the order of the images from the seed. On TensorFlow Keras keeps that order in every
+    epoch: only without a seed does it draw anew there."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     """The root; every repeat derives its own seed from it."""
     deterministic: bool = False
-    """Ask TensorFlow for bit-equal results also on a GPU; slower there."""
+    """Ask the framework for bit-equal results also on a GPU; slower there."""
     execution: Execution = "fit"
     """`fit`: Keras's `model.fit`, step by step from Python, as the lessons do; `fused`: the images
     on the device as bytes and a whole epoch as one compiled program, shuffled anew each epoch."""
     jit: Jit = "auto"
-    """Compile by XLA: `on`, `off`, or `auto`: with `fit` what Keras decides, with `fused` what is
-    faster: XLA on a GPU and for dense networks, none for convolutions on a CPU."""
+    """Compile by XLA, with torch by `torch.compile`: `on`, `off`, or `auto`: with `fit` what Keras
+    decides, with `fused` what is faster; with TensorFlow XLA on a GPU and for dense networks, none
+    for convolutions on a CPU. A fused JAX epoch is always compiled."""
     precision: Precision = "float32"
     """`float32`, or compute in 16 bits and keep the weights in 32, the softmax too:
     `mixed_bfloat16` where the processor has it, `mixed_float16` on GPUs."""
@@ -164,8 +167,10 @@ class RunConfig(BaseModel):
     dataset: DatasetConfig = DatasetConfig()
     model: Model
     training: TrainingConfig = TrainingConfig()
+    backend: Backend = "tensorflow"
+    """The framework that Keras trains with; `jax` and `torch` are extras of the installation."""
     device: Device = "auto"
-    """`cpu`, `gpu` (an error where there is none), or `auto`: a GPU where TensorFlow sees one."""
+    """`cpu`, `gpu` (an error where there is none), or `auto`: a GPU where the backend sees one."""
 
     @property
     def facts(self) -> DatasetFacts:
@@ -184,6 +189,10 @@ class RunConfig(BaseModel):
         table = layer_table(self.model, self.facts.image_shape, self.facts.classes)
         return sum(row.parameters for row in table)
 
+    def has(self, kind: type[Layer]) -> bool:
+        """Return whether the network has a layer of this kind."""
+        return any(isinstance(layer, kind) for layer in self.model.layers(self.facts.classes))
+
     def digest(self) -> str:
         """Return a sha256 over every field that changes what is computed.
 
@@ -192,10 +201,7 @@ class RunConfig(BaseModel):
         """
         fields = self.model_dump(mode="json", exclude={"name", "description", "device"})
         del fields["dataset"]["path"]
-        for group, defaults in _SINCE_THE_FIRST.items():
-            for name, default in defaults.items():
-                if fields[group][name] == default:
-                    del fields[group][name]
+        _leave_out(_SINCE_THE_FIRST, fields)
         canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -204,6 +210,14 @@ class RunConfig(BaseModel):
         fields = self.model_dump(mode="json")
         text = yaml.dump(fields, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True)
         return f"# config_digest: {self.digest()}\n{text}"
+
+
+def _leave_out(defaults: Mapping[str, Any], fields: dict[str, Any]) -> None:
+    for name, default in defaults.items():
+        if isinstance(default, dict):
+            _leave_out(default, fields[name])
+        elif fields[name] == default:
+            del fields[name]
 
 
 class _PlainDumper(yaml.SafeDumper):
@@ -281,6 +295,7 @@ def _checked(fields: Mapping[str, Any], file: str, set_by: Mapping[str, str]) ->
     _check_validation(config, file, set_by)
     _check_target(config, file, set_by)
     _check_network(config, file, set_by)
+    _check_jit(config, file, set_by)
     return config
 
 
@@ -352,6 +367,24 @@ def _check_network(config: RunConfig, file: str, set_by: Mapping[str, str]) -> N
             source=_source(field, file, set_by),
             field=field,
         ) from None
+
+
+def _check_jit(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
+    if config.training.execution != "fused":
+        return
+    refused = {
+        ("jax", "off"): "a fused epoch on jax, which is a compiled scan; allowed: auto, on",
+        ("torch", "on"): "a fused epoch on torch with dropout; allowed: auto, off",
+    }
+    wanted = config.backend, config.training.jit
+    if wanted in refused and (config.backend != "torch" or config.has(Dropout)):
+        field = "training.jit"
+        raise InputError(
+            f"{config.training.jit!r} is not possible for {refused[wanted]}",
+            source=_source(field, file, set_by),
+            field=field,
+            hint="leave it out, or use training.execution=fit",
+        )
 
 
 def _as_input_error(error: ValidationError, file: str, set_by: Mapping[str, str]) -> InputError:

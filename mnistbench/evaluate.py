@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistbench import data, machine, run_files
+from mnistbench.backends import check_installed
 from mnistbench.config import RunConfig, load_config
 from mnistbench.data import Split
 from mnistbench.errors import InputError, RunError
@@ -25,6 +26,7 @@ from mnistbench.findings import (
     guess_text,
     write_findings,
 )
+from mnistbench.measuring_process import measuring_environment
 from mnistbench.results import (
     CONFIG,
     LOG,
@@ -50,7 +52,6 @@ from mnistbench.runs import (
     write_cloudmesh_report,
 )
 from mnistbench.tasks import EvaluateJob, EvaluationResult, GuessJob, evaluate, guess
-from mnistbench.tensorflow_process import measuring_environment
 from mnistbench.timing import EVALUATION_PHASES, STATUS_OK, Listener
 from mnistbench.worker import StartMethod, TaskFailure, Workers
 
@@ -109,11 +110,14 @@ def run_evaluation(plan: EvaluationPlan, tell: Listener) -> Evaluation:
 
     Raises InputError and OutputError, and leaves nothing behind then.
     """
+    check_installed([plan.config.backend])
     environment = dict(os.environ)
     downloads = fetch_missing([_tested_config(plan)], tell)
     run = _create(plan)
     assign_downloads(downloads, [run])
-    workers = Workers(measuring_environment(plan.config.device), plan.start_method)
+    workers = Workers(
+        measuring_environment(plan.config.device, plan.config.backend), plan.start_method
+    )
     try:
         told = probe_devices([run], workers)
         facts = {**machine.machine_facts(environment), **told, "model": str(plan.model.absolute())}
@@ -132,11 +136,14 @@ def guess_images(plan: EvaluationPlan, files: Sequence[Path]) -> tuple[Path, lis
     """Let the model guess a user's own pictures; return the folder written and the guesses."""
     from mnistbench.user_images import prepare_image
 
+    check_installed([plan.config.backend])
     facts = plan.config.facts
     prepared = [prepare_image(file, facts) for file in files]
     images = np.stack([image.pixels for image in prepared])
     folder = RunFolder.create(plan.output, _folder_name("images"), plan.config.to_yaml())
-    workers = Workers(measuring_environment(plan.config.device), plan.start_method)
+    workers = Workers(
+        measuring_environment(plan.config.device, plan.config.backend), plan.start_method
+    )
     try:
         job = GuessJob(plan.config, plan.config.device, plan.model.absolute(), images)
         probabilities = workers.run(guess, job, folder.path / LOG, lambda message: None)

@@ -1,6 +1,6 @@
 """The body of `evaluate`, inside its own process: a trained model, tested once.
 
-Imports TensorFlow: only measuring processes import this module.
+Imports Keras: only measuring processes import this module.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from mnistbench import data, models, timing
 from mnistbench.config import RunConfig
 from mnistbench.errors import InputError
 from mnistbench.execution import EXECUTIONS
+from mnistbench.measuring_process import backend
 from mnistbench.tasks import EvaluateJob, EvaluationResult, GuessJob, Metric
-from mnistbench.tensorflow_process import choose_device
 from mnistbench.timing import Listener, PhaseClock, PhaseRecord
-from mnistbench.training import load, process_metrics, start_from, test
+from mnistbench.training import load, process_metrics, start, test
 
 
 def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) -> EvaluationResult:
@@ -28,8 +28,7 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
     Raises InputError for a file that is no model, and for one that does not fit the data.
     """
     started = time.perf_counter()
-    device = choose_device(job.device)
-    start_from(job.seed, job.config)
+    device = start(job.device, job.seed, job.config)
     startup_seconds = time.perf_counter() - started
 
     clock = PhaseClock(tell)
@@ -80,7 +79,7 @@ def _guesses(model: keras.Model, images: Any, config: RunConfig) -> npt.NDArray[
 
 def run_guesses(job: GuessJob) -> npt.NDArray[Any]:
     """Return the model's probabilities for the job's images."""
-    choose_device(job.device)
+    backend().choose_device(job.device)
     model = load_model(job.model, job.config)
     reference = job.images
     if job.config.dataset.normalization in ("divide_max", "standardize"):

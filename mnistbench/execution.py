@@ -16,18 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistbench import data
-from mnistbench.architecture import Convolution
+from mnistbench.backends.base import Jit
 from mnistbench.config import RunConfig
 from mnistbench.data import Dataset, RawImages, Split
-from mnistbench.fused_tensorflow import TensorFlowPrograms
-
-
-@dataclass(frozen=True)
-class Jit:
-    """Whether XLA compiles the training, and why."""
-
-    is_on: bool
-    reason: str
+from mnistbench.measuring_process import backend
 
 
 @dataclass(frozen=True)
@@ -139,7 +131,7 @@ class FusedExecution(Execution):
         self._config = config
         self._seed = seed
         self.jit = _fused_jit(config, device)
-        self._programs = TensorFlowPrograms(model, config, self.jit.is_on)
+        self._programs = backend().programs(model, config, self.jit.is_on)
 
     def train(
         self,
@@ -215,9 +207,4 @@ def _fused_jit(config: RunConfig, device: str) -> Jit:
     wanted = config.training.jit
     if wanted != "auto":
         return Jit(wanted == "on", f"training.jit is {wanted}")
-    if device == "gpu":
-        return Jit(True, "auto: XLA is faster on a GPU")
-    layers = config.model.layers(config.facts.classes)
-    if any(isinstance(layer, Convolution) for layer in layers):
-        return Jit(False, "auto: XLA's convolutions are slower on a CPU")
-    return Jit(True, "auto: XLA is faster for a dense network")
+    return backend().automatic_jit(config, device)

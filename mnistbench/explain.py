@@ -19,11 +19,11 @@ from mnistbench.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
 from mnistbench.config import RunConfig
 from mnistbench.errors import RunError
 from mnistbench.flops import train_phase_work
+from mnistbench.measuring_process import measuring_environment
 from mnistbench.results import LOG, PartRow, SettingRow, to_csv
 from mnistbench.runs import Run
 from mnistbench.summary import metric_values
 from mnistbench.tasks import RepeatJob, input_pipeline
-from mnistbench.tensorflow_process import measuring_environment
 from mnistbench.timing import (
     BUILD,
     COMPILE,
@@ -127,7 +127,7 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     for failed in result.failures:
         raise RunError(f"repeat {failed.turn.repeat} {failed.status}: {failed.reason}")
     base, *others = result.runs
-    pipeline = _pipeline_seconds(plan, base) if _fits(plan.config) else None
+    pipeline = _pipeline_seconds(plan, base) if _has_pipeline(plan.config) else None
     fused = others[0] if _fits(plan.config) else base
     parts = _parts(base, fused, pipeline)
     trials = [_trial(setting, base, run) for setting, run in zip(settings, others, strict=True)]
@@ -181,6 +181,11 @@ def _fits(config: RunConfig) -> bool:
     return config.training.execution == "fit"
 
 
+def _has_pipeline(config: RunConfig) -> bool:
+    """Return whether the input pipeline can be told apart: only TensorFlow puts steps together."""
+    return _fits(config) and config.backend == "tensorflow"
+
+
 def _has_bfloat16(config: RunConfig) -> bool:
     """Return whether the device computes in bfloat16, and does not merely take it."""
     from mnistbench.machine import machine_facts
@@ -227,24 +232,35 @@ def _train_parts(
     steps = _metric(base, "train_steps")
     stepping = _metric(base, "steady_step_seconds") * steps
     computing = min(_metric(fused, "steady_step_seconds") * steps, stepping)
-    if pipeline_seconds is None:
+    if not _fits(base.config):
         tracing, by = _metric(base, "trace_compile_seconds"), "trace_compile_seconds"
         steps_parts = [(COMPUTING, computing, "the steps of the compiled epoch")]
     else:
         tracing = max(0.0, _metric(base, "first_step_seconds") - stepping / steps)
         by = "the first step less a later one"
-        # The pipeline runs beside the computing: nobody waits for more than computing leaves.
-        waiting = min(pipeline_seconds * _epochs(base), stepping - computing)
         steps_parts = [
             (COMPUTING, computing, "the same steps as one compiled epoch"),
-            ("input pipeline", waiting, "fit with a network that computes nothing"),
-            ("Python dispatch", stepping - computing - waiting, "fit less these two"),
+            *_between_steps(stepping - computing, pipeline_seconds, _epochs(base)),
         ]
     rest = max(0.0, _phase(base, TRAIN) - tracing - sum(part[1] for part in steps_parts))
     return [
         ("trace and compile", tracing, by),
         *steps_parts,
         ("validation and rest", rest, "the train phase less all of these"),
+    ]
+
+
+def _between_steps(
+    seconds: float, pipeline_seconds: float | None, epochs: int
+) -> list[tuple[str, float, str]]:
+    """Return what `fit` takes beside the computing: bringing batches, and calls from Python."""
+    if pipeline_seconds is None:
+        return [("Python dispatch and input", seconds, "fit less the computing")]
+    # The pipeline runs beside the computing: nobody waits for more than computing leaves.
+    waiting = min(pipeline_seconds * epochs, seconds)
+    return [
+        ("input pipeline", waiting, "fit with a network that computes nothing"),
+        ("Python dispatch", seconds - waiting, "fit less these two"),
     ]
 
 

@@ -12,8 +12,7 @@ import keras
 
 from mnistbench import data
 from mnistbench.tasks import RepeatJob
-from mnistbench.tensorflow_process import choose_device
-from mnistbench.training import start_from
+from mnistbench.training import start
 
 _STEPS_A_CALL = 100
 
@@ -24,8 +23,7 @@ def run_input_pipeline(job: RepeatJob) -> float:
     Many steps go into one call from Python, so that what is left is the pipeline: shuffling,
     cutting and copying. The first epoch, which traces, is not counted.
     """
-    choose_device(job.device)
-    start_from(job.seed, job.config)
+    start(job.device, job.seed, job.config)
     dataset = data.select(data.load(job.config), job.config)
     images = data.numbers(dataset, job.config, "train")
     training = job.config.training

@@ -9,8 +9,8 @@ from pathlib import Path
 from mnistbench import data
 from mnistbench.catalog import DatasetFacts
 from mnistbench.config import RunConfig
+from mnistbench.measuring_process import measuring_environment
 from mnistbench.tasks import download
-from mnistbench.tensorflow_process import measuring_environment
 from mnistbench.timing import Listener, PhaseRecord
 from mnistbench.worker import TaskFailure, Workers
 

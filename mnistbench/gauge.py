@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from mnistbench.measuring_process import measuring_environment
 from mnistbench.peaks import AFTER, BEFORE, measure_calibration, measure_peak, rate_rows
 from mnistbench.results import CALIBRATION, LOG, METRICS, PEAK, MetricRow, RateRow, to_csv
 from mnistbench.roofline import SHARES, peaks, share_metrics
@@ -13,23 +15,32 @@ from mnistbench.tasks import Sample
 from mnistbench.timing import Listener
 from mnistbench.worker import Workers
 
+_BACKEND = "tensorflow"
+
 __all__ = ["AFTER", "BEFORE", "MachineGauge"]
 
 
 class MachineGauge:
-    """Measures the machine in fresh processes, outside every timed phase, once for each device."""
+    """Measures the machine in fresh processes, outside every timed phase, once for each device.
+
+    Its workloads are TensorFlow's, so that figures of all backends have one measure.
+    """
 
     def __init__(
         self,
-        runs: Sequence[Run],
-        workers: Workers,
+        crews: Sequence[tuple[Workers, list[Run]]],
         calibrate: bool,
         roofline: bool,
         tell: Listener,
     ) -> None:
-        """Rows go to the folders of `runs`; what was not asked for leaves no file."""
+        """Rows go to the folders of the crews' runs; what was not asked for leaves no file.
+
+        Where nothing else needs TensorFlow, no calibration is worth its import.
+        """
+        runs = [run for _, crew in crews for run in crew]
         self._runs = runs
-        self._workers = workers
+        self._crews = crews
+        calibrate = calibrate and all(run.config.backend == _BACKEND for run in runs)
         self._calibrate = calibrate
         self._roofline = roofline
         self._tell = tell
@@ -45,11 +56,11 @@ class MachineGauge:
         for device in dict.fromkeys(run.device for run in self._runs):
             log = self._first(device).folder.path / LOG
             if self._calibrate:
-                samples = measure_calibration(self._workers, device, log)
+                samples = self._with_tensorflow(measure_calibration, device, log)
                 self._keep(CALIBRATION, device, samples, moment)
             if self._roofline:
                 self._tell(Gauging(moment))
-                samples = measure_peak(self._workers, device, log)
+                samples = self._with_tensorflow(measure_peak, device, log)
                 self._keep(PEAK, device, samples, moment)
                 self._peaks.setdefault(device, []).append(samples)
 
@@ -67,6 +78,21 @@ class MachineGauge:
                 if m.name in SHARES
             ]
             run.folder.append(METRICS, rows)
+
+    def _with_tensorflow(
+        self, measure: Callable[[Workers, str, Path], tuple[Sample, ...]], device: str, log: Path
+    ) -> tuple[Sample, ...]:
+        """Measure in a process of TensorFlow's, a run's kind of process if there is one."""
+        for workers, crew in self._crews:
+            for run in crew:
+                if run.device == device and run.config.backend == _BACKEND:
+                    return measure(workers, device, log)
+        # A fork server has one framework, and here it is another.
+        workers = Workers(measuring_environment(device, _BACKEND), "spawn")
+        try:
+            return measure(workers, device, log)
+        finally:
+            workers.close()
 
     def _first(self, device: str) -> Run:
         return next(run for run in self._runs if run.device == device)

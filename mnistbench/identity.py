@@ -29,7 +29,7 @@ _SETTINGS_OF_DATA = (
     "dataset.test_samples",
 )
 _WHOLE_CONFIG = "model.family"  # known from a config file, and from nothing else
-_NO_SETTINGS = ("name", "description", "device", "dataset.path")
+_NO_SETTINGS = ("name", "description", "device", "dataset.path", "backend")
 
 # A fact belongs to the first part whose pattern it matches whole; what matches none is volatile,
 # or says in other words what one here says.
@@ -40,7 +40,7 @@ _PART_OF_FACT = (
         NUMERICS,
         re.compile(
             r"device|backend|precision|jit_compile|numpy_version|keras_version|keras_backend|"
-            r"tensorflow_(?!gpu_).*|env_(?!SLURM_JOB_ID|TF_CLI_).*"
+            r"(tensorflow|jax|torch)_(?!gpu_).*|jaxlib_version|env_(?!SLURM_JOB_ID|TF_CLI_).*"
         ),
     ),
     (
@@ -55,7 +55,7 @@ _PART_OF_FACT = (
         re.compile(
             r"cpu_model|cpu_architecture|cpu_cores_physical|cpu_threads|cpu_affinity_threads|"
             r"cpu_features|cpu_frequency_max_hz|cpu_cache_.*|memory_total_bytes|cgroup_.*|"
-            r"gpu_count|gpu_\d+_(name|memory_bytes)|tensorflow_gpu_.*|virtual_machine|hypervisor"
+            r"gpu_count|gpu_\d+_(name|memory_bytes)|(tensorflow|jax|torch)_gpu_.*|virtual_machine|hypervisor"
         ),
     ),
 )

@@ -20,7 +20,7 @@ from mnistbench import __version__
 Facts = dict[str, object]
 
 SPEED_VARIABLES = re.compile(
-    r"^(TF_(?!CLI_)|XLA_|OMP_|KMP_|GOMP_|MKL_|ONEDNN_|DNNL_|OPENBLAS_|BLIS_|CUDA_|CUDNN_|NCCL_|NVIDIA_|"
+    r"^(TF_(?!CLI_)|XLA_|JAX_|LIBTPU_|TORCH|PYTORCH_|OMP_|KMP_|GOMP_|MKL_|ONEDNN_|DNNL_|OPENBLAS_|BLIS_|CUDA_|CUDNN_|NCCL_|NVIDIA_|"
     r"HIP_|ROCR_|KERAS_|MALLOC_|SLURM_CPUS|SLURM_JOB_ID|LD_PRELOAD$|GLIBC_TUNABLES$|"
     r"PYTHONHASHSEED$|PYTHONOPTIMIZE$)"
 )
@@ -61,7 +61,7 @@ def user() -> str:
 
 
 def machine_facts(environment: Mapping[str, str]) -> Facts:
-    """Return everything known without TensorFlow; `environment` is the user's own."""
+    """Return everything known without a framework; `environment` is the user's own."""
     return {
         **cloudmesh_facts(),
         "user": user() or None,

@@ -12,6 +12,7 @@ from statistics import median
 
 from mnistbench import machine
 from mnistbench.errors import RunError
+from mnistbench.measuring_process import measuring_environment
 from mnistbench.results import (
     LOG,
     MACHINE,
@@ -25,7 +26,6 @@ from mnistbench.results import (
 )
 from mnistbench.runs import probe_device
 from mnistbench.tasks import RatesJob, Sample, rates
-from mnistbench.tensorflow_process import measuring_environment
 from mnistbench.worker import TaskFailure, Workers
 from mnistbench.workloads import WORKLOADS, calibration_points, peak_points
 

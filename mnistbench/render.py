@@ -45,7 +45,8 @@ SHORT_MACHINE = (
     "node", "cpu_model", "cpu_cores_physical", "cpu_threads", "cpu_affinity_threads",
     "cgroup_cpu_limit_cores", "memory_total_bytes", "cgroup_memory_limit_bytes", "gpu_count",
     "gpu_0_name", "gpu_driver_version", "PRETTY_NAME", "container", "virtual_machine",
-    "python_version", "tensorflow_version", "keras_version", "mnistbench_version", "load_1min",
+    "python_version", "tensorflow_version", "jax_version", "torch_version", "keras_version",
+    "mnistbench_version", "load_1min",
 )  # fmt: skip
 
 
@@ -296,7 +297,7 @@ class BarProgress:
     def __enter__(self) -> BarProgress:
         """Start drawing."""
         self._progress.start()
-        self._progress.print("Loading TensorFlow and the data ...", highlight=False)
+        self._progress.print("Loading the framework and the data ...", highlight=False)
         return self
 
     def __exit__(

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mnistbench import data, evidence, machine, readings
+from mnistbench.backends import BACKENDS
 from mnistbench.config import RunConfig
 from mnistbench.drift import Trend
 from mnistbench.errors import InputError, RunError
+from mnistbench.measuring_process import inherited, measuring_environment
 from mnistbench.results import (
     LOG,
     MACHINE,
@@ -29,7 +31,6 @@ from mnistbench.results import (
 )
 from mnistbench.roofline import Peak, work_metrics
 from mnistbench.tasks import Metric, Probe, RepeatResult, Stopped, probe
-from mnistbench.tensorflow_process import inherited
 from mnistbench.timing import (
     IMPORT,
     PHASES,
@@ -43,7 +44,7 @@ from mnistbench.timing import (
     PhaseStarted,
     utc_now,
 )
-from mnistbench.worker import Task, TaskFailure, Workers
+from mnistbench.worker import StartMethod, Task, TaskFailure, Workers
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Run:
     folder: RunFolder
     identity: data.DataIdentity
     device: str = ""
-    """`cpu` or `gpu`, as resolved; empty until TensorFlow was asked."""
+    """`cpu` or `gpu`, as resolved; empty until the framework was asked."""
     download: PhaseRecord | None = None
     """The download of its data, if this session had to and this is the first run of it."""
     repeats: list[RepeatRecord] = field(default_factory=list)
@@ -161,6 +162,29 @@ def derived_seed(root: int, repeat: int) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
+def crews(runs: Sequence[Run], start_method: StartMethod) -> list[tuple[Workers, list[Run]]]:
+    """Return what makes the processes of each run, with the runs that share it.
+
+    A backend and a device are one environment. A process has one fork server, and so one
+    environment to fork from: with several, each process starts from nothing.
+    Raises InputError where forking is asked for and not possible.
+    """
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.config.device, run.config.backend), []).append(run)
+    if len(groups) > 1:
+        if start_method == "fork":
+            raise InputError(
+                "'fork' is for configs of one backend and one device",
+                source="--start-method",
+                hint="leave it out",
+            )
+        start_method = "spawn"
+    return [
+        (Workers(measuring_environment(*key), start_method), group) for key, group in groups.items()
+    ]
+
+
 def assign_downloads(downloads: Mapping[str, PhaseRecord], runs: Sequence[Run]) -> None:
     """Give each download, by data set, to the first run of that data."""
     for name, phase in downloads.items():
@@ -176,7 +200,7 @@ def checked_identity(config: RunConfig) -> data.DataIdentity:
 
 
 def probe_devices(runs: Sequence[Run], workers: Workers) -> Mapping[str, object]:
-    """Ask a measuring process for each run's device, and return what TensorFlow tells."""
+    """Ask a measuring process for each run's device, and return what the framework tells."""
     told: dict[str, Probe] = {}
     for run in runs:
         wanted = run.config.device
@@ -187,7 +211,7 @@ def probe_devices(runs: Sequence[Run], workers: Workers) -> Mapping[str, object]
 
 
 def probe_device(workers: Workers, device: str, log: Path) -> Probe:
-    """Return what a fresh measuring process tells of TensorFlow; raise RunError if it fails."""
+    """Return what a fresh measuring process tells of its framework; raise RunError if it fails."""
     try:
         answer: Probe = workers.run(probe, device, log, lambda message: None)
     except TaskFailure as failure:
@@ -202,10 +226,14 @@ def describe(
     warmup: int,
     facts: Mapping[str, object],
     workers: Workers,
+    session_id: str = "",
 ) -> None:
-    """Write machine.csv and begin the log of every run; `repeats` is None where a rule decides."""
+    """Write machine.csv and begin the log of every run; runs of one call share the session.
+
+    `repeats` is None where a rule decides.
+    """
     session = {
-        "session": secrets.token_hex(6),
+        "session": session_id or secrets.token_hex(6),
         "started_utc": utc_now(),
         "repeats_planned": repeats,
         "warmup_discarded": warmup,
@@ -214,7 +242,8 @@ def describe(
     said = workers.startup_log.read_text(errors="replace")
     for run in runs:
         add_facts(run, {**facts, **session, **_data_facts(run.identity)})
-        run.folder.log(f"TensorFlow said while it was imported:\n{said or '(nothing)'}")
+        title = BACKENDS[run.config.backend].title
+        run.folder.log(f"{title} said while it was imported:\n{said or '(nothing)'}")
         often = "repeats until precise" if repeats is None else f"{repeats} repeats"
         run.folder.log(f"{run.config.name}: {often}, {warmup} warm-ups, on {run.device}")
 
@@ -337,7 +366,7 @@ def timing_rows(record: RepeatRecord, run: Run) -> list[TimingRow]:
             dataset=config.dataset_label,
             data_digest=result.identity.digest if result else run.identity.digest,
             model=config.model.family,
-            backend="tensorflow",
+            backend=config.backend,
             device=result.device if result else run.device,
             precision=result.precision if result else "",
             epochs=config.training.epochs,

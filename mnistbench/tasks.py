@@ -1,6 +1,6 @@
 """What crosses between the command and a measuring process: jobs one way, records the other.
 
-The tasks here are all that a measuring process can be asked. Their bodies, and TensorFlow,
+The tasks here are all that a measuring process can be asked. Their bodies, and the framework,
 are imported inside them: the command reads this module too, and must stay light.
 """
 
@@ -22,7 +22,7 @@ from mnistbench.workloads import Point
 
 @dataclass(frozen=True)
 class Probe:
-    """What TensorFlow tells of itself before anything is measured."""
+    """What the framework tells of itself before anything is measured."""
 
     device: str
     """`cpu` or `gpu`, as resolved."""
@@ -176,17 +176,17 @@ class EvaluationResult(RepeatResult):
 
 
 def probe(device: str, tell: Listener) -> Probe:
-    """Resolve the device and describe TensorFlow; raise InputError for a GPU that is not there."""
-    from mnistbench.tensorflow_process import choose_device, import_record, tensorflow_facts
+    """Resolve the device and describe the framework; raise InputError for a GPU not there."""
+    from mnistbench.measuring_process import backend, framework_facts, import_record
 
     imported = import_record()
-    resolved = choose_device(device)
-    return Probe(resolved, {**tensorflow_facts(), "import_seconds": imported.seconds})
+    resolved = backend().choose_device(device)
+    return Probe(resolved, {**framework_facts(), "import_seconds": imported.seconds})
 
 
 def repeat(job: RepeatJob, tell: Listener) -> RepeatResult:
     """Run one repeat in this process."""
-    from mnistbench.tensorflow_process import import_record
+    from mnistbench.measuring_process import import_record
 
     imported = import_record()
     from mnistbench.training import run_repeat
@@ -196,7 +196,7 @@ def repeat(job: RepeatJob, tell: Listener) -> RepeatResult:
 
 def input_pipeline(job: RepeatJob, tell: Listener) -> float:
     """Return the seconds in which Keras brings an epoch's batches to a step that ignores them."""
-    from mnistbench.tensorflow_process import import_record
+    from mnistbench.measuring_process import import_record
 
     import_record()
     from mnistbench.explain_task import run_input_pipeline
@@ -206,7 +206,7 @@ def input_pipeline(job: RepeatJob, tell: Listener) -> float:
 
 def download(name: str, tell: Listener) -> PhaseRecord:
     """Download a data set by Keras's own loader and store it; raise InputError if that fails."""
-    from mnistbench.tensorflow_process import import_record
+    from mnistbench.measuring_process import import_record
 
     import_record()
     from mnistbench.keras_download import run_download
@@ -216,7 +216,7 @@ def download(name: str, tell: Listener) -> PhaseRecord:
 
 def train(job: TrainJob, tell: Listener) -> RepeatResult | Stopped:
     """Train once in this process, writing the model and checkpoints into the run's folder."""
-    from mnistbench.tensorflow_process import import_record
+    from mnistbench.measuring_process import import_record
 
     imported = import_record()
     from mnistbench.train_task import run_train
@@ -226,7 +226,7 @@ def train(job: TrainJob, tell: Listener) -> RepeatResult | Stopped:
 
 def evaluate(job: EvaluateJob, tell: Listener) -> EvaluationResult:
     """Test a trained model in this process."""
-    from mnistbench.tensorflow_process import import_record
+    from mnistbench.measuring_process import import_record
 
     imported = import_record()
     from mnistbench.evaluate_task import run_evaluation
@@ -236,7 +236,7 @@ def evaluate(job: EvaluateJob, tell: Listener) -> EvaluationResult:
 
 def guess(job: GuessJob, tell: Listener) -> npt.NDArray[Any]:
     """Return the model's probabilities for images, float32 (n, classes)."""
-    from mnistbench.tensorflow_process import import_record
+    from mnistbench.measuring_process import import_record
 
     import_record()
     from mnistbench.evaluate_task import run_guesses
@@ -246,7 +246,7 @@ def guess(job: GuessJob, tell: Listener) -> npt.NDArray[Any]:
 
 def rates(job: RatesJob, tell: Listener) -> tuple[Sample, ...]:
     """Measure rates of workloads; raise InputError for a GPU that is not there."""
-    from mnistbench.tensorflow_process import import_record
+    from mnistbench.measuring_process import import_record
 
     import_record()
     from mnistbench.workload_kernels import run_rates

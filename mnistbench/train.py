@@ -13,9 +13,11 @@ from pathlib import Path
 
 from mnistbench import machine, run_files
 from mnistbench.architecture import layer_table
+from mnistbench.backends import check_installed
 from mnistbench.config import RunConfig, load_config
 from mnistbench.errors import InputError
 from mnistbench.fetching import fetch_missing
+from mnistbench.measuring_process import measuring_environment
 from mnistbench.results import (
     CONFIG,
     MACHINE,
@@ -42,7 +44,6 @@ from mnistbench.runs import (
     write_cloudmesh_report,
 )
 from mnistbench.tasks import TrainJob, train
-from mnistbench.tensorflow_process import measuring_environment
 from mnistbench.timing import (
     STATUS_INTERRUPTED,
     STATUS_OK,
@@ -98,12 +99,21 @@ def run_training(plan: TrainPlan, tell: Listener) -> TrainResult:
             source="--tensorboard",
             hint="pip install 'mnistbench[tensorboard]'",
         )
+    check_installed([plan.config.backend])
+    if plan.tensorboard and plan.config.backend != "tensorflow":
+        raise InputError(
+            f"Keras writes these logs by TensorFlow, and the backend is {plan.config.backend}",
+            source="--tensorboard",
+            hint="leave it out; history.csv has the same figures",
+        )
     environment = dict(os.environ)
     downloads = fetch_missing([plan.config], tell)
     run = _create(plan) if plan.resume is None else _reopen(plan.resume, plan)
     assign_downloads(downloads, [run])
     finished, checkpoint = run_files.last_checkpoint(run.folder.path) or (0, None)
-    workers = Workers(measuring_environment(plan.config.device), plan.start_method)
+    workers = Workers(
+        measuring_environment(plan.config.device, plan.config.backend), plan.start_method
+    )
     try:
         told = probe_devices([run], workers)
         if checkpoint is None:

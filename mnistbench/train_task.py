@@ -1,11 +1,11 @@
 """The body of `train`, inside its own process: a repeat that keeps the model.
 
-Imports TensorFlow: only measuring processes import this module.
+Imports Keras: only measuring processes import this module.
 
 Going on from a checkpoint gives what an unbroken run gives because a checkpoint holds all that
 changes: weights, the optimizer's variables, and the states of the layers' random generators,
-which Keras leaves out of a saved model. The order of the images needs no state: Keras draws it
-from the seed when `fit` begins, and a fused epoch from the seed and its own number.
+which Keras leaves out of a saved model, and what `fit` draws the order of the images from, where
+that is not the seed alone. A fused epoch draws it from the seed and its own number.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 
 from mnistbench import run_files
 from mnistbench.execution import training_samples
+from mnistbench.measuring_process import backend
 from mnistbench.results import HistoryRow
 from mnistbench.tasks import RepeatResult, Stopped, StopRequested, TrainJob
 from mnistbench.timing import Listener, PhaseRecord
@@ -133,7 +134,7 @@ def _generator_states(model: keras.Model) -> list[Any]:
 def _restore(model: keras.Model, checkpoint: Path) -> int:
     """Give the model the state of a checkpoint; return the epochs that it has behind it."""
     saved = keras.models.load_model(checkpoint, safe_mode=True)
-    state = json.loads(checkpoint.with_suffix(".json").read_text(encoding="utf-8"))
+    state = _read_state(checkpoint)
     model.set_weights(saved.get_weights())
     model.optimizer.build(model.trainable_variables)
     pairs = [
@@ -143,6 +144,11 @@ def _restore(model: keras.Model, checkpoint: Path) -> int:
     for variable, value in pairs:
         variable.assign(np.asarray(value, variable.dtype))
     return int(state["epoch"])
+
+
+def _read_state(checkpoint: Path) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads(checkpoint.with_suffix(".json").read_text(encoding="utf-8"))
+    return state
 
 
 class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
@@ -157,10 +163,13 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._samples = samples
         self._tell = tell
         self._kept: list[Any] = []
+        self._order: Any = None
         self.finished = finished
         """Epochs behind the kept state."""
 
     def on_train_begin(self, logs: object = None) -> None:
+        if self._job.resume is not None:
+            backend().set_order_state(_read_state(self._job.resume).get("order"))
         self._keep()
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
@@ -190,13 +199,14 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         path = run_files.checkpoint_path(self._job.folder, self.finished)
         save_model(self.model, path)
         generators = [np.array(state).tolist() for state in _generator_states(self.model)]
-        state = {"epoch": self.finished, "generators": generators}
+        state = {"epoch": self.finished, "generators": generators, "order": self._order}
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps(state), encoding="utf-8")
         partial.replace(path.with_suffix(".json"))
 
     def _keep(self) -> None:
         self._kept = [np.array(variable) for variable in _state(self.model)]
+        self._order = backend().order_state()
 
     def _logged(self, logs: dict[str, float]) -> HistoryRow:
         training_seconds = self._epochs.training_seconds[-1]

@@ -1,7 +1,7 @@
 """One repeat, inside its own process: load, preprocess, build, compile, train, test.
 
 The steps are here for `benchmark` and `train` alike; what `train` adds comes as callbacks.
-Imports TensorFlow: only measuring processes import this module.
+Imports Keras: only measuring processes import this module.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from typing import Any
 
 import keras
 import psutil
-import tensorflow as tf
 
 from mnistbench import data, models, timing
 from mnistbench.config import RunConfig
 from mnistbench.execution import EXECUTIONS, Execution, Learned, training_samples
+from mnistbench.measuring_process import backend
 from mnistbench.tasks import EpochEnded, Metric, RepeatJob, RepeatResult
-from mnistbench.tensorflow_process import choose_device
 from mnistbench.timing import Listener, PhaseClock, PhaseRecord
 
 
@@ -56,8 +55,7 @@ def run_repeat(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> Rep
 def prepare(job: RepeatJob, tell: Listener) -> Prepared:
     """Go through the phases up to `compile`."""
     started = time.perf_counter()
-    device = choose_device(job.device)
-    start_from(job.seed, job.config)
+    device = start(job.device, job.seed, job.config)
     startup_seconds = time.perf_counter() - started
 
     clock = PhaseClock(tell)
@@ -123,14 +121,19 @@ def _validated(prepared: Prepared, config: RunConfig) -> int:
     return whole - training_samples(prepared.train_images, config)
 
 
-def start_from(seed: int, config: RunConfig) -> None:
-    """Set the precision, seed every generator and make TensorFlow's devices."""
+def start(wanted_device: str, seed: int, config: RunConfig) -> str:
+    """Choose the device, set the precision, seed every generator; return the device.
+
+    Devices and threads are made here: they are not a phase's doing.
+    """
+    framework = backend()
+    if config.training.deterministic:
+        framework.be_deterministic()
+    device = framework.choose_device(wanted_device)
     keras.config.set_dtype_policy(config.training.precision)
     keras.utils.set_random_seed(seed)
-    if config.training.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    # TensorFlow makes its devices and threads at the first operation: not a phase's doing.
-    tf.constant(0.0).numpy()
+    framework.start()
+    return device
 
 
 def load(clock: PhaseClock, config: RunConfig) -> data.Dataset:
@@ -142,7 +145,7 @@ def load(clock: PhaseClock, config: RunConfig) -> data.Dataset:
 def _build(clock: PhaseClock, config: RunConfig) -> keras.Model:
     with clock.phase(timing.BUILD):
         model = models.build_model(config)
-        _wait_for_device()
+        backend().wait()
     return model
 
 
@@ -159,7 +162,7 @@ def train(
         learned = prepared.execution.train(
             prepared.train_images, prepared.test_images, callbacks, finished_epochs
         )
-        _wait_for_device()
+        backend().wait()
     return learned
 
 
@@ -167,13 +170,8 @@ def test(clock: PhaseClock, execution: Execution, images: Any) -> dict[str, floa
     """Return loss and accuracy on images as the execution takes them, under the phase."""
     with clock.phase(timing.TEST):
         tested = execution.test(images)
-        _wait_for_device()
+        backend().wait()
     return tested
-
-
-def _wait_for_device() -> None:
-    """Return when every operation sent to the device has finished."""
-    tf.test.experimental.sync_devices()
 
 
 def target_callbacks(config: RunConfig) -> list[keras.callbacks.Callback]:

@@ -1,6 +1,6 @@
-"""Measuring processes: each task in a fresh one, forked from a server that has TensorFlow loaded.
+"""Measuring processes: each task in a fresh one, forked from a server with the framework loaded.
 
-A fork server imports TensorFlow once and starts nothing of it, so a fresh process is ready in a
+A fork server imports the framework once and starts nothing of it, so a fresh process is ready in a
 tenth of a second and starts with the same memory, caches and threads as every other. Where
 forking is not safe (macOS, Windows) each process starts from nothing.
 """
@@ -25,7 +25,7 @@ from typing import Any, Literal
 import psutil
 
 from mnistbench.errors import InputError, MnistbenchError, RunError
-from mnistbench.tensorflow_process import STARTUP_LOG
+from mnistbench.measuring_process import STARTUP_LOG
 from mnistbench.timing import STATUS_FAILED, Listener
 
 StartMethod = Literal["auto", "fork", "spawn"]
@@ -61,7 +61,7 @@ class Workers:
     """Starts one fresh process for each task, one at a time."""
 
     def __init__(self, environment: Mapping[str, str], start_method: StartMethod) -> None:
-        """`environment` is set in the measuring processes before they import TensorFlow."""
+        """`environment` is set in the measuring processes before they import the framework."""
         self.forks = start_method != "spawn" and fork_is_safe()
         if start_method == "fork" and not self.forks:
             raise InputError(
@@ -73,9 +73,9 @@ class Workers:
         handle, startup_log = tempfile.mkstemp(prefix="mnistbench-", suffix=".log")
         os.close(handle)
         self.startup_log = Path(startup_log)
-        """What TensorFlow wrote while it was imported."""
+        """What the framework wrote while it was imported."""
         self._server: psutil.Process | None = None
-        os.environ.update({**environment, STARTUP_LOG: startup_log})
+        self._environment = {**environment, STARTUP_LOG: startup_log}
 
     def run(
         self,
@@ -97,11 +97,13 @@ class Workers:
             target=_child, args=(task, argument, str(log), writer), daemon=True
         )
         try:
-            process.start()
+            with _environment_with(self._environment):
+                process.start()
         except (EOFError, ConnectionError, BrokenPipeError) as error:
+            framework = self._environment["KERAS_BACKEND"]
             raise RunError(
-                "the measuring process died while it imported TensorFlow "
-                f"({type(error).__name__}); does python -c 'import tensorflow' work?"
+                f"the measuring process died while it imported {framework} "
+                f"({type(error).__name__}); does python -c 'import {framework}' work?"
             ) from error
         writer.close()
         if self.forks and self._server is None:
@@ -157,6 +159,21 @@ class Workers:
 
 
 @contextmanager
+def _environment_with(variables: Mapping[str, str]) -> Iterator[None]:
+    """What is started meanwhile inherits the variables."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
 def _interrupt_passed_on(
     child: multiprocessing.connection.Connection[Any, Any],
 ) -> Iterator[None]:
@@ -178,7 +195,7 @@ def stop_requested() -> bool:
 
 
 def fork_is_safe() -> bool:
-    """Return whether a process that has imported TensorFlow can be forked on this system."""
+    """Return whether a process that has imported a framework can be forked on this system."""
     return sys.platform == "linux" and "forkserver" in multiprocessing.get_all_start_methods()
 
 
@@ -222,7 +239,7 @@ def _child(
 
 
 def _redirect_output(log: str) -> None:
-    # Descriptors, not sys.stdout: TensorFlow's C++ writes too.
+    # Descriptors, not sys.stdout: the frameworks' C++ writes too.
     sys.stdout.flush()
     sys.stderr.flush()
     target = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

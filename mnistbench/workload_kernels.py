@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mnistbench.measuring_process import backend
 from mnistbench.tasks import RatesJob, Sample
-from mnistbench.tensorflow_process import choose_device
 from mnistbench.workloads import IMAGES, KERNEL, SIDE, Kind, Point
 
 _SAMPLE_SECONDS = 0.01  # a call shorter than this is made several times a sample
@@ -34,8 +34,8 @@ class _Prepared:
 
 def run_rates(job: RatesJob) -> tuple[Sample, ...]:
     """Measure every point; raise InputError for a GPU that is not there."""
-    device = choose_device(job.device)
-    tf.constant(0.0).numpy()  # starts TensorFlow's threads and devices
+    device = backend().choose_device(job.device)
+    backend().start()
     prepared = _all_prepared(job.points, device)
     return tuple(
         sample

@@ -72,6 +72,11 @@ _DEFAULT_MAX_SECONDS = 600.0
     help="End each training after the epoch that reaches this, and tell how long it took.",
 )
 @click.option(
+    "--backend",
+    type=click.Choice(["tensorflow", "jax", "torch"]),
+    help="The framework that Keras trains with; overrides the config.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path),
     default=Path("results"),
@@ -104,7 +109,7 @@ _DEFAULT_MAX_SECONDS = 600.0
     type=click.Choice(["auto", "fork", "spawn"]),
     default="auto",
     show_default=True,
-    help="How a fresh process is made; spawn imports TensorFlow anew.",
+    help="How a fresh process is made; spawn imports the framework anew.",
 )
 @click.option(
     "--format",
@@ -115,13 +120,13 @@ _DEFAULT_MAX_SECONDS = 600.0
     help="What is printed on standard output.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings; log.txt has them.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
+@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what the framework says.")
 def command(
     configs: tuple[str, ...], repeats: int, target_ci: float | None, max_time: float | None,
     warmup: int, rerun_contended: int, device: str | None, execution: str | None,
-    until: str | None, output: Path, tag: str, overrides: tuple[str, ...], synthetic: bool,
-    roofline: bool, no_calibrate: bool, start_method: str, output_format: str, quiet: bool,
-    verbose: bool,
+    backend: str | None, until: str | None, output: Path, tag: str, overrides: tuple[str, ...],
+    synthetic: bool, roofline: bool, no_calibrate: bool, start_method: str, output_format: str,
+    quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Time CONFIGs (names or files; default mnist-dense) and write the results.
 
@@ -136,6 +141,8 @@ def command(
         overrides = (*overrides, f"training.execution={execution}")
     if until is not None:
         overrides = (*overrides, *until_overrides(until))
+    if backend is not None:
+        overrides = (*overrides, f"backend={backend}")
     loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
     if device is not None:
         loaded = [config.model_copy(update={"device": device}) for config in loaded]

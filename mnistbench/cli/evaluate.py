@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     help="What is printed on standard output.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
+@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what the framework says.")
 def command(
     target: Path, split: str, data_path: Path | None, images: bool, files: tuple[Path, ...],
     mistakes: bool, repeats: int, config: str | None, output: Path | None, device: str | None,

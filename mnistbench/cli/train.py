@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     help="End each training after the epoch that reaches this, and tell how long it took.",
 )
 @click.option(
+    "--backend",
+    type=click.Choice(["tensorflow", "jax", "torch"]),
+    help="The framework that Keras trains with; overrides the config.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path),
     default=Path("results"),
@@ -71,10 +76,10 @@ if TYPE_CHECKING:
     help="How the measuring process is made.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what TensorFlow says.")
+@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what the framework says.")
 def command(
     config: str | None, overrides: tuple[str, ...], device: str | None, execution: str | None,
-    until: str | None, output: Path, tag: str,
+    backend: str | None, until: str | None, output: Path, tag: str,
     synthetic: bool, tensorboard: bool, checkpoint_every: int | None, resume: Path | None,
     start_method: str, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
@@ -90,6 +95,8 @@ def command(
         overrides = (*overrides, f"training.execution={execution}")
     if until is not None:
         overrides = (*overrides, *until_overrides(until))
+    if backend is not None:
+        overrides = (*overrides, f"backend={backend}")
     loaded = _config(config, overrides, resume)
     if device is not None:
         loaded = loaded.model_copy(update={"device": device})

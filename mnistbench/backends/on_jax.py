@@ -1,0 +1,69 @@
+"""JAX as a backend. Only measuring processes import this module."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jaxlib
+import numpy as np
+
+from mnistbench.backends.base import Backend, Jit, Programs
+from mnistbench.config import RunConfig
+
+
+class JaxBackend(Backend):
+    """Keras on JAX."""
+
+    title = "JAX"
+
+    def has_gpu(self) -> bool:  # noqa: D102
+        return bool(jax.default_backend() == "gpu")
+
+    def be_deterministic(self) -> None:
+        """Tell XLA, which reads its flags when the first device is made."""
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+
+    def start(self) -> None:  # noqa: D102
+        jax.block_until_ready(jax.numpy.zeros(()))
+
+    def wait(self) -> None:  # noqa: D102
+        jax.block_until_ready(jax.live_arrays())
+
+    def facts(self) -> Mapping[str, object]:
+        """Return versions, settings and devices; JAX tells no number of threads."""
+        devices = jax.devices()
+        gpus = [device for device in devices if device.platform == "gpu"]
+        return {
+            "jax_version": jax.__version__,
+            "jaxlib_version": jaxlib.__version__,
+            "jax_platform": jax.default_backend(),
+            "jax_platform_version": " ".join(devices[0].client.platform_version.split()),
+            "jax_devices": len(devices),
+            "jax_matmul_precision": jax.config.jax_default_matmul_precision or "auto",
+            "jax_enable_x64": jax.config.jax_enable_x64,
+            **{f"jax_gpu_{gpu.id}_name": gpu.device_kind for gpu in gpus},
+        }
+
+    def order_state(self) -> Any:
+        """Return NumPy's state: every epoch draws its order from that."""
+        kind, keys, *rest = np.random.get_state(legacy=True)
+        return [kind, np.asarray(keys).tolist(), *rest]
+
+    def set_order_state(self, state: Any) -> None:  # noqa: D102
+        kind, keys, *rest = state
+        np.random.set_state((kind, np.asarray(keys, np.uint32), *rest))
+
+    def automatic_jit(self, config: RunConfig, device: str) -> Jit:  # noqa: D102
+        return Jit(True, "auto: JAX compiles what it scans")
+
+    def programs(self, model: Any, config: RunConfig, jit: bool) -> Programs:  # noqa: D102
+        from mnistbench.fused_jax import JaxPrograms
+
+        return JaxPrograms(model, config)
+
+
+BACKEND = JaxBackend()
