@@ -16,7 +16,7 @@ benchmark: $(VENV)/installed
 	$(BIN)/mnistbench benchmark
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
