@@ -221,7 +221,10 @@ def _child(
     _parent = writer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
-    _redirect_output(log)
+    try:
+        _redirect_output(log)
+    except OSError:  # the parent was interrupted while this started, and has removed the folder
+        os._exit(1)
     try:
         value = task(argument, writer.send)
     except MnistbenchError as error:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnistbench.cli import options
 from mnistbench.cli.parameters import Duration, Share
-from mnistbench.cli.until import until_overrides
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 
 if TYPE_CHECKING:
@@ -56,34 +56,12 @@ _DEFAULT_MAX_SECONDS = 600.0
     help="Up to N further repeats of each config, in place of those that something else on the "
     "machine disturbed; the disturbed ones stay in the tables.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "gpu"]),
-    help="Where to train; overrides the config.",
-)
-@click.option(
-    "--execution",
-    type=click.Choice(["fit", "fused"]),
-    help="Keras's loop, or an epoch as one compiled program; overrides the config.",
-)
-@click.option(
-    "--until",
-    metavar="test_accuracy>=X",
-    help="End each training after the epoch that reaches this, and tell how long it took.",
-)
-@click.option(
-    "--backend",
-    type=click.Choice(["tensorflow", "jax", "torch"]),
-    help="The framework that Keras trains with; overrides the config.",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder that receives a folder for each run.",
-)
-@click.option("--tag", default="", help="A word of yours for every row.")
+@options.device
+@options.execution
+@options.until
+@options.backend
+@options.output
+@options.tag
 @click.option(
     "--set",
     "overrides",
@@ -91,9 +69,7 @@ _DEFAULT_MAX_SECONDS = 600.0
     metavar="FIELD=VALUE",
     help="Override a field of every config, as in training.batch_size=128.",
 )
-@click.option(
-    "--synthetic", is_flag=True, help="Images made from the seed, as many, not the real ones."
-)
+@options.synthetic
 @click.option(
     "--roofline",
     is_flag=True,
@@ -111,16 +87,9 @@ _DEFAULT_MAX_SECONDS = 600.0
     show_default=True,
     help="How a fresh process is made; spawn imports the framework anew.",
 )
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="What is printed on standard output.",
-)
+@options.output_format
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings; log.txt has them.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what the framework says.")
+@options.verbose_framework
 def command(
     configs: tuple[str, ...], repeats: int, target_ci: float | None, max_time: float | None,
     warmup: int, rerun_contended: int, device: str | None, execution: str | None,
@@ -135,14 +104,7 @@ def command(
     from mnistbench.config import DEFAULT_CONFIG, load_config
 
     target = _target(target_ci, max_time, repeats, rerun_contended)
-    if synthetic:
-        overrides = (*overrides, "dataset.source=synthetic")
-    if execution is not None:
-        overrides = (*overrides, f"training.execution={execution}")
-    if until is not None:
-        overrides = (*overrides, *until_overrides(until))
-    if backend is not None:
-        overrides = (*overrides, f"backend={backend}")
+    overrides = (*overrides, *options.as_overrides(synthetic, execution, backend, until))
     loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
     if device is not None:
         loaded = [config.model_copy(update={"device": device}) for config in loaded]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnistbench.cli import options
 from mnistbench.cli.parameters import Share
 from mnistbench.errors import INCONCLUSIVE, NOT_COMPARABLE, OK, SLOWER
 
@@ -90,7 +91,7 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
     help="Leave out repeats that something else on the machine disturbed, by their evidence.",
 )
 @click.option("--force", is_flag=True, help="Compare even what was measured on different data.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@options.verbose
 def command(
     base: str, new: tuple[str, ...], margin: float, accuracy_margin: float, confidence: float,
     phases: tuple[str, ...], output_format: str, fail_on: tuple[str, ...],

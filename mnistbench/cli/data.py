@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnistbench.cli import options
 from mnistbench.errors import OK, RUN_FAILED, InputError
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def list_data() -> None:
 
 @command.command("fetch")
 @click.argument("name")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@options.quiet
+@options.verbose
 def fetch(name: str, quiet: bool, verbose: bool) -> None:
     """Bring the data set NAME to this machine: from Keras's cache, or by a download."""
 
@@ -71,7 +72,7 @@ def fetch(name: str, quiet: bool, verbose: bool) -> None:
 
 @command.command("import")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@options.verbose
 def import_data(path: Path, verbose: bool) -> None:
     """Copy a data set from PATH into mnistbench's folder.
 
@@ -111,7 +112,7 @@ def verify() -> int:
 )
 @click.option("--path", help="A copy of your own, as dataset.path.")
 @click.option("--synthetic", is_flag=True, help="The images that --synthetic makes.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@options.verbose
 def show(name: str, output: Path | None, path: str | None, synthetic: bool, verbose: bool) -> None:
     """Print the data set NAME in figures and draw its first training images."""
     from mnistbench import data

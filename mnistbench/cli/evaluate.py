@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mnistbench.cli import options
 from mnistbench.errors import OK, RUN_FAILED, InputError
 
 if TYPE_CHECKING:
@@ -55,23 +56,10 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "cpu", "gpu"]),
     help="Where to test; overrides the config.",
 )
-@click.option(
-    "--start-method",
-    type=click.Choice(["auto", "fork", "spawn"]),
-    default="auto",
-    show_default=True,
-    help="How the measuring process is made.",
-)
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="What is printed on standard output.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what the framework says.")
+@options.start_method
+@options.output_format
+@options.quiet
+@options.verbose_framework
 def command(
     target: Path, split: str, data_path: Path | None, images: bool, files: tuple[Path, ...],
     mistakes: bool, repeats: int, config: str | None, output: Path | None, device: str | None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnistbench.cli import options
 from mnistbench.errors import OK
 
 if TYPE_CHECKING:
@@ -29,11 +30,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Epochs of each training, whatever the config says.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "gpu"]),
-    help="Where to train; overrides the config.",
-)
+@options.device
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -41,13 +38,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder that receives a folder for each setting.",
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Override a field of the config, as in training.batch_size=128.",
-)
+@options.overrides
 @click.option(
     "--start-method",
     type=click.Choice(["auto", "fork", "spawn"]),
@@ -63,8 +54,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="What is printed on standard output; csv: the parts.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@options.quiet
+@options.verbose
 def command(
     config: str | None, repeats: int, epochs: int, device: str | None, output: Path,
     overrides: tuple[str, ...], start_method: str, output_format: str, quiet: bool, verbose: bool,

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import click
 
+from mnistbench.cli import options
+
 
 @click.command("machine-info")
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="What is printed on standard output.",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@options.output_format
+@options.verbose
 def command(output_format: str, verbose: bool) -> None:
     """Print what is recorded of this machine beside every run."""
     import json

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mnistbench.cli import options
 from mnistbench.errors import OK
 
 
@@ -22,15 +23,8 @@ from mnistbench.errors import OK
     type=click.Path(path_type=Path),
     help="Keep every sample in a folder of its own under this one.",
 )
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="What is printed on standard output.",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@options.output_format
+@options.verbose
 def command(device: str, output: Path | None, output_format: str, verbose: bool) -> int:
     """Measure matrix products, convolutions, memory bandwidth and dispatch on this machine.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mnistbench.cli import options
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 
 
@@ -17,13 +18,7 @@ from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
     show_default=True,
     help="Repeats of each config.",
 )
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder that receives a folder for each run.",
-)
+@options.output
 @click.option(
     "--from",
     "measured",
@@ -38,8 +33,8 @@ from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
     show_default=True,
     help="What is printed on standard output.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@options.quiet
+@options.verbose
 def command(
     repeats: int, output: Path, measured: Path | None, output_format: str,
     quiet: bool, verbose: bool,

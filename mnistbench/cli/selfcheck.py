@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnistbench.cli import options
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 
 if TYPE_CHECKING:
@@ -33,13 +34,7 @@ DEFAULT_CONFIG = "mnist-dense-512"
     metavar="RUN RUN",
     help="Measure nothing: read the two runs of an earlier selfcheck, or of benchmark A A.",
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Override a field of the config, as in training.batch_size=128.",
-)
+@options.overrides
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -50,16 +45,9 @@ DEFAULT_CONFIG = "mnist-dense-512"
 @click.option(
     "--seed", type=click.IntRange(0), default=42, show_default=True, help="Of the resampling."
 )
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="What is printed on standard output.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks.")
+@options.output_format
+@options.quiet
+@options.verbose
 def command(
     config: str | None, pairs: int, measured: tuple[str, str] | None, overrides: tuple[str, ...],
     output: Path, seed: int, output_format: str, quiet: bool, verbose: bool,

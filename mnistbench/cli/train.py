@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnistbench.cli.until import until_overrides
+from mnistbench.cli import options
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED, InputError
 
 if TYPE_CHECKING:
@@ -24,26 +24,10 @@ if TYPE_CHECKING:
     metavar="FIELD=VALUE",
     help="Override a field of the config, as in training.epochs=3.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "gpu"]),
-    help="Where to train; overrides the config.",
-)
-@click.option(
-    "--execution",
-    type=click.Choice(["fit", "fused"]),
-    help="Keras's loop, or an epoch as one compiled program; overrides the config.",
-)
-@click.option(
-    "--until",
-    metavar="test_accuracy>=X",
-    help="End each training after the epoch that reaches this, and tell how long it took.",
-)
-@click.option(
-    "--backend",
-    type=click.Choice(["tensorflow", "jax", "torch"]),
-    help="The framework that Keras trains with; overrides the config.",
-)
+@options.device
+@options.execution
+@options.until
+@options.backend
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -51,10 +35,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder that receives the run's folder.",
 )
-@click.option("--tag", default="", help="A word of yours for every row.")
-@click.option(
-    "--synthetic", is_flag=True, help="Images made from the seed, as many, not the real ones."
-)
+@options.tag
+@options.synthetic
 @click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard.")
 @click.option(
     "--checkpoint-every",
@@ -68,15 +50,9 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Go on with the run in this folder, from its last checkpoint.",
 )
-@click.option(
-    "--start-method",
-    type=click.Choice(["auto", "fork", "spawn"]),
-    default="auto",
-    show_default=True,
-    help="How the measuring process is made.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="Tracebacks, and what the framework says.")
+@options.start_method
+@options.quiet
+@options.verbose_framework
 def command(
     config: str | None, overrides: tuple[str, ...], device: str | None, execution: str | None,
     backend: str | None, until: str | None, output: Path, tag: str,
@@ -89,14 +65,7 @@ def command(
     """
     from mnistbench.train import TrainPlan
 
-    if synthetic:
-        overrides = (*overrides, "dataset.source=synthetic")
-    if execution is not None:
-        overrides = (*overrides, f"training.execution={execution}")
-    if until is not None:
-        overrides = (*overrides, *until_overrides(until))
-    if backend is not None:
-        overrides = (*overrides, f"backend={backend}")
+    overrides = (*overrides, *options.as_overrides(synthetic, execution, backend, until))
     loaded = _config(config, overrides, resume)
     if device is not None:
         loaded = loaded.model_copy(update={"device": device})
