@@ -146,7 +146,7 @@ def _keep(found: Explanation) -> None:
     folder, config = found.run.folder, found.run.config
     folder.write(PARTS, to_csv(found.parts, PartRow))
     folder.write(SETTINGS, to_csv(found.trials, SettingRow))
-    title = f"{config.name} on {found.run.device}: {config.training.epochs} epochs"
+    title = f"{config.name} on {found.run.device}, epochs {config.training.epochs}"
     figure = pictures.parts_figure(title, [(part.part, part.seconds) for part in found.parts])
     pictures.save(figure, folder.path / PICTURE)
 

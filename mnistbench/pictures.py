@@ -192,7 +192,7 @@ def parts_figure(title: str, parts: Sequence[tuple[str, float]]) -> Figure:
     start = 0.0
     for number, (name, seconds) in enumerate(parts):
         color = _PART_COLORS[number % len(_PART_COLORS)]
-        label = f"{name}  {seconds:.3g} s  {seconds / whole:.0%}"
+        label = f"{name}  {seconds:.3f} s  {seconds / whole:.0%}"
         axes.barh(0, seconds, left=start, height=0.6, color=color, label=label, linewidth=0)
         start += seconds
     axes.set_yticks([])
