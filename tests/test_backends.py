@@ -237,7 +237,7 @@ def test_convolutions_on_jax_are_stepped_on_a_cpu_and_learn_the_same(tmp_path: P
     for way in ("fit", "fused"):
         (tmp_path / f"{way}.yaml").write_text(
             "backend: jax\ndevice: cpu\ndataset: {train_samples: 230, test_samples: 130}\n"
-            "model: {family: cnn, filters: [4], dropout: 0.0}\n"
+            "model: {family: cnn, filters: [4], padding: [same], dropout: 0.0}\n"
             f"training: {{batch_size: 100, shuffle: false, execution: {way}}}\n"
         )
     files = [str(tmp_path / f"{way}.yaml") for way in ("fit", "fused")]
