@@ -373,7 +373,7 @@ def _check_jit(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
     if config.training.execution != "fused":
         return
     refused = {
-        ("jax", "off"): "a fused epoch on jax, which is a compiled scan; allowed: auto, on",
+        ("jax", "off"): "a fused epoch on jax, which compiles ahead; allowed: auto, on",
         ("torch", "on"): "a fused epoch on torch with dropout; allowed: auto, off",
     }
     wanted = config.backend, config.training.jit

@@ -1,4 +1,4 @@
-"""A training epoch and a test as JAX programs: a scan over all batches, compiled ahead.
+"""A training epoch and a test as JAX programs, compiled ahead: a scan over all batches.
 
 A step is Keras's own `train_step` and `test_step` for JAX: the model's call, its loss, its
 metrics, its optimizer. Imports JAX: only measuring processes import this module.
@@ -20,112 +20,134 @@ from mnistbench.config import RunConfig
 from mnistbench.data import RawImages
 
 _State = tuple[list[Any], ...]
+_Step = Callable[[_State, Any, Any, Any], _State]
+_Program = Callable[[_State, npt.NDArray[np.int32]], tuple[_State, dict[str, Any]]]
 
 
 class JaxPrograms:
     """The programs of one model over images that lie on the device."""
 
-    def __init__(self, model: keras.Model, config: RunConfig) -> None:
-        """`model` is compiled."""
+    def __init__(self, model: keras.Model, config: RunConfig, scans: bool) -> None:
+        """`model` is compiled for Keras; `scans`: one program for all batches, or one for each."""
         self._model = model
         self._batch_size = config.training.batch_size
         self._classes = one_hot_classes(config)
-        self._epoch: Any = None
-        self._tests: list[tuple[RawImages, Any]] = []
+        self._scans = scans
+        self._epoch: _Program
+        self._tests: list[tuple[RawImages, _Program]] = []
 
     def compile_training(self, images: RawImages, validated_on: RawImages | None) -> None:
         """Bring the images to the device and compile all that an epoch calls."""
         self._model.optimizer.build(self._model.trainable_variables)
-        placed = _placed(images)
-        order = jax.ShapeDtypeStruct((len(images.images),), np.int32)
-        program = self._compiled(self._epoch_program(images), self._variables(), *placed, order)
-        self._epoch = lambda state, order: program(state, *placed, order)
+        self._epoch = self._program(images, training=True)
         if validated_on is not None:
             self._test_of(validated_on)
 
     def train(self, order: npt.NDArray[np.int32]) -> dict[str, float]:
         """Train an epoch on the images in this order; return its mean loss and accuracy."""
-        state, results = self._epoch(_values(self._variables()), jax.device_put(order))
-        for variables, values in zip(self._variables(), state, strict=True):
+        state, results = self._epoch(_values(self._variables(training=True)), order)
+        for variables, values in zip(self._variables(training=True), state, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
         return _floats(results)
 
     def test(self, images: RawImages) -> dict[str, float]:
         """Return mean loss and accuracy over the images."""
-        return _floats(self._test_of(images)(_values(self._variables()[:2])))
+        order = np.arange(len(images.images), dtype=np.int32)
+        program = self._test_of(images)
+        return _floats(program(_values(self._variables(training=False)), order)[1])
 
-    def _variables(self) -> _State:
-        """Return what training changes, in the order of Keras's own state."""
-        model = self._model
-        built = model.optimizer.built
-        changed = model.optimizer.variables if built else []
-        return model.trainable_variables, model.non_trainable_variables, changed
-
-    def _compiled(self, program: Callable[..., Any], state: _State, *arguments: Any) -> Any:
-        """Compile now, for arguments of these shapes; an epoch's state is changed in place."""
-        self._build_metrics()
-        values = _values(state)
-        in_place = (0,) if len(state) == 3 else ()
-        return jax.jit(program, donate_argnums=in_place).lower(values, *arguments).compile()
-
-    def _build_metrics(self) -> None:
-        """Let Keras make the metrics' variables, which it does when it sees the first batch."""
-        classes = self._model.output_shape[-1]
-        guesses = jax.ShapeDtypeStruct((1, classes), np.float32)
-        labels = guesses if self._classes else jax.ShapeDtypeStruct((1,), np.uint8)
-        with keras.StatelessScope():
-            jax.eval_shape(self._model.compute_metrics, None, labels, guesses)
-
-    def _test_of(self, images: RawImages) -> Any:
+    def _test_of(self, images: RawImages) -> _Program:
         """Return the test over these images; it is made once."""
         for of, made in self._tests:
             if of is images:
                 return made
-        placed = _placed(images)
-        program = self._compiled(self._test_program(images), self._variables()[:2], *placed)
-        self._tests.append((images, lambda state: program(state, *placed)))
+        self._tests.append((images, self._program(images, training=False)))
         return self._tests[-1][1]
 
-    def _epoch_program(self, raw: RawImages) -> Callable[..., Any]:
-        def epoch(state: _State, images: Any, labels: Any, order: Any) -> Any:
-            def step(state: _State, places: Any) -> tuple[_State, None]:
-                batch = (jnp.take(array, places, axis=0, mode="clip") for array in (images, labels))
-                return self._model.train_step(state, self._numbers(raw, *batch))[1], None
+    def _variables(self, training: bool) -> _State:
+        """Return what a step takes, in the order of Keras's own state."""
+        model = self._model
+        state = model.trainable_variables, model.non_trainable_variables
+        return (*state, model.optimizer.variables) if training else state
 
-            whole = self._over_batches(step, (*state, self._no_metrics()), order)
-            return whole[:-1], self._results(whole[-1])
+    def _program(self, raw: RawImages, training: bool) -> _Program:
+        """Compile for these images now; the state of a training is changed in place."""
+        self._build_metrics()
+        placed = jax.device_put(raw.images), jax.device_put(raw.labels)
+        step = self._train_step(raw) if training else self._test_step(raw)
+        state = _values(self._variables(training))
+        in_place = (0,) if training else ()
+        if not self._scans:
+            return self._stepped(jax.jit(step, donate_argnums=in_place), state, placed)
+        whole = jax.jit(self._scanned(step), donate_argnums=in_place)
+        compiled = whole.lower(state, *placed, _places(len(raw.images))).compile()
+        return lambda state, order: compiled(state, *placed, order)
 
-        return epoch
-
-    def _test_program(self, raw: RawImages) -> Callable[..., Any]:
-        def test(state: _State, images: Any, labels: Any) -> Any:
-            def step(state: _State, batch: Any) -> tuple[_State, None]:
-                return self._model.test_step(state, self._numbers(raw, *batch))[1], None
-
-            whole = (*state, self._no_metrics())
-            return self._results(self._over_batches(step, whole, (images, labels))[-1])
-
-        return test
-
-    def _over_batches(self, step: Callable[..., Any], state: _State, over: Any) -> _State:
-        """Return the state after all full batches and the partial last one."""
+    def _scanned(self, step: _Step) -> Callable[..., Any]:
+        """Return all full batches as a scan, and the partial last one after it."""
         size = self._batch_size
-        count = len(jax.tree.leaves(over)[0])
-        full = count - count % size
-        batches = jax.tree.map(
-            lambda array: array[:full].reshape(full // size, size, *array.shape[1:]), over
-        )
-        state, _ = jax.lax.scan(step, state, batches)
-        if full < count:
-            state, _ = step(state, jax.tree.map(lambda array: array[full:], over))
-        return state
 
-    def _numbers(self, raw: RawImages, images: Any, labels: Any) -> tuple[Any, Any]:
-        normalized = (images.astype(jnp.float32) - raw.offset) / raw.scale
+        def whole(state: _State, images: Any, labels: Any, order: Any) -> Any:
+            def next_step(state: _State, places: Any) -> tuple[_State, None]:
+                return step(state, images, labels, places), None
+
+            full = len(order) - len(order) % size
+            batches = order[:full].reshape(full // size, size)
+            state, _ = jax.lax.scan(next_step, (*state, self._no_metrics()), batches)
+            if full < len(order):
+                state = step(state, images, labels, order[full:])
+            return state[:-1], self._results(state[-1])
+
+        return whole
+
+    def _stepped(self, step: Any, state: _State, placed: tuple[Any, Any]) -> _Program:
+        """Return a loop over batches: a compiled step for the full ones and one for the last."""
+        size, count = self._batch_size, len(placed[0])
+        begin = jax.jit(self._no_metrics).lower().compile()
+        end = jax.jit(self._results).lower(begin()).compile()
+        steps = {
+            length: step.lower((*state, begin()), *placed, _places(length)).compile()
+            for length in {min(size, count), count % size} - {0}
+        }
+
+        def whole(state: _State, order: npt.NDArray[np.int32]) -> tuple[_State, dict[str, Any]]:
+            state = (*state, begin())
+            for start in range(0, count, size):
+                places = order[start : start + size]
+                state = steps[len(places)](state, *placed, places)
+            return state[:-1], end(state[-1])
+
+        return whole
+
+    def _train_step(self, raw: RawImages) -> _Step:
+        def step(state: _State, images: Any, labels: Any, places: Any) -> _State:
+            _, after = self._model.train_step(state, self._batch(raw, images, labels, places))
+            return tuple(after)
+
+        return step
+
+    def _test_step(self, raw: RawImages) -> _Step:
+        def step(state: _State, images: Any, labels: Any, places: Any) -> _State:
+            _, after = self._model.test_step(state, self._batch(raw, images, labels, places))
+            return tuple(after)
+
+        return step
+
+    def _batch(self, raw: RawImages, images: Any, labels: Any, places: Any) -> tuple[Any, Any]:
+        taken = jnp.take(images, places, axis=0, mode="clip")
+        labels = jnp.take(labels, places, axis=0, mode="clip")
+        normalized = (taken.astype(jnp.float32) - raw.offset) / raw.scale
         if self._classes is not None:
             return normalized, jax.nn.one_hot(labels, self._classes)
         return normalized, labels
+
+    def _build_metrics(self) -> None:
+        """Let Keras make the metrics' variables, which it does when it sees the first batch."""
+        guesses = jax.ShapeDtypeStruct((1, self._model.output_shape[-1]), np.float32)
+        labels = guesses if self._classes else jax.ShapeDtypeStruct((1,), np.uint8)
+        with keras.StatelessScope():
+            jax.eval_shape(self._model.compute_metrics, None, labels, guesses)
 
     def _no_metrics(self) -> list[Any]:
         with keras.StatelessScope() as scope:
@@ -138,12 +160,12 @@ class JaxPrograms:
         return results
 
 
+def _places(count: int) -> Any:
+    return jax.ShapeDtypeStruct((count,), np.int32)
+
+
 def _values(state: _State) -> _State:
     return tuple([variable.value for variable in part] for part in state)
-
-
-def _placed(raw: RawImages) -> tuple[Any, Any]:
-    return jax.device_put(raw.images), jax.device_put(raw.labels)
 
 
 def _floats(results: dict[str, Any]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import FEW, Session, failure_line, rows, run
+from conftest import FEW, Session, benchmark, failure_line, rows, run
 
 from mnistbench.backends import BACKENDS
 from mnistbench.config import json_schema, load_config
@@ -229,6 +229,24 @@ def test_what_a_backend_cannot_do_is_one_line(
     assert done.returncode == 2
     line = failure_line(done)
     assert all(word in line for word in words), line
+
+
+@needs("jax")
+def test_convolutions_on_jax_are_stepped_on_a_cpu_and_learn_the_same(tmp_path: Path) -> None:
+    losses = []
+    for way in ("fit", "fused"):
+        (tmp_path / f"{way}.yaml").write_text(
+            "backend: jax\ndevice: cpu\ndataset: {train_samples: 230, test_samples: 130}\n"
+            "model: {family: cnn, filters: [4], padding: [same], dropout: 0.0}\n"
+            f"training: {{batch_size: 100, shuffle: false, execution: {way}}}\n"
+        )
+    files = [str(tmp_path / f"{way}.yaml") for way in ("fit", "fused")]
+    session = benchmark(tmp_path / "results", *files)
+    assert session.done.returncode == 0, session.done.stderr
+    for way in ("fit", "fused"):
+        losses += map(float, session.metric(way, "test_loss"))
+    assert losses[1] == pytest.approx(losses[0], rel=0.005)
+    assert "each step is compiled" in session.metric("fused", "jit_reason")[0]
 
 
 @needs("jax")

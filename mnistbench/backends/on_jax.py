@@ -10,6 +10,7 @@ import jax
 import jaxlib
 import numpy as np
 
+from mnistbench.architecture import Convolution
 from mnistbench.backends.base import Backend, Jit, Programs
 from mnistbench.config import RunConfig
 
@@ -58,12 +59,20 @@ class JaxBackend(Backend):
         np.random.set_state((kind, np.asarray(keys, np.uint32), *rest))
 
     def automatic_jit(self, config: RunConfig, device: str) -> Jit:  # noqa: D102
-        return Jit(True, "auto: JAX compiles what it scans")
+        if self._scans(config):
+            return Jit(True, "auto: a scan is always compiled")
+        return Jit(
+            True, "auto: each step is compiled, as XLA's convolutions are slow in a CPU's scan"
+        )
 
     def programs(self, model: Any, config: RunConfig, jit: bool) -> Programs:  # noqa: D102
         from mnistbench.fused_jax import JaxPrograms
 
-        return JaxPrograms(model, config)
+        return JaxPrograms(model, config, self._scans(config))
+
+    def _scans(self, config: RunConfig) -> bool:
+        """Return whether an epoch is one scan: on a CPU that made convolutions ten times slower."""
+        return jax.default_backend() != "cpu" or not config.has(Convolution)
 
 
 BACKEND = JaxBackend()
