@@ -31,7 +31,7 @@ class TensorFlowPrograms:
     """The programs of one model over images that lie on the device."""
 
     def __init__(self, model: keras.Model, config: RunConfig, jit: bool) -> None:
-        """`model` is compiled; `jit`: by XLA, or as a graph."""
+        """`model` is compiled; `jit`: its training by XLA, or as a graph."""
         self._model = model
         self._batch_size = config.training.batch_size
         self._classes = None if config.training.loss.startswith("sparse_") else config.facts.classes
@@ -73,7 +73,8 @@ class TensorFlowPrograms:
             if of is images:
                 return made
         size = _test_batch(len(images.images), self._batch_size)
-        made = _Pass(images, size, self._of_bytes(images, _in_place), self._test_step, self._jit)
+        # Its steps are few and large: XLA would take longer to compile them than it saves.
+        made = _Pass(images, size, self._of_bytes(images, _in_place), self._test_step, jit=False)
         self._tests.append((images, made))
         return made
 
