@@ -42,6 +42,7 @@ class TensorFlowPrograms:
     def compile_training(self, images: RawImages, validated_on: RawImages | None) -> None:
         """Bring the images to the device and compile all that an epoch calls."""
         self._model.optimizer.build(self._model.trainable_variables)
+        self._build_metrics()
         batch = self._of_bytes(images, _shuffled)
         self._epoch = _Pass(images, self._batch_size, batch, self._train_step, self._jit)
         self._epoch.compile(np.zeros(len(images.images), np.int32))
@@ -62,6 +63,12 @@ class TensorFlowPrograms:
         program = self._test_of(images)
         self._model.reset_metrics()
         return self._logs(program.mean_loss(_AS_THEY_LIE))
+
+    def _build_metrics(self) -> None:
+        """Make the metrics' variables: made while a program is traced, it is traced twice."""
+        guesses = tf.zeros([1, *self._model.output_shape[1:]])
+        labels = tf.zeros([1]) if self._classes is None else tf.zeros([1, self._classes])
+        self._model.compute_metrics(None, labels, guesses)
 
     def _logs(self, loss: float) -> dict[str, float]:
         results = self._model.get_metrics_result()
