@@ -29,26 +29,16 @@ MNIST_CONFIGS = {
 }
 
 
-_TOGETHER = {"test_reproduce": "test_learning", "test_docs": "test_benchmark"}
-"""Files that share runs of the command, so that one process makes them once."""
-
 _LONGEST_FIRST = (
     "test_learning", "test_backends", "test_fused", "test_evaluate", "test_failures",
     "test_selfcheck", "test_benchmark",
 )  # fmt: skip
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each file to one process, the longest first, so that none is left over at the end."""
-
-    def group(item: pytest.Item) -> str:
-        return _TOGETHER.get(item.path.stem, item.path.stem)
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+    """Begin with the longest files: with several processes none is left over at the end."""
     longest = {name: place for place, name in enumerate(_LONGEST_FIRST)}
-    items.sort(key=lambda item: longest.get(group(item), len(longest)))
+    items.sort(key=lambda item: longest.get(item.path.stem, len(longest)))
 
 
 def command(*arguments: str) -> list[str]:

@@ -324,3 +324,11 @@ def test_machine_info_alone(tmp_path: Path) -> None:
     assert table["tensorflow_version"]
     assert table["cpu_threads"] == str(os.cpu_count())
     assert not list(tmp_path.iterdir())
+
+
+def test_metrics_are_documented(small_session: Session) -> None:
+    results = (Path(__file__).parents[1] / "docs" / "results.md").read_text()
+    for config in ("mnist-dense", "mnist-dense-relu"):
+        for row in rows(small_session.folder(config) / "metrics.csv"):
+            name = row["metric"].replace("_1_", "_N_").replace("_2_", "_N_")
+            assert f"`{name}`" in results, name

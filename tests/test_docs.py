@@ -69,17 +69,6 @@ def test_every_config_is_in_the_readme_with_its_parameters(name: str) -> None:
     assert f"{load_config(name).parameters:,}" in row
 
 
-def test_metrics_are_documented(small_session: object) -> None:
-    from conftest import Session, rows
-
-    assert isinstance(small_session, Session)
-    results = (ROOT / "docs" / "results.md").read_text()
-    for config in ("mnist-dense", "mnist-dense-relu"):
-        for row in rows(small_session.folder(config) / "metrics.csv"):
-            name = row["metric"].replace("_1_", "_N_").replace("_2_", "_N_")
-            assert f"`{name}`" in results, name
-
-
 def test_no_registry_and_no_path_of_a_machine_is_named() -> None:
     for name in ("constraints.txt", "Makefile", ".ci/run"):
         text = (ROOT / name).read_text()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
-from conftest import MNIST_CONFIGS, Session
+from conftest import MNIST_CONFIGS, Session, rows, run
 
 from mnistbench.config import load_config
 
@@ -35,3 +38,17 @@ def test_validation_is_the_test_set_where_the_seed_says_so(one_epoch_session: Se
     [tested] = one_epoch_session.metric("mnist-mlp", "test_accuracy")
     assert float(validation) == pytest.approx(float(tested), abs=1e-6)
     assert one_epoch_session.metric("mnist-dense", "validation_accuracy") == []
+
+
+def test_real_runs_are_held_against_the_lessons(one_epoch_session: Session) -> None:
+    done = run("reproduce", "--from", str(one_epoch_session.output), "--format", "csv")
+    assert done.returncode == 1, "the longer configs were run for one epoch only"
+    table = list(csv.DictReader(io.StringIO(done.stdout)))
+    told = {(row["config"], row["quantity"]): row for row in table}
+    assert told["mnist-dense", "test_accuracy"]["verdict"] == "reproduced"
+    assert told["mnist-dense-512", "test_accuracy"]["verdict"] == "reproduced"
+    assert told["mnist-cnn", "parameters"]["verdict"] == "measured with other settings"
+    assert told["mnist-dense", "train"]["lesson"] == "20.58"
+    timings = rows(one_epoch_session.folder("mnist-dense") / "timings.csv")
+    train = next(row["seconds"] for row in timings if row["phase"] == "train")
+    assert told["mnist-dense", "train"]["here"] == train
