@@ -16,7 +16,7 @@ benchmark: $(VENV)/installed
 	$(BIN)/mnistbench benchmark
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

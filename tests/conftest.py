@@ -29,18 +29,6 @@ MNIST_CONFIGS = {
 }
 
 
-_LONGEST_FIRST = (
-    "test_learning", "test_backends", "test_fused", "test_evaluate", "test_failures",
-    "test_selfcheck", "test_benchmark",
-)  # fmt: skip
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files: with several processes none is left over at the end."""
-    longest = {name: place for place, name in enumerate(_LONGEST_FIRST)}
-    items.sort(key=lambda item: longest.get(item.path.stem, len(longest)))
-
-
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "mnistbench", *arguments]
 

@@ -101,6 +101,7 @@ def test_over_ten_seeds_the_accuracies_do_not_differ(tmp_path: Path) -> None:
     for way in ("fit", "fused"):
         files.append(tmp_path / f"{way}.yaml")
         files[-1].write_text(
+            "dataset: {train_samples: 20000}\n"
             "model: {family: dense, hidden_units: [128]}\n"
             f"training: {{batch_size: 256, execution: {way}}}\n"
         )
