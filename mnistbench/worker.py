@@ -100,7 +100,7 @@ class Workers:
             with _environment_with(self._environment):
                 process.start()
         except (EOFError, ConnectionError, BrokenPipeError) as error:
-            framework = self._environment["KERAS_BACKEND"]
+            framework = self._environment.get("KERAS_BACKEND", "tensorflow")
             raise RunError(
                 f"the measuring process died while it imported {framework} "
                 f"({type(error).__name__}); does python -c 'import {framework}' work?"

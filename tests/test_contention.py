@@ -17,6 +17,7 @@ from conftest import FEW, Session, benchmark, rows
 
 from mnistbench import drift
 from mnistbench.config import load_config
+from mnistbench.measuring_process import measuring_environment
 from mnistbench.results import RunFolder
 from mnistbench.runs import RepeatRecord, Run, Turn
 from mnistbench.schedule import FixedRepeats
@@ -37,7 +38,7 @@ def test_the_time_of_processes_that_have_ended_is_known(
     method: StartMethod, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    workers = Workers({}, method)
+    workers = Workers(measuring_environment("cpu"), method)
     try:
         workers.run(working, 0.0, tmp_path / "log", print)
         before = workers.cpu_seconds()

@@ -174,11 +174,12 @@ def test_more_samples_than_a_users_copy_has(tmp_path: Path) -> None:
 def test_normalisation(mnist: data.Dataset, how: str, expected: object) -> None:
     few = mnist.first(50, 20)
     config = load_config("mnist-dense", [f"dataset.normalization={how}"])
-    numbers = data.network_data(few, config)
     own_test = few.x_test if how == "divide_max" else few.x_train
     for got, images, own in (
-        (numbers.x_train, few.x_train, few.x_train),
-        (numbers.x_test, few.x_test, own_test),
+        (data.numbers(few, config, "train").images, few.x_train, few.x_train),
+        (data.raw_images(few, config, "train").numbers(), few.x_train, few.x_train),
+        (data.numbers(few, config, "test").images, few.x_test, own_test),
+        (data.raw_images(few, config, "test").numbers(), few.x_test, own_test),
     ):
         assert got.dtype == np.float32
         assert got.shape == (len(images), 784)
@@ -186,11 +187,11 @@ def test_normalisation(mnist: data.Dataset, how: str, expected: object) -> None:
 
 
 def test_a_whole_divided_set_has_the_very_values_of_the_seeds(mnist: data.Dataset) -> None:
-    numbers = data.network_data(mnist.first(1000, 10), load_config("mnist-dense"))
+    numbers = data.numbers(mnist.first(1000, 10), load_config("mnist-dense"), "train").images
     seeds_own = np.reshape(mnist.x_train[:1000], [-1, 784]).astype("float32") / 255
-    assert np.array_equal(numbers.x_train, seeds_own)
+    assert np.array_equal(numbers, seeds_own)
     seeds_float64 = (mnist.x_train[:1000].reshape(1000, 784) / 255).astype(np.float32)
-    assert np.array_equal(numbers.x_train, seeds_float64)
+    assert np.array_equal(numbers, seeds_float64)
 
 
 @given(st.lists(st.integers(0, 9), min_size=1))
