@@ -164,7 +164,8 @@ def measured(tmp_path_factory):
 
 def test_it_says_first_how_long_it_takes_and_keeps_two_ordinary_runs(measured):
     done, output = measured
-    lines = done.stderr.splitlines()
+    # A busy machine is warned of beside this.
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("warning")]
     assert lines[0].startswith("mnist-dense-512 against itself: 5 pairs")
     assert lines[3].startswith("it will take about ")
     folders = sorted(output.iterdir())
