@@ -7,6 +7,7 @@ Imports Keras: only measuring processes import this module.
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ def repeat_result(
         Metric("execution", job.config.training.execution, ""),
         Metric("jit_compile", jit.is_on, ""),
         Metric("jit_reason", jit.reason, ""),
+        Metric("xla_flags", os.environ.get("XLA_FLAGS"), ""),
         Metric("seed", job.seed, ""),
         Metric("seed_root", job.config.training.seed, ""),
     ]
@@ -129,6 +131,8 @@ def start(wanted_device: str, seed: int, config: RunConfig) -> str:
     framework = backend()
     if config.training.deterministic:
         framework.be_deterministic()
+    if config.training.execution == "fused":
+        framework.prepare_fused()
     device = framework.choose_device(wanted_device)
     keras.config.set_dtype_policy(config.training.precision)
     keras.utils.set_random_seed(seed)

@@ -64,6 +64,9 @@ class Backend(ABC):
     def be_deterministic(self) -> None:
         """Ask for bit-equal results also on a GPU; before anything runs there."""
 
+    def prepare_fused(self) -> None:  # noqa: B027 - most have nothing to prepare
+        """Set what suits programs of a whole epoch, where it is read once, before the start."""
+
     @abstractmethod
     def start(self) -> None:
         """Make devices and threads, which the first operation does otherwise."""

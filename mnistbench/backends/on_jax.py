@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import jaxlib
 import numpy as np
 
 from mnistbench.architecture import Convolution
+from mnistbench.backends import xla
 from mnistbench.backends.base import Backend, Jit, Programs
 from mnistbench.config import RunConfig
 
@@ -25,8 +25,10 @@ class JaxBackend(Backend):
 
     def be_deterministic(self) -> None:
         """Tell XLA, which reads its flags when the first device is made."""
-        flags = os.environ.get("XLA_FLAGS", "")
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+        xla.add_flag("--xla_gpu_deterministic_ops=true")
+
+    def prepare_fused(self) -> None:  # noqa: D102
+        xla.add_flag(xla.WITHOUT_UNROLLING)
 
     def start(self) -> None:  # noqa: D102
         jax.block_until_ready(jax.numpy.zeros(()))

@@ -13,6 +13,9 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 
 ARRAY_NAMES = ("x_train", "y_train", "x_test", "y_test")
 
+ALIGNMENT_BYTES = 64
+"""An array from such an address can be lent to TensorFlow and JAX, others they copy."""
+
 
 def digests(arrays: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, str]:
     """Return array name to the sha256 of its C-order bytes."""
@@ -20,3 +23,10 @@ def digests(arrays: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, str]:
         name: hashlib.sha256(np.ascontiguousarray(arrays[name]).data).hexdigest()
         for name in ARRAY_NAMES
     }
+
+
+def aligned_bytes(count: int) -> Bytes:
+    """Return uint8 (count,), not filled, that starts where vector instructions want it."""
+    room = np.empty(count + ALIGNMENT_BYTES, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT_BYTES
+    return room[start : start + count]

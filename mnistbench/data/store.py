@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from mnistbench.catalog import DatasetFacts
-from mnistbench.data.arrays import ARRAY_NAMES, Arrays, digests
+from mnistbench.data.arrays import ARRAY_NAMES, Arrays, aligned_bytes, digests
 from mnistbench.errors import InputError, OutputError
 
 FOLDER_VARIABLE = "MNISTBENCH_DATA"
@@ -134,7 +134,11 @@ def _read(array: StoredArray) -> np.ndarray[Any, Any]:
                 source=array.file,
                 hint=_ANEW,
             )
-        return np.fromfile(array.file, np.uint8).reshape(array.shape)
+        content = aligned_bytes(found)
+        with array.file.open("rb") as file:
+            if file.readinto(content.data) != found:
+                raise OSError("it became shorter while it was read")
+        return content.reshape(array.shape)
     except OSError as error:
         raise InputError(
             f"cannot be read: {error.strerror or error}", source=array.file, hint=_ANEW
