@@ -19,14 +19,18 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 FEW = ("--set", "dataset.train_samples=512", "--set", "dataset.test_samples=256")
 """Makes a run quick where learning is not the point."""
 
-MNIST_CONFIGS = {
+LEARNT_WHOLE = {
     # name: parameters, accuracy after one epoch as measured with bare scripts in the seeds' words
     "mnist-dense": (50_890, 0.910),
     "mnist-dense-512": (407_050, 0.918),
-    "mnist-cnn": (112_074, 0.983),
-    "mnist-mlp": (669_706, 0.964),
     "mnist-dense-relu": (25_818, 0.893),
 }
+LEARNT_IN_PART = {
+    # the same, with the first 12,000 images: the whole of MNIST would take these a minute and more
+    "mnist-cnn": (112_074, 0.937),
+    "mnist-mlp": (669_706, 0.935),
+}
+MNIST_CONFIGS = LEARNT_WHOLE | LEARNT_IN_PART
 
 
 def command(*arguments: str) -> list[str]:
@@ -96,5 +100,8 @@ def small_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 
 @pytest.fixture(scope="session")
 def one_epoch_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """One epoch of the five MNIST configs on the whole of MNIST."""
-    return benchmark(tmp_path_factory.mktemp("epoch"), *MNIST_CONFIGS, "--set", "training.epochs=1")
+    """One epoch of the five MNIST configs, in one folder of results."""
+    output = tmp_path_factory.mktemp("epoch")
+    benchmark(output, *LEARNT_IN_PART, "--set", "training.epochs=1",
+              "--set", "dataset.train_samples=12000")  # fmt: skip
+    return benchmark(output, *LEARNT_WHOLE, "--set", "training.epochs=1")

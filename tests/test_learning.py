@@ -6,7 +6,7 @@ import csv
 import io
 
 import pytest
-from conftest import MNIST_CONFIGS, Session, rows, run
+from conftest import LEARNT_IN_PART, MNIST_CONFIGS, Session, rows, run
 
 from mnistbench.config import load_config
 
@@ -23,7 +23,8 @@ def test_parameters_are_exactly_the_seeds(name: str, one_epoch_session: Session)
 def test_accuracy_after_one_epoch(name: str, one_epoch_session: Session) -> None:
     _, expected = MNIST_CONFIGS[name]
     [accuracy] = map(float, one_epoch_session.metric(name, "test_accuracy"))
-    assert accuracy == pytest.approx(expected, abs=0.015)
+    # Fewer steps, more spread: three runs of the bare scripts were .93 to .95.
+    assert accuracy == pytest.approx(expected, abs=0.025 if name in LEARNT_IN_PART else 0.015)
 
 
 def test_the_default_config_is_within_the_bounds_of_its_seed(one_epoch_session: Session) -> None:
