@@ -142,7 +142,8 @@ class TrainingConfig(BaseModel):
     """Ask the framework for bit-equal results also on a GPU; slower there."""
     execution: Execution = "fit"
     """`fit`: Keras's `model.fit`, step by step from Python, as the lessons do; `fused`: the images
-    on the device as bytes and a whole epoch as one compiled program, shuffled anew each epoch."""
+    on the device as bytes and the batches of an epoch as one compiled program, shuffled anew each
+    epoch."""
     jit: Jit = "auto"
     """Compile by XLA, with torch by `torch.compile`: `on`, `off`, or `auto`: with `fit` what Keras
     decides, with `fused` what is faster; with TensorFlow XLA on a GPU and for dense networks, none
