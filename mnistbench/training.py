@@ -132,7 +132,7 @@ def start(wanted_device: str, seed: int, config: RunConfig) -> str:
     if config.training.deterministic:
         framework.be_deterministic()
     if config.training.execution == "fused":
-        framework.prepare_fused()
+        framework.prepare_fused(config)
     device = framework.choose_device(wanted_device)
     keras.config.set_dtype_policy(config.training.precision)
     keras.utils.set_random_seed(seed)

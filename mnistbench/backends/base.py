@@ -64,7 +64,7 @@ class Backend(ABC):
     def be_deterministic(self) -> None:
         """Ask for bit-equal results also on a GPU; before anything runs there."""
 
-    def prepare_fused(self) -> None:  # noqa: B027 - most have nothing to prepare
+    def prepare_fused(self, config: RunConfig) -> None:  # noqa: B027 - some have nothing to do
         """Set what suits programs of a whole epoch, where it is read once, before the start."""
 
     @abstractmethod

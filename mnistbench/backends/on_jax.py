@@ -27,7 +27,7 @@ class JaxBackend(Backend):
         """Tell XLA, which reads its flags when the first device is made."""
         xla.add_flag("--xla_gpu_deterministic_ops=true")
 
-    def prepare_fused(self) -> None:  # noqa: D102
+    def prepare_fused(self, config: RunConfig) -> None:  # noqa: D102
         xla.add_flag(xla.WITHOUT_UNROLLING)
 
     def start(self) -> None:  # noqa: D102

@@ -12,6 +12,14 @@ from mnistbench.architecture import Convolution
 from mnistbench.backends import xla
 from mnistbench.backends.base import Backend, Jit, Programs
 from mnistbench.config import RunConfig
+from mnistbench.flops import training_flops
+
+_THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
+"""With which a user sets the threads of an operation."""
+
+_FLOPS_WORTH_A_SECOND_THREAD = 10_000_000
+"""Of a step. Threads wait for each other at each small operation: with less than this to do in
+between, two were slower than one, and by far when something else took the other core."""
 
 
 class TensorFlowBackend(Backend):
@@ -34,13 +42,16 @@ class TensorFlowBackend(Backend):
     def be_deterministic(self) -> None:  # noqa: D102
         tf.config.experimental.enable_op_determinism()
 
-    def prepare_fused(self) -> None:
-        """Let XLA compile quickly, and the steps of a graph keep the memory they work in.
+    def prepare_fused(self, config: RunConfig) -> None:
+        """Let XLA compile quickly, small steps have one thread, graphs keep their working memory.
 
-        Given back and asked for anew at each step, it was 15 % of a convolutional network's time.
+        Given back and asked for anew at each step, that was 15 % of a convolutional network's time.
         """
         xla.add_flag(xla.WITHOUT_UNROLLING)
         os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
+        step_flops = training_flops(config) * config.training.batch_size
+        if step_flops < _FLOPS_WORTH_A_SECOND_THREAD and _THREADS_VARIABLE not in os.environ:
+            tf.config.threading.set_intra_op_parallelism_threads(1)
 
     def start(self) -> None:  # noqa: D102
         tf.constant(0.0).numpy()
