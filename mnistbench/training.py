@@ -103,6 +103,7 @@ def repeat_result(
         Metric("jit_compile", jit.is_on, ""),
         Metric("jit_reason", jit.reason, ""),
         Metric("xla_flags", os.environ.get("XLA_FLAGS"), ""),
+        Metric("intra_op_threads", backend().threads(), "1"),
         Metric("seed", job.seed, ""),
         Metric("seed_root", job.config.training.seed, ""),
     ]

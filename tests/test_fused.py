@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from pathlib import Path
 
 import pytest
 from conftest import FEW, Session, benchmark, failure_line, rows, run
 from scipy import stats
+
+from mnistbench.data.arrays import ALIGNMENT_BYTES, aligned_bytes
 
 CASES = {
     # Each has a partial last batch in training, and most another way from bytes to a number.
@@ -69,6 +72,9 @@ def test_what_was_compiled_and_why_is_recorded(both_ways: Session) -> None:
     assert told("graph-fit") == ("false", "training.jit is off")
     assert told("plain-fit")[1] == "Keras's own choice"
     assert told("convolutions-fused")[0] == "false"
+    assert "xla_cpu_disable_loop_unrolling" in both_ways.metric("plain-fused", "xla_flags")[0]
+    assert both_ways.metric("plain-fit", "xla_flags") == [os.environ.get("XLA_FLAGS", "")]
+    assert both_ways.metric("plain-fused", "intra_op_threads") == [""], "its steps are large"
     [compiling] = map(float, both_ways.metric("plain-fused", "trace_compile_seconds"))
     folder = both_ways.folder("plain-fused")
     [train] = [
@@ -79,6 +85,27 @@ def test_what_was_compiled_and_why_is_recorded(both_ways: Session) -> None:
     assert compiling + sum(epochs) <= train
     assert both_ways.metric("plain-fused", "first_step_seconds") == [""]
     assert both_ways.metric("plain-fit", "trace_compile_seconds") == [""]
+
+
+def test_small_steps_have_one_thread_unless_the_user_says_otherwise(tmp_path: Path) -> None:
+    fused = ("mnist-dense", *FEW, "--set", "training.execution=fused", "--no-calibrate")
+    own_flag = "--xla_backend_extra_options=xla_cpu_disable_slp_vectorizer"
+    left = benchmark(tmp_path / "a", *fused)
+    done = run("benchmark", *fused, "--output", str(tmp_path / "b"),
+               env={"TF_NUM_INTRAOP_THREADS": "2", "XLA_FLAGS": own_flag})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    chosen = Session(done, tmp_path / "b")
+    assert left.metric("mnist-dense", "intra_op_threads") == ["1"]
+    assert chosen.metric("mnist-dense", "intra_op_threads") != ["1"]
+    assert chosen.metric("mnist-dense", "xla_flags") == [own_flag]
+
+
+def test_stored_arrays_lie_where_tensorflow_can_use_them() -> None:
+    lying_well = aligned_bytes(1000)
+    assert lying_well.ctypes.data % ALIGNMENT_BYTES == 0
+    assert lying_well.shape == (1000,)
+    assert lying_well.flags.writeable
+    assert lying_well.flags.c_contiguous
 
 
 def test_every_epoch_has_an_order_of_its_own(tmp_path: Path) -> None:

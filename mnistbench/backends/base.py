@@ -67,6 +67,10 @@ class Backend(ABC):
     def prepare_fused(self, config: RunConfig) -> None:  # noqa: B027 - some have nothing to do
         """Set what suits programs of a whole epoch, where it is read once, before the start."""
 
+    def threads(self) -> int | None:
+        """Return how many threads an operation may use; None where the framework decides."""
+        return None
+
     @abstractmethod
     def start(self) -> None:
         """Make devices and threads, which the first operation does otherwise."""

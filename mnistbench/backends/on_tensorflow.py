@@ -53,6 +53,9 @@ class TensorFlowBackend(Backend):
         if step_flops < _FLOPS_WORTH_A_SECOND_THREAD and _THREADS_VARIABLE not in os.environ:
             tf.config.threading.set_intra_op_parallelism_threads(1)
 
+    def threads(self) -> int | None:  # noqa: D102
+        return tf.config.threading.get_intra_op_parallelism_threads() or None
+
     def start(self) -> None:  # noqa: D102
         tf.constant(0.0).numpy()
 
