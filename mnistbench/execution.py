@@ -121,7 +121,7 @@ class FitExecution(Execution):
 
 
 class FusedExecution(Execution):
-    """The images on the device as bytes, and a whole epoch as one compiled program."""
+    """The images on the device as bytes, and the batches of an epoch as one compiled program."""
 
     images = staticmethod(data.raw_images)
 
