@@ -100,7 +100,7 @@ def test_small_steps_have_one_thread_unless_the_user_says_otherwise(tmp_path: Pa
     assert chosen.metric("mnist-dense", "xla_flags") == [own_flag]
 
 
-def test_stored_arrays_lie_where_tensorflow_can_use_them() -> None:
+def test_aligned_bytes_start_where_tensorflow_can_use_them() -> None:
     lying_well = aligned_bytes(1000)
     assert lying_well.ctypes.data % ALIGNMENT_BYTES == 0
     assert lying_well.shape == (1000,)

@@ -19,7 +19,7 @@ _THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
 
 _FLOPS_WORTH_A_SECOND_THREAD = 10_000_000
 """Of a step. Threads wait for each other at each small operation: with less than this to do in
-between, two were slower than one, and by far when something else took the other core."""
+between, two were slower than one, and less steady."""
 
 
 class TensorFlowBackend(Backend):
@@ -45,7 +45,8 @@ class TensorFlowBackend(Backend):
     def prepare_fused(self, config: RunConfig) -> None:
         """Let XLA compile quickly, small steps have one thread, graphs keep their working memory.
 
-        Given back and asked for anew at each step, that was 15 % of a convolutional network's time.
+        Given back and asked for anew at each step, that was 5 to 10 % of a convolutional network's
+        processor time.
         """
         xla.add_flag(xla.WITHOUT_UNROLLING)
         os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
