@@ -1,0 +1,44 @@
+"""Where a measurement came from: the commit of the code, the file of the config, the version."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Session, rows
+
+ROOT = Path(__file__).parents[1]
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_machine_csv_names_the_commit_that_measured(small_session: Session) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("this copy of the code is no git checkout")
+    facts = {
+        row["attribute"]: row["value"]
+        for row in rows(small_session.folder("mnist-dense") / "machine.csv")
+    }
+    dirty = "-dirty" if _git("status", "--porcelain", "-uno") else ""
+    assert facts["mnistbench_git_commit"] == _git("rev-parse", "HEAD") + dirty
+    version = subprocess.run(
+        [sys.executable, "-m", "mnistbench", "--version"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert facts["mnistbench_version"] == version.stdout.split()[-1]
+
+
+def test_the_configs_that_ship_are_those_of_the_checkout() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mnistbench", "config", "list"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    listed = [line.split()[0] for line in done.stdout.splitlines()]
+    assert listed == sorted(path.stem for path in Path(ROOT, "configs").glob("*.yaml"))
