@@ -22,13 +22,14 @@ from statistics import median
 
 import numpy as np
 
-from mnistbench import readings
-from mnistbench.benchmark import BenchmarkPlan, run_benchmark
-from mnistbench.config import load_config
-from mnistbench.evidence import RULES
-from mnistbench.runs import RepeatRecord, TurnEnded, TurnStarted
-from mnistbench.stats import paired_ratio
-from mnistbench.timing import STATUS_OK, TRAIN
+from mnistbench.analysis.stats import paired_ratio
+from mnistbench.config.loading import load_config
+from mnistbench.machine import readings
+from mnistbench.machine.evidence import RULES
+from mnistbench.results.phases import STATUS_OK, TRAIN
+from mnistbench.session.benchmark import BenchmarkPlan, run_benchmark
+from mnistbench.session.events import TurnEnded, TurnStarted
+from mnistbench.session.records import RepeatRecord
 
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 SEED = 20261122

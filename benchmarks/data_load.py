@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from mnistbench import data
-from mnistbench.config import RunConfig, load_config
-from mnistbench.timing import DATA_LOAD, PhaseClock
+from mnistbench.config.loading import load_config
+from mnistbench.config.run_config import RunConfig
+from mnistbench.measuring.clock import PhaseClock
+from mnistbench.results.phases import DATA_LOAD
 
 LIMIT = 1.2
 

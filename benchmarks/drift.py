@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from verdicts import SEED, Noise, autocorrelated, drift, heavy_tails, lognormal, outliers
 
-from mnistbench.drift import LEVEL, trend
+from mnistbench.analysis.drift import LEVEL, trend
 
 SIZES = (6, 10, 20, 30, 60)
 LEVELS = (LEVEL, 0.05)

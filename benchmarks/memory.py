@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from mnistbench import data
-from mnistbench.config import load_config
+from mnistbench.config.loading import load_config
 
 LIMIT = 0.6
 

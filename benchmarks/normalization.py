@@ -15,8 +15,8 @@ import time
 
 import numpy as np
 
-from mnistbench import stats
-from mnistbench.normalization import Ratio, predict
+from mnistbench.analysis import stats
+from mnistbench.analysis.normalization import Ratio, predict
 
 SEED = 20261122
 WORKLOADS = ("matmul", "convolution", "copy", "dispatch")

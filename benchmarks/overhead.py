@@ -66,7 +66,7 @@ def ratio_line(name: str, ratios: Sequence[float]) -> str:
 
 def callback_seconds(epochs: int, steps: int) -> float:
     """Return what the callback takes in a training of so many epochs and steps."""
-    from mnistbench.training import EpochClock
+    from mnistbench.measuring.inside.measures import EpochClock
 
     clock = EpochClock(lambda event: None)
     start = time.perf_counter()

@@ -28,7 +28,8 @@ from peers.report import COLUMNS, CONFIDENCE, Entry, markdown, rows_of
 from rich.console import Console
 from rich.table import Table
 
-from mnistbench.config import known_configs, load_config
+from mnistbench.config.files import known_configs
+from mnistbench.config.loading import load_config
 
 PACKAGES = (
     "mnistbench", "tensorflow", "keras", "torch", "jax", "optax", "scikit-learn", "numpy",

@@ -21,8 +21,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnistbench.results import TimingRow, to_csv
-from mnistbench.timing import PHASES, STATUS_OK
+from mnistbench.results.phases import PHASES, STATUS_OK
+from mnistbench.results.rows import TimingRow, to_csv
 
 MACHINES = 2_000
 ROWS = 1_000_000

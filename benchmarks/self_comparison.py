@@ -23,13 +23,13 @@ from statistics import median
 import numpy as np
 from scipy.stats import binomtest
 
-from mnistbench import stats
-from mnistbench.comparison import paired_times
-from mnistbench.comparison_input import read_side
-from mnistbench.config import load_config
-from mnistbench.results import METRICS
-from mnistbench.selfcheck import RULES, SIZES
-from mnistbench.timing import TRAIN
+from mnistbench.analysis import stats
+from mnistbench.analysis.comparison import paired_times
+from mnistbench.analysis.selfcheck import RULES, SIZES
+from mnistbench.analysis.sides import read_side
+from mnistbench.config.loading import load_config
+from mnistbench.results.phases import TRAIN
+from mnistbench.results.tables import METRICS
 
 CONFIG = "mnist-dense-512"
 EPOCHS = 10

@@ -21,7 +21,8 @@ import numpy.typing as npt
 import verdicts
 from scipy import special
 
-from mnistbench import stats, target
+from mnistbench.analysis import stats
+from mnistbench.session import target
 
 Array = npt.NDArray[Any]
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from scipy import signal
 from scipy import stats as scipy_stats
 
-from mnistbench import stats
+from mnistbench.analysis import stats
 
 Array = npt.NDArray[Any]
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mnistbench.config import json_schema
+from mnistbench.config.run_config import json_schema
 
 DOCS = Path(__file__).parent
 GROUPS = {

@@ -10,8 +10,8 @@ from contextlib import redirect_stderr, redirect_stdout
 import pytest
 
 from mnistbench.cli import main
-from mnistbench.config import load_config
-from mnistbench.results import MachineRow, MetricRow, TimingRow, to_csv
+from mnistbench.config.loading import load_config
+from mnistbench.results.rows import MachineRow, MetricRow, TimingRow, to_csv
 
 # Noise in percent, one figure a repeat: 10 repeats of about 2 % spread with sum 0.
 NOISE = (1.2, -0.7, 2.9, -2.4, 0.3, -1.8, 1.9, 0.4, -0.5, -1.3)

@@ -9,9 +9,9 @@ import psutil
 import pytest
 from test_evidence import BEFORE
 
-from mnistbench import advice
-from mnistbench.config import load_config
-from mnistbench.gpu_readings import GpuReading
+from mnistbench.config.loading import load_config
+from mnistbench.machine import warnings
+from mnistbench.machine.gpus import GpuReading
 
 GIBIBYTE = 2**30
 QUIET = {
@@ -27,12 +27,12 @@ def _plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def warned(facts: dict[str, object], repeats: int = 10) -> list[str]:
-    return advice.warnings_before({**QUIET, **facts}, GIBIBYTE, repeats, BEFORE, BEFORE)
+    return warnings.warnings_before({**QUIET, **facts}, GIBIBYTE, repeats, BEFORE, BEFORE)
 
 
 def test_a_quiet_machine_is_warned_of_nothing() -> None:
     assert warned({}) == []
-    assert advice.warnings_before({}, GIBIBYTE, 1, BEFORE, BEFORE) == []
+    assert warnings.warnings_before({}, GIBIBYTE, 1, BEFORE, BEFORE) == []
 
 
 @pytest.mark.parametrize(
@@ -97,17 +97,19 @@ def test_repeats_are_no_remedy_where_there_are_enough() -> None:
 def test_swapping_and_heat_show_between_two_readings() -> None:
     gpu = GpuReading(None, None, None, 88.0, ("hardware thermal slowdown",), None, None, None)
     later = replace(BEFORE, swapped_bytes=50 * 2**20, thermal_throttles=4, gpus=(gpu,))
-    swapping, heat = advice.warnings_before(QUIET, GIBIBYTE, 1, BEFORE, later)
+    swapping, heat = warnings.warnings_before(QUIET, GIBIBYTE, 1, BEFORE, later)
     assert swapping.startswith("swapping: 50 MiB came back from swap while TensorFlow was loaded")
     assert heat.startswith("heat slows the CPU and GPU 0: let it cool")
     cold = replace(BEFORE, thermal_throttles=0)
     warm = replace(cold, thermal_throttles=1)
-    assert advice.warnings_before(QUIET, GIBIBYTE, 1, cold, cold) == []
-    assert advice.warnings_before(QUIET, GIBIBYTE, 1, cold, warm)[0].startswith(
+    assert warnings.warnings_before(QUIET, GIBIBYTE, 1, cold, cold) == []
+    assert warnings.warnings_before(QUIET, GIBIBYTE, 1, cold, warm)[0].startswith(
         "heat slows the CPU:"
     )
     unread = replace(BEFORE, swapped_bytes=None, thermal_throttles=None)
-    assert advice.warnings_before(QUIET, GIBIBYTE, 1, unread, later)[0].startswith("heat slows GPU")
+    assert warnings.warnings_before(QUIET, GIBIBYTE, 1, unread, later)[0].startswith(
+        "heat slows GPU"
+    )
 
 
 def test_a_battery(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,4 +125,4 @@ def test_a_battery(monkeypatch: pytest.MonkeyPatch) -> None:
     [("mnist-dense", 890_417_152), ("cifar10-dense", 2_262_396_928)],
 )
 def test_the_memory_a_repeat_takes_is_as_measured(config: str, measured_bytes: int) -> None:
-    assert advice.needed_bytes(load_config(config)) == pytest.approx(measured_bytes, rel=0.1)
+    assert warnings.needed_bytes(load_config(config)) == pytest.approx(measured_bytes, rel=0.1)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from conftest import FEW, Session, benchmark, failure_line, rows, run
 
-from mnistbench.backends import BACKENDS
-from mnistbench.config import json_schema, load_config
+from mnistbench.config.frameworks import BACKENDS
+from mnistbench.config.loading import load_config
+from mnistbench.config.run_config import json_schema
 
 FLOOR = 0.4
 """Guessing is right in a tenth; two epochs of a thousand images reach .65 and more."""

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from conftest import FEW, Session, benchmark, rows, run
 
-from mnistbench.catalog import MNIST
-from mnistbench.config import load_config
-from mnistbench.runs import derived_seed
+from mnistbench.config.datasets import MNIST
+from mnistbench.config.loading import load_config
+from mnistbench.session.records import derived_seed
 
 TIMING_COLUMNS = (
     "run_id,config,config_digest,dataset,data_digest,model,backend,device,precision,epochs,"

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistbench import data
-from mnistbench.config import load_config
+from mnistbench.config.loading import load_config
 from mnistbench.data.pickles import PickleError, read_pickle
 from mnistbench.errors import InputError
 

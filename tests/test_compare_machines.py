@@ -20,9 +20,9 @@ from hand_written_runs import NOISE, compare, times, verdicts, write, write_run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistbench import stats
-from mnistbench.normalization import Prediction, Ratio, predict
-from mnistbench.results import RateRow, to_csv
+from mnistbench.analysis import stats
+from mnistbench.analysis.normalization import Prediction, Ratio, predict
+from mnistbench.results.rows import RateRow, to_csv
 
 WORKLOADS = ("matmul-float32", "convolution-float32", "memory-copy", "dispatch")
 OTHER = {"cpu_model": "A CPU made up by a test", "session": "another"}

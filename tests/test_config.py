@@ -11,7 +11,9 @@ from conftest import MNIST_CONFIGS, failure_line, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistbench.config import RunConfig, json_schema, known_configs, load_config
+from mnistbench.config.files import known_configs
+from mnistbench.config.loading import load_config
+from mnistbench.config.run_config import RunConfig, json_schema
 from mnistbench.errors import InputError
 
 MINIMAL = "model: {family: dense}\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hand_written_runs import OTHER_NOISE, compare, times, verdicts, write, write_run
 
-from mnistbench.results import MachineRow, MetricRow, to_csv
+from mnistbench.results.rows import MachineRow, MetricRow, to_csv
 
 
 def mark(folder: Path, *repeats: int) -> Path:

@@ -15,16 +15,21 @@ from types import SimpleNamespace
 import pytest
 from conftest import FEW, Session, benchmark, rows
 
-from mnistbench import drift
-from mnistbench.config import load_config
-from mnistbench.measuring_process import measuring_environment
-from mnistbench.results import RunFolder
-from mnistbench.runs import RepeatRecord, Run, Turn
-from mnistbench.schedule import FixedRepeats
-from mnistbench.summary import contention_text, drift_text, phase_summaries, uncontended_summaries
-from mnistbench.tasks import Metric
-from mnistbench.timing import PHASES, PhaseRecord
-from mnistbench.worker import StartMethod, Workers
+from mnistbench.analysis import drift
+from mnistbench.config.loading import load_config
+from mnistbench.measuring.startup import measuring_environment
+from mnistbench.measuring.workers import StartMethod, Workers
+from mnistbench.report.summary import (
+    contention_text,
+    drift_text,
+    phase_summaries,
+    uncontended_summaries,
+)
+from mnistbench.results.folder import RunFolder
+from mnistbench.results.phases import PHASES, PhaseRecord
+from mnistbench.results.rows import Metric
+from mnistbench.session.records import RepeatRecord, Run, Turn
+from mnistbench.session.schedule import FixedRepeats
 
 
 def working(seconds: float, tell: Callable[[object], None]) -> float:

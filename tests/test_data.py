@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistbench import data
-from mnistbench.catalog import MNIST
-from mnistbench.config import RunConfig, load_config
+from mnistbench.config.datasets import MNIST
+from mnistbench.config.loading import load_config
+from mnistbench.config.run_config import RunConfig
 from mnistbench.data.readers import IDX_FILES
 from mnistbench.errors import InputError
 

@@ -20,13 +20,13 @@ from test_cifar10_files import (
 )
 
 from mnistbench import data
-from mnistbench.catalog import CIFAR10, DATASETS, MNIST
-from mnistbench.config import load_config
+from mnistbench.config.datasets import CIFAR10, DATASETS, MNIST
+from mnistbench.config.loading import load_config
 from mnistbench.data import store
 from mnistbench.data.arrays import digests
 from mnistbench.data.synthetic import synthetic
 from mnistbench.errors import InputError
-from mnistbench.timing import PHASES
+from mnistbench.results.phases import PHASES
 
 FEW = ("--set", "dataset.train_samples=320", "--set", "dataset.test_samples=64")
 ONE_EPOCH = ("--set", "training.epochs=1")
@@ -134,7 +134,7 @@ def _cells(pixels: np.ndarray, grid: int) -> list[np.ndarray]:
 def test_image_grid_places_colours_and_leaves_missing_cells_empty(tmp_path: Path) -> None:
     from PIL import Image
 
-    from mnistbench.image_grid import image_grid
+    from mnistbench.results.image_grid import image_grid
 
     colours = np.zeros((3, 32, 32, 3), np.uint8)
     for number in range(3):

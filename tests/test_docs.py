@@ -10,9 +10,10 @@ import pytest
 from click import Command, Context, Group
 
 from mnistbench.cli import command
-from mnistbench.config import known_configs, load_config
-from mnistbench.results import MachineRow, MetricRow, TimingRow, columns
-from mnistbench.timing import PHASES
+from mnistbench.config.files import known_configs
+from mnistbench.config.loading import load_config
+from mnistbench.results.phases import PHASES
+from mnistbench.results.rows import MachineRow, MetricRow, TimingRow, columns
 
 ROOT = Path(__file__).parents[1]
 

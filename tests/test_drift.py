@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from mnistbench import drift
+from mnistbench.analysis import drift
 
 RUNS = 600
 

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnistbench import scores
-from mnistbench.catalog import CIFAR10, MNIST
+import mnistbench
+from mnistbench.analysis import scores
+from mnistbench.config.datasets import CIFAR10, MNIST
+from mnistbench.data.user_images import prepare_image
 from mnistbench.errors import InputError
-from mnistbench.findings import grid_side, guess_text
-from mnistbench.user_images import prepare_image
+from mnistbench.session.findings import grid_side, guess_text
 
-EMBEDDED = Path(scores.__file__).parent / "data" / "mnist.npz"
+EMBEDDED = Path(mnistbench.__file__).parent / "data" / "mnist.npz"
 
 
 def mnistbench(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistbench import evidence, gpu_readings, readings
-from mnistbench.readings import CpuTimes, EnergyCounter, Reading, Throttling
+from mnistbench.machine import evidence, gpus, readings
+from mnistbench.machine.readings import CpuTimes, EnergyCounter, Reading, Throttling
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 COUNTS = st.integers(0, 2**63 - 1)
@@ -316,12 +316,12 @@ class _Nvml:
 def test_a_gpu_beside_a_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a mocked driver, so that only our reading of its answers is tested, not the driver."""
     monkeypatch.setitem(__import__("sys").modules, "pynvml", _Nvml)
-    gpu_readings._devices.cache_clear()
+    gpus._devices.cache_clear()
     try:
-        before = replace(BEFORE, gpus=gpu_readings.read_gpus())
-        after = replace(QUIET, gpus=gpu_readings.read_gpus())
+        before = replace(BEFORE, gpus=gpus.read_gpus())
+        after = replace(QUIET, gpus=gpus.read_gpus())
     finally:
-        gpu_readings._devices.cache_clear()
+        gpus._devices.cache_clear()
     assert after.gpus[0].is_too_hot
     found = values(before, after)
     expected = {

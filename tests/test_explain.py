@@ -10,9 +10,9 @@ import pytest
 from conftest import failure_line, rows, run
 from PIL import Image
 
-from mnistbench.config import load_config
-from mnistbench.explain import Explanation, candidates
-from mnistbench.results import SettingRow
+from mnistbench.config.loading import load_config
+from mnistbench.results.rows import SettingRow
+from mnistbench.session.explain import Explanation, candidates
 
 FEW = ("--set", "dataset.train_samples=2000", "--set", "dataset.test_samples=500")
 

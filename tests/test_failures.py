@@ -13,7 +13,7 @@ import psutil
 import pytest
 from conftest import FEW, command, failure_line, rows, run
 
-from mnistbench.config import load_config
+from mnistbench.config.loading import load_config
 from mnistbench.data import source_of
 
 LONG = ("--set", "training.epochs=40", *FEW)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistbench.config import known_configs, load_config
-from mnistbench.flops import forward_flops, layer_works, train_phase_work, training_flops
+from mnistbench.config.files import known_configs
+from mnistbench.config.loading import load_config
+from mnistbench.config.work import forward_flops, layer_works, train_phase_work, training_flops
 
 CONFIGS = sorted(known_configs())
 
@@ -20,8 +21,8 @@ COUNT = """
 import json, sys
 import keras, tensorflow as tf
 from tensorflow.python.framework import ops
-from mnistbench import models
-from mnistbench.config import load_config
+from mnistbench.measuring.inside import models
+from mnistbench.config.loading import load_config
 
 IMAGES = 3
 PRODUCTS = ("MatMul", "Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter")

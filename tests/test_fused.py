@@ -109,10 +109,10 @@ def test_aligned_bytes_start_where_tensorflow_can_use_them() -> None:
 
 
 def test_every_epoch_has_an_order_of_its_own(tmp_path: Path) -> None:
-    from mnistbench.execution import FusedExecution
+    from mnistbench.measuring.inside.execution import FusedExecution
 
     file = config_file(tmp_path, "plain", "fused", ", seed: 1")
-    from mnistbench.config import load_config
+    from mnistbench.config.loading import load_config
 
     config = load_config(str(file), ["training.shuffle=true"])
     fused = FusedExecution.__new__(FusedExecution)

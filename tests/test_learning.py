@@ -8,7 +8,7 @@ import io
 import pytest
 from conftest import LEARNT_IN_PART, MNIST_CONFIGS, Session, rows, run
 
-from mnistbench.config import load_config
+from mnistbench.config.loading import load_config
 
 
 @pytest.mark.parametrize("name", MNIST_CONFIGS)

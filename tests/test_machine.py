@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mnistbench import machine
+from mnistbench.machine import cgroups, gpus, host
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -50,14 +50,14 @@ def test_limits_of_a_control_group(
     tmp_path: Path, files: dict[str, str], own: str, cores: float | None, memory: int | None
 ) -> None:
     write(tmp_path, files)
-    assert machine.cgroup_facts(tmp_path, own) == {
+    assert cgroups.cgroup_facts(tmp_path, own) == {
         "cgroup_cpu_limit_cores": cores,
         "cgroup_memory_limit_bytes": memory,
     }
 
 
 def test_variables_that_change_speed_are_recorded_and_others_are_not() -> None:
-    facts = machine.machine_facts(
+    facts = host.machine_facts(
         {"OMP_NUM_THREADS": "1", "TF_ENABLE_ONEDNN_OPTS": "0", "CUDA_VISIBLE_DEVICES": "",
          "AWS_SECRET": "x", "HOME": "/root"}
     )  # fmt: skip
@@ -70,7 +70,7 @@ def test_variables_that_change_speed_are_recorded_and_others_are_not() -> None:
 
 
 def test_no_fact_is_told_twice_under_one_name_or_as_text_none() -> None:
-    facts = machine.machine_facts({})
+    facts = host.machine_facts({})
     assert not [name for name, value in facts.items() if value in ("None", "", "unkown")]
 
 
@@ -94,7 +94,7 @@ class _Nvml:
 
 def test_a_gpu_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pynvml", _Nvml)
-    assert machine.gpu_facts() == {
+    assert gpus.gpu_facts() == {
         "gpu_count": 1,
         "gpu_driver_version": "570.1",
         "gpu_cuda_driver_version": "12.8",
@@ -110,4 +110,4 @@ def test_without_a_driver_the_number_of_gpus_is_unknown(monkeypatch: pytest.Monk
             raise _Nvml.NVMLError
 
     monkeypatch.setitem(__import__("sys").modules, "pynvml", NoDriver)
-    assert machine.gpu_facts() == {"gpu_count": None}
+    assert gpus.gpu_facts() == {"gpu_count": None}

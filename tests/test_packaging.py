@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_what_a_run_needs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for config in (ROOT / "configs").glob("*.yaml"):
-        assert f"mnistbench/configs/{config.name}" in names
+        assert f"mnistbench/config/shipped/{config.name}" in names
     assert {"mnistbench/data/mnist.npz", "mnistbench/data/LICENSE-MNIST.txt"} <= names
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "results"))]
 
@@ -36,13 +36,14 @@ def test_an_installed_copy_finds_its_configs_and_data(wheel: Path, tmp_path: Pat
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     script = (
-        "from mnistbench import config, data\n"
-        "loaded = config.load_config('mnist-cnn')\n"
-        "print(config.find_config('mnist-cnn'), data.identify(data.load(loaded), loaded).canonical)"
+        "from mnistbench import data\n"
+        "from mnistbench.config import files, loading\n"
+        "loaded = loading.load_config('mnist-cnn')\n"
+        "print(files.find_config('mnist-cnn'), data.identify(data.load(loaded), loaded).canonical)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    found = tmp_path / "site" / "mnistbench" / "configs" / "mnist-cnn.yaml"
+    found = tmp_path / "site" / "mnistbench" / "config" / "shipped" / "mnist-cnn.yaml"
     assert done.stdout.split() == [str(found), "True"]

@@ -10,11 +10,11 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mnistbench import pictures
-from mnistbench.architecture import layer_table
-from mnistbench.catalog import MNIST
-from mnistbench.config import load_config
-from mnistbench.results import HistoryRow
+from mnistbench.config.datasets import MNIST
+from mnistbench.config.loading import load_config
+from mnistbench.config.network import layer_table
+from mnistbench.results import pictures
+from mnistbench.results.rows import HistoryRow
 
 NAMES = ("airplane", "automobile", "bird")
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from conftest import rows, run
 
-from mnistbench.config import load_config
-from mnistbench.lessons import LESSONS
-from mnistbench.reproduction import ReproductionRow, reproduction
-from mnistbench.results import METRICS, TIMINGS, MetricRow, TimingRow, to_csv
+from mnistbench.analysis.lessons import LESSONS
+from mnistbench.analysis.reproduction import ReproductionRow, reproduction
+from mnistbench.config.loading import load_config
+from mnistbench.results.rows import MetricRow, TimingRow, to_csv
+from mnistbench.results.tables import METRICS, TIMINGS
 
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"
 

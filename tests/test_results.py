@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistbench.errors import OutputError
-from mnistbench.results import MACHINE, METRICS, MachineRow, MetricRow, RunFolder, to_csv
+from mnistbench.results.folder import RunFolder
+from mnistbench.results.rows import MachineRow, MetricRow, to_csv
+from mnistbench.results.tables import MACHINE, METRICS
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 
@@ -67,7 +69,9 @@ def test_rows_that_do_not_fit_on_the_disk_are_not_half_there(tmp_path: Path) -> 
         import resource, signal, sys
         from pathlib import Path
         from mnistbench.errors import OutputError
-        from mnistbench.results import METRICS, MetricRow, RunFolder
+        from mnistbench.results.tables import METRICS
+        from mnistbench.results.rows import MetricRow
+        from mnistbench.results.folder import RunFolder
         folder = RunFolder.create(Path(sys.argv[1]), "run", "")
         row = MetricRow("run", 1, "m", 0.5, "s")
         folder.append(METRICS, [row] * 10)

@@ -12,15 +12,15 @@ import pytest
 from conftest import FEW, Session, benchmark, failure_line, rows, run
 from rich.console import Console
 
-from mnistbench.config import load_config
+from mnistbench.analysis.roofline import peaks, share_metrics, work_metrics
+from mnistbench.config.loading import load_config
+from mnistbench.config.work import forward_flops, training_flops
 from mnistbench.errors import RunError
-from mnistbench.flops import forward_flops, training_flops
-from mnistbench.peaks import PeakResult, measure_calibration, rate_rows, summarized
-from mnistbench.render_peak import print_peak, rate_text
-from mnistbench.roofline import peaks, share_metrics, work_metrics
-from mnistbench.tasks import Metric, Sample
-from mnistbench.worker import TaskFailure
-from mnistbench.workloads import WORKLOADS, calibration_points, copy_size, peak_points
+from mnistbench.machine.workloads import WORKLOADS, calibration_points, copy_size, peak_points
+from mnistbench.measuring.workers import TaskFailure
+from mnistbench.report.peak import print_peak, rate_text
+from mnistbench.results.rows import Metric, Sample
+from mnistbench.session.rates import PeakResult, measure_calibration, rate_rows, summarized
 
 VALIDATED = ("--set", "training.validation=test", "--set", "training.epochs=2")
 

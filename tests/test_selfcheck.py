@@ -19,10 +19,10 @@ from hand_written_runs import NOISE, OTHER_NOISE, compare, times, verdicts, writ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistbench import selfcheck, stats
+from mnistbench.analysis import selfcheck, stats
+from mnistbench.analysis.selfcheck import DISJOINT, RESAMPLED, find
 from mnistbench.errors import InputError
-from mnistbench.results import SelfcheckRow, columns
-from mnistbench.selfcheck import DISJOINT, RESAMPLED, find
+from mnistbench.results.rows import SelfcheckRow, columns
 
 
 def pairs(n, spread, seed=3, bias=1.0):

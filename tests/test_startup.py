@@ -37,8 +37,8 @@ def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
 def test_checking_a_config_does_not_import_tensorflow() -> None:
     script = (
         "import sys\n"
-        "from mnistbench.config import load_config\n"
-        "import mnistbench.benchmark, mnistbench.render\n"
+        "from mnistbench.config.loading import load_config\n"
+        "import mnistbench.session.benchmark, mnistbench.report.console\n"
         "load_config('mnist-cnn')\n"
         "print([name for name in ('tensorflow', 'keras') if name in sys.modules])"
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistbench import stats
+from mnistbench.analysis import stats
 
 TIMES = st.lists(st.floats(0.01, 100.0), min_size=2, max_size=30, unique=True)
 PAIRS = st.lists(

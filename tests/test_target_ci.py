@@ -18,11 +18,13 @@ from hand_written_runs import NOISE, OTHER_NOISE, compare, times, verdicts, writ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistbench import stats, target
+from mnistbench.analysis import stats
 from mnistbench.cli.parameters import Duration
-from mnistbench.config import load_config
-from mnistbench.runs import News, RepeatRecord
-from mnistbench.timing import PhaseRecord
+from mnistbench.config.loading import load_config
+from mnistbench.results.phases import PhaseRecord
+from mnistbench.session import target
+from mnistbench.session.events import News
+from mnistbench.session.records import RepeatRecord
 
 BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mnistbench.errors import InputError
-from mnistbench.worker import TaskFailure, Workers
+from mnistbench.measuring.workers import TaskFailure, Workers
 
 
 def returning(argument: object, tell: Callable[[object], None]) -> object:

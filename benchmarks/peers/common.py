@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistbench import data
-from mnistbench.architecture import Layer
-from mnistbench.config import RunConfig, load_config
+from mnistbench.config.loading import load_config
+from mnistbench.config.network import Layer
+from mnistbench.config.run_config import RunConfig
 
 LEARNING_RATES = {"adam": 0.001, "rmsprop": 0.001, "sgd": 0.01}
 """Keras's own, where a config names none."""

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 from common import PRECISE, Task, Timers, load_task, parser
 
-from mnistbench import architecture as plan
+from mnistbench.config import network as plan
 
 Weights = list[tuple[jax.Array, jax.Array]]
 """Matrix and bias of each layer that learns."""

@@ -10,7 +10,7 @@ from statistics import median
 import numpy as np
 from scipy.stats import quantile_test
 
-from mnistbench.stats import paired_ratio
+from mnistbench.analysis.stats import paired_ratio
 from peers.contenders import CONTENDERS, FUSED, SEED, Outcome
 
 CONFIDENCE = 0.95

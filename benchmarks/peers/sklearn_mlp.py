@@ -17,7 +17,7 @@ from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-from mnistbench.architecture import Dense, Softmax
+from mnistbench.config.network import Dense, Softmax
 
 ACTIVATIONS = {"linear": "identity", "relu": "relu", "tanh": "tanh", "sigmoid": "logistic"}
 SMALL_BATCH = 64

@@ -17,7 +17,7 @@ from common import PRECISE, Task, Timers, load_task, parser
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mnistbench import architecture as plan
+from mnistbench.config import network as plan
 
 ACTIVATIONS = {"relu": nn.ReLU, "linear": nn.Identity}
 SMALL_BATCH = 64

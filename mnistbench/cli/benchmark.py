@@ -12,8 +12,8 @@ from mnistbench.cli.parameters import Duration, Share
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 
 if TYPE_CHECKING:
-    from mnistbench.benchmark import BenchmarkPlan, BenchmarkResult
-    from mnistbench.target import Target
+    from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult
+    from mnistbench.session.target import Target
 
 _DEFAULT_MAX_SECONDS = 600.0
 
@@ -101,14 +101,14 @@ def command(
 
     Several configs run interleaved, repeat by repeat, so that they can be compared.
     """
-    from mnistbench.config import DEFAULT_CONFIG, load_config
+    from mnistbench.config.loading import DEFAULT_CONFIG, load_config
 
     target = _target(target_ci, max_time, repeats, rerun_contended)
     overrides = (*overrides, *options.as_overrides(synthetic, execution, backend, until))
     loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
     if device is not None:
         loaded = [config.model_copy(update={"device": device}) for config in loaded]
-    from mnistbench.benchmark import BenchmarkPlan
+    from mnistbench.session.benchmark import BenchmarkPlan
 
     plan = BenchmarkPlan(
         tuple(loaded),
@@ -142,7 +142,7 @@ def _target(
         return None
     if rerun_contended:
         raise click.UsageError("--rerun-contended: --target-ci repeats as it needs; leave it out")
-    from mnistbench.target import LEAST_REPEATS, Target
+    from mnistbench.session.target import LEAST_REPEATS, Target
 
     given = click.get_current_context().get_parameter_source("repeats")
     if given is not click.core.ParameterSource.DEFAULT and repeats < LEAST_REPEATS:
@@ -154,11 +154,12 @@ def _target(
 
 
 def _measure(plan: BenchmarkPlan, quiet: bool) -> BenchmarkResult:
-    from mnistbench.benchmark import run_benchmark
+    from mnistbench.session.benchmark import run_benchmark
 
     if quiet:
         return run_benchmark(plan, lambda event: None)
-    from mnistbench.render import plain_console, progress_on
+    from mnistbench.report.progress import progress_on
+    from mnistbench.report.terminal import plain_console
 
     with progress_on(plain_console(stderr=True)) as progress:
         return run_benchmark(plan, progress)
@@ -166,7 +167,7 @@ def _measure(plan: BenchmarkPlan, quiet: bool) -> BenchmarkResult:
 
 def _print_result(result: BenchmarkResult, output_format: str) -> None:
     if output_format == "csv":
-        from mnistbench.results import TIMINGS
+        from mnistbench.results.tables import TIMINGS
 
         for number, run in enumerate(result.runs):
             text = (run.folder.path / TIMINGS).read_text(encoding="utf-8")
@@ -175,17 +176,18 @@ def _print_result(result: BenchmarkResult, output_format: str) -> None:
     elif output_format == "json":
         import json
 
-        from mnistbench.summary import as_json
+        from mnistbench.report.summary import as_json
 
         click.echo(json.dumps(as_json(result), indent=2, default=str, allow_nan=False))
     else:
-        from mnistbench.render import output_console, print_result
+        from mnistbench.report.console import print_result
+        from mnistbench.report.terminal import output_console
 
         print_result(output_console(), result)
 
 
 def _show_logs(result: BenchmarkResult) -> None:
-    from mnistbench.results import LOG
+    from mnistbench.results.tables import LOG
 
     for run in result.runs:
         click.echo((run.folder.path / LOG).read_text(errors="replace"), err=True)

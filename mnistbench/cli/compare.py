@@ -12,7 +12,7 @@ from mnistbench.cli.parameters import Share
 from mnistbench.errors import INCONCLUSIVE, NOT_COMPARABLE, OK, SLOWER
 
 if TYPE_CHECKING:
-    from mnistbench.comparison import Comparison, Rules
+    from mnistbench.analysis.comparison import Comparison, Rules
 
 FAILURES = {"slower": SLOWER, "inconclusive": INCONCLUSIVE, "not-comparable": NOT_COMPARABLE}
 """What can fail and its exit code, the worst first."""
@@ -107,12 +107,12 @@ def command(
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from mnistbench.comparison_input import read_side
+    from mnistbench.analysis.sides import read_side
 
     with ThreadPoolExecutor(_READERS) as pool:
         sides = pool.map(lambda name: read_side(name, phases, without_contended), (base, *new))
         # Imported while the files are read: SciPy takes a third of a second.
-        from mnistbench.comparison import Rules, compare_sides
+        from mnistbench.analysis.comparison import Rules, compare_sides
 
         rules = Rules(margin, accuracy_margin, confidence, phases, force)
         base_side = next(sides)
@@ -137,7 +137,7 @@ def exit_code(comparisons: Sequence[Comparison], fail_on: Sequence[str]) -> int:
 
 
 def _print(comparisons: Sequence[Comparison], rules: Rules, output_format: str) -> None:
-    from mnistbench import comparison_report as report
+    from mnistbench.report import comparison as report
 
     if output_format == "json":
         click.echo(report.as_json(comparisons, rules))
@@ -148,7 +148,7 @@ def _print(comparisons: Sequence[Comparison], rules: Rules, output_format: str) 
     else:
         import sys
 
-        from mnistbench.render import plain_console
+        from mnistbench.report.terminal import plain_console
 
         console = plain_console(width=None if sys.stdout.isatty() else 140)
         report.print_table(console, comparisons, rules)

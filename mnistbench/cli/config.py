@@ -13,7 +13,7 @@ def command() -> None:
 @command.command("list")
 def list_configs() -> None:
     """List the configs that ship with mnistbench."""
-    from mnistbench.config_files import known_configs, read_mapping
+    from mnistbench.config.files import known_configs, read_mapping
 
     for name, path in known_configs().items():
         click.echo(f"{name:<18} {read_mapping(path).get('description', '')}")
@@ -30,7 +30,7 @@ def list_configs() -> None:
 )
 def show(config: str, overrides: tuple[str, ...]) -> None:
     """Print CONFIG (a name or a file) with every field filled in, and its digest."""
-    from mnistbench.config import load_config
+    from mnistbench.config.loading import load_config
 
     click.echo(load_config(config, overrides).to_yaml(), nl=False)
 
@@ -42,7 +42,7 @@ def show(config: str, overrides: tuple[str, ...]) -> None:
 )
 def validate(file: str, overrides: tuple[str, ...]) -> None:
     """Check FILE as `benchmark` would, without running it."""
-    from mnistbench.config import load_config
+    from mnistbench.config.loading import load_config
 
     config = load_config(file, overrides)
     click.echo(f"{file}: valid, {config.parameters:,} parameters, digest {config.digest()}")
@@ -53,6 +53,6 @@ def schema() -> None:
     """Print the JSON Schema of a config file, for editors."""
     import json
 
-    from mnistbench.config import json_schema
+    from mnistbench.config.run_config import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))

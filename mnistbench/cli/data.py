@@ -11,7 +11,7 @@ from mnistbench.cli import options
 from mnistbench.errors import OK, RUN_FAILED, InputError
 
 if TYPE_CHECKING:
-    from mnistbench.catalog import DatasetFacts
+    from mnistbench.config.datasets import DatasetFacts
     from mnistbench.data.description import DatasetDescription
     from mnistbench.data.sources import Source
 
@@ -26,9 +26,9 @@ def list_data() -> None:
     """List the data sets, where each one is, and its digests."""
     from rich.table import Table
 
-    from mnistbench.catalog import DATASETS
+    from mnistbench.config.datasets import DATASETS
     from mnistbench.data.sources import find
-    from mnistbench.render import output_console
+    from mnistbench.report.terminal import output_console
 
     table = Table("Data set", "Where", "Training", "Test", "sha256 of x_train", "of x_test")
     for facts in DATASETS.values():
@@ -47,8 +47,9 @@ def fetch(name: str, quiet: bool, verbose: bool) -> None:
 
     from mnistbench import data
     from mnistbench.data import store
-    from mnistbench.fetching import fetch as download
-    from mnistbench.render import plain_console, progress_on
+    from mnistbench.report.progress import progress_on
+    from mnistbench.report.terminal import plain_console
+    from mnistbench.session.fetching import fetch as download
 
     facts = _facts(name)
     source = data.find(facts)
@@ -90,7 +91,7 @@ def import_data(path: Path, verbose: bool) -> None:
 @command.command("verify")
 def verify() -> int:
     """Read every data set here whole and compare its digests; exit 1 if one differs."""
-    from mnistbench.catalog import DATASETS
+    from mnistbench.config.datasets import DATASETS
     from mnistbench.data.sources import find
 
     good = True
@@ -118,7 +119,7 @@ def show(name: str, output: Path | None, path: str | None, synthetic: bool, verb
     from mnistbench import data
     from mnistbench.data.description import describe
     from mnistbench.data.sources import Source
-    from mnistbench.image_grid import image_grid
+    from mnistbench.results.image_grid import image_grid
 
     facts = _facts(name)
     if synthetic:
@@ -138,7 +139,7 @@ def show(name: str, output: Path | None, path: str | None, synthetic: bool, verb
 
 
 def _facts(name: str) -> DatasetFacts:
-    from mnistbench.catalog import DATASETS
+    from mnistbench.config.datasets import DATASETS
 
     if name not in DATASETS:
         raise InputError(f"no data set named {name!r}", hint=f"known are {', '.join(DATASETS)}")
@@ -177,7 +178,7 @@ def _print_description(
 ) -> None:
     from rich.table import Table
 
-    from mnistbench.render import output_console
+    from mnistbench.report.terminal import output_console
 
     console = output_console()
     made = f"made from the seed {source.seed}" if source.kind == "synthetic" else facts.origin

@@ -11,7 +11,7 @@ from mnistbench.cli import options
 from mnistbench.errors import OK, RUN_FAILED, InputError
 
 if TYPE_CHECKING:
-    from mnistbench.evaluate import Evaluation, EvaluationPlan
+    from mnistbench.session.evaluate import Evaluation, EvaluationPlan
 
 
 @click.command("evaluate")
@@ -69,8 +69,8 @@ def command(
 
     With --images it guesses the pictures in FILEs instead.
     """
-    from mnistbench.evaluate import EvaluationPlan, find_model
-    from mnistbench.run_files import EVALUATIONS
+    from mnistbench.results.training_files import EVALUATIONS
+    from mnistbench.session.evaluate import EvaluationPlan, find_model
 
     _check_combination(images, files, split, data_path, mistakes, repeats)
     model, loaded = find_model(target, config)
@@ -115,8 +115,8 @@ def _check_combination(
 def _guess(plan: EvaluationPlan, files: tuple[Path, ...], output_format: str) -> int:
     from dataclasses import asdict
 
-    from mnistbench.evaluate import guess_images
-    from mnistbench.results import GuessRow, to_csv
+    from mnistbench.results.rows import GuessRow, to_csv
+    from mnistbench.session.evaluate import guess_images
 
     folder, rows = guess_images(plan, files)
     if output_format == "csv":
@@ -134,8 +134,9 @@ def _guess(plan: EvaluationPlan, files: tuple[Path, ...], output_format: str) ->
 
 def _evaluate(plan: EvaluationPlan, output_format: str, quiet: bool, verbose: bool) -> int:
 
-    from mnistbench.evaluate import run_evaluation
-    from mnistbench.render import plain_console, progress_on
+    from mnistbench.report.progress import progress_on
+    from mnistbench.report.terminal import plain_console
+    from mnistbench.session.evaluate import run_evaluation
 
     if quiet:
         evaluation = run_evaluation(plan, lambda event: None)
@@ -144,7 +145,7 @@ def _evaluate(plan: EvaluationPlan, output_format: str, quiet: bool, verbose: bo
             evaluation = run_evaluation(plan, progress)
     folder = evaluation.run.folder.path
     if verbose:
-        from mnistbench.results import LOG
+        from mnistbench.results.tables import LOG
 
         click.echo((folder / LOG).read_text(errors="replace"), err=True)
     _print(evaluation, plan, output_format)
@@ -152,14 +153,14 @@ def _evaluate(plan: EvaluationPlan, output_format: str, quiet: bool, verbose: bo
 
 
 def _print(evaluation: Evaluation, plan: EvaluationPlan, output_format: str) -> None:
-    from mnistbench.results import ClassRow, to_csv
+    from mnistbench.results.rows import ClassRow, to_csv
 
     if output_format == "csv":
         click.echo(to_csv(evaluation.classes, ClassRow), nl=False)
     elif output_format == "json":
         from dataclasses import asdict
 
-        from mnistbench.summary import json_value, phase_summaries
+        from mnistbench.report.summary import json_value, phase_summaries
 
         run = evaluation.run
         _echo_json(
@@ -174,7 +175,8 @@ def _print(evaluation: Evaluation, plan: EvaluationPlan, output_format: str) -> 
             }
         )
     else:
-        from mnistbench.render import output_console, print_evaluation
+        from mnistbench.report.console import print_evaluation
+        from mnistbench.report.terminal import output_console
 
         print_evaluation(output_console(), evaluation, plan.split)
 

@@ -11,7 +11,7 @@ from mnistbench.cli import options
 from mnistbench.errors import OK
 
 if TYPE_CHECKING:
-    from mnistbench.explain import ExplainPlan, Explanation
+    from mnistbench.session.explain import ExplainPlan, Explanation
 
 
 @click.command("explain")
@@ -66,8 +66,8 @@ def command(
     computing itself; then the settings that would save most, each measured against the config
     as it is, repeat by repeat.
     """
-    from mnistbench.config import DEFAULT_CONFIG, load_config
-    from mnistbench.explain import ExplainPlan
+    from mnistbench.config.loading import DEFAULT_CONFIG, load_config
+    from mnistbench.session.explain import ExplainPlan
 
     loaded = load_config(config or DEFAULT_CONFIG, (*overrides, f"training.epochs={epochs}"))
     if device is not None:
@@ -77,8 +77,9 @@ def command(
 
 
 def _measure(plan: ExplainPlan, quiet: bool) -> Explanation:
-    from mnistbench.explain import explain
-    from mnistbench.render import plain_console, progress_on
+    from mnistbench.report.progress import progress_on
+    from mnistbench.report.terminal import plain_console
+    from mnistbench.session.explain import explain
 
     if quiet:
         return explain(plan, lambda event: None)
@@ -87,18 +88,18 @@ def _measure(plan: ExplainPlan, quiet: bool) -> Explanation:
 
 
 def _report(found: Explanation, output_format: str) -> int:
-    from mnistbench.explanation_report import as_json, print_explanation
+    from mnistbench.report.explanation import as_json, print_explanation
 
     if output_format == "json":
         import json
 
         click.echo(json.dumps(as_json(found), indent=2))
     elif output_format == "csv":
-        from mnistbench.results import PartRow, to_csv
+        from mnistbench.results.rows import PartRow, to_csv
 
         click.echo(to_csv(found.parts, PartRow), nl=False)
     else:
-        from mnistbench.render import output_console
+        from mnistbench.report.terminal import output_console
 
         print_explanation(output_console(), found)
     return OK

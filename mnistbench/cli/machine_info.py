@@ -14,9 +14,9 @@ def command(output_format: str, verbose: bool) -> None:
     """Print what is recorded of this machine beside every run."""
     import json
 
-    from mnistbench.benchmark import describe_machine
-    from mnistbench.render import machine_table, output_console
-    from mnistbench.results import MachineRow, cell, to_csv
+    from mnistbench.report.terminal import machine_table, output_console
+    from mnistbench.results.rows import MachineRow, cell, to_csv
+    from mnistbench.session.benchmark import describe_machine
 
     facts = describe_machine()
     if output_format == "table":

@@ -30,18 +30,19 @@ def command(device: str, output: Path | None, output_format: str, verbose: bool)
 
     Takes about ten seconds. `benchmark --roofline` measures the same beside a training.
     """
-    from mnistbench.peaks import as_json, run_peak
+    from mnistbench.report.peak import as_json
+    from mnistbench.session.rates import run_peak
 
     result = run_peak(device, output)
     if output_format == "csv":
-        from mnistbench.results import RateRow, to_csv
+        from mnistbench.results.rows import RateRow, to_csv
 
         click.echo(to_csv(result.rows, RateRow), nl=False)
     elif output_format == "json":
         click.echo(as_json(result))
     else:
-        from mnistbench.render import output_console
-        from mnistbench.render_peak import print_peak
+        from mnistbench.report.peak import print_peak
+        from mnistbench.report.terminal import output_console
 
         print_peak(output_console(), result)
     return OK

@@ -44,7 +44,7 @@ def command(
     Prints parameters, accuracy and times as the lessons report them and as measured here.
     Exit code 1 if one is not reproduced. It takes half an hour on two busy cores.
     """
-    from mnistbench.reproduction import REPRODUCED, reproduction, run_folders
+    from mnistbench.analysis.reproduction import REPRODUCED, reproduction, run_folders
 
     if measured is not None:
         folders, interrupted = run_folders(measured), False
@@ -52,11 +52,12 @@ def command(
         folders, interrupted = _measure(repeats, output, quiet)
     rows = reproduction(folders)
     if output_format == "csv":
-        from mnistbench.reproduction import to_csv
+        from mnistbench.analysis.reproduction import to_csv
 
         click.echo(to_csv(rows), nl=False)
     else:
-        from mnistbench.render import output_console, print_reproduction
+        from mnistbench.report.reproduction import print_reproduction
+        from mnistbench.report.terminal import output_console
 
         print_reproduction(output_console(), rows)
     if interrupted:
@@ -66,10 +67,11 @@ def command(
 
 def _measure(repeats: int, output: Path, quiet: bool) -> tuple[list[Path], bool]:
 
-    from mnistbench.benchmark import BenchmarkPlan, run_benchmark
-    from mnistbench.config import load_config
-    from mnistbench.lessons import LESSONS
-    from mnistbench.render import plain_console, progress_on
+    from mnistbench.analysis.lessons import LESSONS
+    from mnistbench.config.loading import load_config
+    from mnistbench.report.progress import progress_on
+    from mnistbench.report.terminal import plain_console
+    from mnistbench.session.benchmark import BenchmarkPlan, run_benchmark
 
     plan = BenchmarkPlan(tuple(load_config(name) for name in LESSONS), repeats, 0, output)
     if quiet:

@@ -11,8 +11,8 @@ from mnistbench.cli import options
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 
 if TYPE_CHECKING:
-    from mnistbench.benchmark import BenchmarkResult
-    from mnistbench.selfcheck import Selfcheck
+    from mnistbench.analysis.selfcheck import Selfcheck
+    from mnistbench.session.benchmark import BenchmarkResult
 
 DEFAULT_CONFIG = "mnist-dense-512"
 """The quickest of the lessons' networks: many pairs in little time."""
@@ -61,7 +61,7 @@ def command(
     if measured:
         if config is not None or overrides:
             raise click.UsageError("--from: measures nothing; leave CONFIG and --set out")
-        from mnistbench.selfcheck import check_folders
+        from mnistbench.analysis.selfcheck import check_folders
 
         _print(check_folders(*measured, seed), output_format)
         return OK
@@ -76,13 +76,14 @@ def command(
 def _measure(
     name: str, overrides: tuple[str, ...], pairs: int, output: Path, quiet: bool
 ) -> BenchmarkResult:
-    from mnistbench.config import load_config
-    from mnistbench.selfcheck import measure
+    from mnistbench.config.loading import load_config
+    from mnistbench.session.selfcheck import measure
 
     config = load_config(name, overrides)
     if quiet:
         return measure(config, pairs, output, lambda event: None)
-    from mnistbench.render import plain_console, progress_on
+    from mnistbench.report.progress import progress_on
+    from mnistbench.report.terminal import plain_console
 
     with progress_on(plain_console(stderr=True)) as progress:
         return measure(config, pairs, output, progress)
@@ -90,9 +91,9 @@ def _measure(
 
 def _check(result: BenchmarkResult, seed: int, output_format: str) -> None:
     """Check what was measured, write it down and print it; say so if it was too little."""
-    from mnistbench.selfcheck import SELFCHECK, check_folders
-    from mnistbench.selfcheck_report import as_csv
-    from mnistbench.timing import STATUS_OK
+    from mnistbench.analysis.selfcheck import SELFCHECK, check_folders
+    from mnistbench.report.selfcheck import as_csv
+    from mnistbench.results.phases import STATUS_OK
 
     folders = [run.folder for run in result.runs]
     for failure in result.failures:
@@ -113,13 +114,13 @@ def _check(result: BenchmarkResult, seed: int, output_format: str) -> None:
 
 
 def _print(found: Selfcheck, output_format: str) -> None:
-    from mnistbench import selfcheck_report as report
+    from mnistbench.report import selfcheck as report
 
     if output_format == "csv":
         click.echo(report.as_csv(found), nl=False)
     elif output_format == "json":
         click.echo(report.as_json(found))
     else:
-        from mnistbench.render import output_console
+        from mnistbench.report.terminal import output_console
 
         report.print_table(output_console(), found)

@@ -11,8 +11,8 @@ from mnistbench.cli import options
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED, InputError
 
 if TYPE_CHECKING:
-    from mnistbench.config import RunConfig
-    from mnistbench.train import TrainPlan, TrainResult
+    from mnistbench.config.run_config import RunConfig
+    from mnistbench.session.train import TrainPlan, TrainResult
 
 
 @click.command("train")
@@ -63,7 +63,7 @@ def command(
 
     Ctrl-C keeps the model as of the last finished epoch; --resume goes on from there.
     """
-    from mnistbench.train import TrainPlan
+    from mnistbench.session.train import TrainPlan
 
     overrides = (*overrides, *options.as_overrides(synthetic, execution, backend, until))
     loaded = _config(config, overrides, resume)
@@ -80,7 +80,7 @@ def command(
     )
     result = _train(plan, quiet)
     if verbose:
-        from mnistbench.results import LOG
+        from mnistbench.results.tables import LOG
 
         log = result.run.folder.path / LOG
         click.echo(log.read_text(errors="replace") if log.is_file() else "", err=True)
@@ -88,7 +88,7 @@ def command(
 
 
 def _config(name: str | None, overrides: tuple[str, ...], resume: Path | None) -> RunConfig:
-    from mnistbench.config import DEFAULT_CONFIG, load_config
+    from mnistbench.config.loading import DEFAULT_CONFIG, load_config
 
     if resume is None:
         return load_config(name or DEFAULT_CONFIG, overrides)
@@ -99,18 +99,19 @@ def _config(name: str | None, overrides: tuple[str, ...], resume: Path | None) -
             source="--resume",
             hint="leave it out",
         )
-    from mnistbench.train import load_resumed
+    from mnistbench.session.train import load_resumed
 
     return load_resumed(resume)
 
 
 def _train(plan: TrainPlan, quiet: bool) -> TrainResult:
-    from mnistbench.train import run_training
+    from mnistbench.session.train import run_training
 
     if quiet:
         return run_training(plan, lambda event: None)
 
-    from mnistbench.render import plain_console, progress_on
+    from mnistbench.report.progress import progress_on
+    from mnistbench.report.terminal import plain_console
 
     with progress_on(plain_console(stderr=True)) as progress:
         return run_training(plan, progress)
@@ -124,7 +125,8 @@ def _report(result: TrainResult) -> int:
             "mnistbench: interrupted before an epoch was finished; nothing is kept", err=True
         )
         return INTERRUPTED
-    from mnistbench.render import output_console, print_run
+    from mnistbench.report.console import print_run
+    from mnistbench.report.terminal import output_console
 
     print_run(output_console(), result.run)
     if result.interrupted:

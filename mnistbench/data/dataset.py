@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistbench.catalog import DATASETS, DatasetFacts
-from mnistbench.config import RunConfig
+from mnistbench.config.datasets import DATASETS, DatasetFacts
+from mnistbench.config.run_config import RunConfig
 from mnistbench.data import store
 from mnistbench.data.arrays import Arrays, Bytes, digests
 from mnistbench.data.readers import read_any

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistbench.catalog import DatasetFacts
+from mnistbench.config.datasets import DatasetFacts
 from mnistbench.data.arrays import ARRAY_NAMES, Bytes, digests
 from mnistbench.data.dataset import Dataset
 from mnistbench.data.preprocessing import one_hot

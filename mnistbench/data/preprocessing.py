@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mnistbench.config import RunConfig
+from mnistbench.config.run_config import RunConfig
 from mnistbench.data.arrays import Bytes
 from mnistbench.data.dataset import Dataset
 

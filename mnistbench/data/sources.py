@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mnistbench.catalog import DatasetFacts
-from mnistbench.config import RunConfig
+from mnistbench.config.datasets import DatasetFacts
+from mnistbench.config.run_config import RunConfig
 from mnistbench.data import store
 from mnistbench.data.arrays import Arrays
 from mnistbench.data.readers import read_any

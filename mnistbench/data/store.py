@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistbench.catalog import DatasetFacts
+from mnistbench.config.datasets import DatasetFacts
 from mnistbench.data.arrays import ARRAY_NAMES, Arrays, aligned_bytes, digests
 from mnistbench.errors import InputError, OutputError
 

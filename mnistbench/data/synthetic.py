@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistbench.catalog import DatasetFacts
+from mnistbench.config.datasets import DatasetFacts
 from mnistbench.data.arrays import Arrays, Bytes
 
 _BLOCK = 4  # side, in pixels, of the blocks a class's pattern is made of

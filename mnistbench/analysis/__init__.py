@@ -1,0 +1,1 @@
+"""What results mean: statistics, comparisons and verdicts, from files and arrays alone."""

@@ -1,0 +1,173 @@
+"""From a name, a file and overrides to one checked RunConfig; every mistake is one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import (
+    ValidationError,
+)
+
+from mnistbench.config.datasets import DATASETS
+from mnistbench.config.files import find_config, read_mapping, read_yaml, user_path
+from mnistbench.config.network import Dropout, ShapeError, layer_table
+from mnistbench.config.problems import as_input_error, nearest, set_by_whom
+from mnistbench.config.run_config import RunConfig
+from mnistbench.errors import InputError
+
+DEFAULT_CONFIG = "mnist-dense"
+
+
+def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a shipped config by its bare name, or any by its path, and apply `FIELD=VALUE`s.
+
+    Raises InputError, naming the file, the field, the value and what is allowed.
+    """
+    path = find_config(name_or_path)
+    fields = {"name": path.stem, **read_mapping(path)}
+    _resolve_data_path(fields, path)
+    set_by = {}
+    for override in overrides:
+        field, value = _split_override(override)
+        _set_field(fields, field, value, override)
+        set_by[field] = f"--set {override}"
+    return _checked(fields, str(path), set_by)
+
+
+def _resolve_data_path(fields: Mapping[str, Any], file: Path) -> None:
+    dataset = fields.get("dataset")
+    if isinstance(dataset, dict) and isinstance(dataset.get("path"), str):
+        dataset["path"] = _absolute(dataset["path"], file.parent, f"{file}: dataset.path")
+
+
+def _absolute(path: str, folder: Path, source: str) -> str:
+    # The config that a run leaves lies elsewhere, and must still find the data.
+    return str((folder / user_path(path, source)).absolute())
+
+
+def _split_override(override: str) -> tuple[str, Any]:
+    field, equals, text = override.partition("=")
+    field = field.strip()
+    if not equals or not re.fullmatch(r"\w+(\.\w+)*", field):
+        raise InputError(
+            f"{override!r} is not FIELD=VALUE", source="--set", hint="try training.batch_size=128"
+        )
+    return field, read_yaml(text, f"--set {override}")
+
+
+def _set_field(fields: dict[str, Any], field: str, value: Any, override: str) -> None:
+    *groups, last = field.split(".")
+    for group in groups:
+        inner = fields.setdefault(group, {})
+        if not isinstance(inner, dict):
+            raise InputError(
+                f"{group} has no fields below it", source=f"--set {override}", field=field
+            )
+        fields = inner
+    if field == "dataset.path" and isinstance(value, str):
+        value = _absolute(value, Path(), f"--set {override}: {field}")
+    fields[last] = value
+
+
+def _checked(fields: Mapping[str, Any], file: str, set_by: Mapping[str, str]) -> RunConfig:
+    try:
+        config = RunConfig.model_validate(fields)
+    except ValidationError as error:
+        raise as_input_error(error, file, set_by) from None
+    _check_dataset(config, file, set_by)
+    _check_validation(config, file, set_by)
+    _check_target(config, file, set_by)
+    _check_network(config, file, set_by)
+    _check_jit(config, file, set_by)
+    return config
+
+
+def _check_dataset(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
+    name = config.dataset.name
+    if name not in DATASETS:
+        field = "dataset.name"
+        raise InputError(
+            f"{name!r} is no data set of mnistbench; allowed: {', '.join(sorted(DATASETS))}",
+            source=set_by_whom(field, file, set_by),
+            field=field,
+            hint=nearest(name, DATASETS),
+        )
+    if config.dataset.path is not None:
+        if config.dataset.source == "synthetic":
+            raise InputError(
+                f"{config.dataset.path!r} is given, and synthetic data is asked for",
+                source=set_by_whom("dataset.path", file, set_by),
+                field="dataset.path",
+                hint="leave out either",
+            )
+        return
+    counts = {
+        "train_samples": (config.dataset.train_samples, config.facts.train_count),
+        "test_samples": (config.dataset.test_samples, config.facts.test_count),
+    }
+    for key, (wanted, available) in counts.items():
+        if wanted is not None and wanted > available:
+            field = f"dataset.{key}"
+            raise InputError(
+                f"{wanted} is more than the {available} images of {config.facts.title}",
+                source=set_by_whom(field, file, set_by),
+                field=field,
+                hint="leave it out for all",
+            )
+
+
+def _check_validation(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
+    fraction = config.training.validation
+    samples = config.dataset.train_samples or config.facts.train_count
+    if isinstance(fraction, float) and not 0 < int(samples * (1 - fraction)) < samples:
+        field = "training.validation"
+        raise InputError(
+            f"{fraction} of {samples} images leaves none to train on, or none to validate on",
+            source=set_by_whom(field, file, set_by),
+            field=field,
+        )
+
+
+def _check_target(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
+    target, validation = config.training.target_accuracy, config.training.validation
+    if target is not None and validation != "test":
+        field = "training.target_accuracy"
+        raise InputError(
+            f"{target} is of the test set, but training.validation is {validation}",
+            source=set_by_whom(field, file, set_by),
+            field=field,
+            hint="set training.validation=test, or use --until",
+        )
+
+
+def _check_network(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
+    try:
+        layer_table(config.model, config.facts.image_shape, config.facts.classes)
+    except ShapeError as error:
+        field = f"model.{error.field}"
+        raise InputError(
+            f"the network cannot be built: {error}",
+            source=set_by_whom(field, file, set_by),
+            field=field,
+        ) from None
+
+
+def _check_jit(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
+    if config.training.execution != "fused":
+        return
+    refused = {
+        ("jax", "off"): "a fused epoch on jax, which compiles ahead; allowed: auto, on",
+        ("torch", "on"): "a fused epoch on torch with dropout; allowed: auto, off",
+    }
+    wanted = config.backend, config.training.jit
+    if wanted in refused and (config.backend != "torch" or config.has(Dropout)):
+        field = "training.jit"
+        raise InputError(
+            f"{config.training.jit!r} is not possible for {refused[wanted]}",
+            source=set_by_whom(field, file, set_by),
+            field=field,
+            hint="leave it out, or use training.execution=fit",
+        )

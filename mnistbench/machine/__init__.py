@@ -1,0 +1,1 @@
+"""The machine: what it is, what it does beside a repeat, and what will disturb one."""

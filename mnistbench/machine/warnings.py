@@ -1,0 +1,122 @@
+"""What will disturb a run and can be seen before it: each warning ends in a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import psutil
+
+from mnistbench.machine.readings import Reading
+
+_MEBIBYTE = 2**20
+_GIBIBYTE = 2**30
+
+_MANY_REPEATS = 20
+_BUSY_LOAD = 0.5
+"""Load per core from which a training, which uses most cores, will find some of them taken."""
+_SWAPPED_BYTES = _MEBIBYTE
+"""Less comes back from swap on any machine that has been up for a while."""
+
+
+def warnings_before(
+    facts: Mapping[str, object], needed_bytes: int, repeats: int, first: Reading, last: Reading
+) -> list[str]:
+    """Return what is true of this machine and should be known before a run, most serious first.
+
+    `facts` are those of machine.csv, `first` and `last` readings before and after TensorFlow was
+    loaded, `needed_bytes` the memory that a repeat takes.
+    """
+    found = (
+        _load(facts, repeats),
+        _quota(facts),
+        _memory(facts, needed_bytes),
+        _swapping(first, last),
+        _heat(first, last),
+        _governor(facts),
+        battery(),
+    )
+    return [line for line in found if line]
+
+
+def _load(facts: Mapping[str, object], repeats: int) -> str:
+    load, cores = facts.get("load_1min"), facts.get("cpu_threads")
+    if not isinstance(load, float) or not isinstance(cores, int) or load < _BUSY_LOAD * cores:
+        return ""
+    more = f", or use --repeats {_MANY_REPEATS}" if repeats < _MANY_REPEATS else ""
+    return f"load {load:.1f} on {cores} cores before the run: wait until it is lower{more}"
+
+
+def _quota(facts: Mapping[str, object]) -> str:
+    quota, threads = facts.get("cgroup_cpu_limit_cores"), _tensorflow_threads(facts)
+    if not isinstance(quota, int | float) or threads is None or quota >= threads:
+        return ""
+    fitting = max(1, int(quota))
+    return (
+        f"CPU quota {quota:g} cores, but TensorFlow will start {threads} threads and be stopped "
+        f"again and again: set TF_NUM_INTRAOP_THREADS={fitting} and "
+        f"TF_NUM_INTEROP_THREADS={fitting} (OMP_NUM_THREADS does not reach it), or raise the quota"
+    )
+
+
+def _tensorflow_threads(facts: Mapping[str, object]) -> int | None:
+    """Return the threads that TensorFlow computes with: as many as cores, unless told otherwise."""
+    told = str(facts.get("env_TF_NUM_INTRAOP_THREADS", ""))
+    if told.isascii() and told.isdigit() and int(told) > 0:
+        return int(told)
+    cores = facts.get("cpu_affinity_threads") or facts.get("cpu_threads")
+    return cores if isinstance(cores, int) else None
+
+
+def _memory(facts: Mapping[str, object], needed_bytes: int) -> str:
+    known = (facts.get("memory_available_bytes"), facts.get("cgroup_memory_limit_bytes"))
+    free = min((value for value in known if isinstance(value, int)), default=None)
+    if free is None or free >= needed_bytes:
+        return ""
+    return (
+        f"{free / _GIBIBYTE:.1f} GiB of memory left, and a repeat takes about "
+        f"{needed_bytes / _GIBIBYTE:.1f} GiB: close programs, or raise the container's limit"
+    )
+
+
+def _swapping(first: Reading, last: Reading) -> str:
+    if first.swapped_bytes is None or last.swapped_bytes is None:
+        return ""
+    swapped = last.swapped_bytes - first.swapped_bytes
+    if swapped < _SWAPPED_BYTES:
+        return ""
+    return (
+        f"swapping: {swapped / _MEBIBYTE:.0f} MiB came back from swap while TensorFlow was "
+        "loaded: close programs that fill the memory"
+    )
+
+
+def _heat(first: Reading, last: Reading) -> str:
+    hot = [f"GPU {number}" for number, gpu in enumerate(last.gpus) if gpu.is_too_hot]
+    counts = first.thermal_throttles, last.thermal_throttles
+    if counts[0] is not None and counts[1] is not None and counts[1] > counts[0]:
+        hot.insert(0, "the CPU")
+    if not hot:
+        return ""
+    return (
+        f"heat slows {' and '.join(hot)}: let it cool, see that air gets through, or use --warmup"
+    )
+
+
+def _governor(facts: Mapping[str, object]) -> str:
+    if facts.get("cpu_governor") != "powersave":
+        return ""
+    return (
+        "governor powersave: cores may be slow to reach their clock rate: "
+        "sudo cpupower frequency-set -g performance"
+    )
+
+
+def battery() -> str:
+    """Return a warning if the machine runs on its battery."""
+    try:
+        state = psutil.sensors_battery()
+    except (AttributeError, OSError, ValueError):  # no such sensors here, or odd ones
+        return ""
+    if state is None or state.power_plugged is not False:
+        return ""
+    return f"on battery power ({state.percent:.0f} % left), which slows most machines: plug it in"

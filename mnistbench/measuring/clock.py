@@ -1,0 +1,59 @@
+"""The clock: named phases, measured by the monotonic clock and told as they start and end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mnistbench.measuring.jobs import Listener
+from mnistbench.results.phases import (
+    STATUS_FAILED,
+    STATUS_OK,
+    TOTAL,
+    PhaseRecord,
+    PhaseStarted,
+    utc_now,
+)
+
+
+class PhaseClock:
+    """Times phases one after another, and tells a listener of each."""
+
+    def __init__(self, listener: Listener) -> None:
+        """`listener` receives a PhaseStarted before, and a PhaseRecord after, each phase."""
+        self._listener = listener
+        self.records: dict[str, PhaseRecord] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time the block under `name`; a block that raises is recorded as failed, and raises."""
+        self._listener(PhaseStarted(name))
+        start_utc = utc_now()
+        status = STATUS_FAILED
+        cpu_start = time.process_time_ns()
+        start = time.perf_counter_ns()
+        try:
+            yield
+            status = STATUS_OK
+        finally:
+            end = time.perf_counter_ns()
+            cpu_end = time.process_time_ns()
+            record = PhaseRecord(
+                name, (end - start) / 1e9, (cpu_end - cpu_start) / 1e9, start_utc, status
+            )
+            self.records[name] = record
+            self._listener(record)
+
+    def total(self) -> None:
+        """Record `total`: the sum of the phases so far, without what lay between them."""
+        parts = list(self.records.values())
+        record = PhaseRecord(
+            TOTAL,
+            sum(part.seconds or 0.0 for part in parts),
+            sum(part.cpu_seconds or 0.0 for part in parts),
+            parts[0].start_utc,
+            STATUS_OK,
+        )
+        self.records[TOTAL] = record
+        self._listener(record)

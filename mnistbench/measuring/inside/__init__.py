@@ -1,0 +1,1 @@
+"""Everything that imports Keras or a framework: loaded by measuring processes alone."""

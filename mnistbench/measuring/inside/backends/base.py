@@ -1,0 +1,105 @@
+"""What every backend can do: the only questions that the rest asks of a framework."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistbench.config.run_config import RunConfig
+from mnistbench.data import RawImages
+from mnistbench.errors import InputError
+
+
+@dataclass(frozen=True)
+class Jit:
+    """Whether the training is compiled (by XLA, with torch by `torch.compile`), and why."""
+
+    is_on: bool
+    reason: str
+
+
+class Programs(Protocol):
+    """An epoch and a test of one model as one call each, over images that lie on the device."""
+
+    def compile_training(self, images: RawImages, validated_on: RawImages | None) -> None:
+        """Bring the images to the device and compile all that an epoch calls."""
+
+    def train(self, order: npt.NDArray[np.int32]) -> dict[str, float]:
+        """Train an epoch on the images in this order; return its mean loss and accuracy."""
+
+    def test(self, images: RawImages) -> dict[str, float]:
+        """Return mean loss and accuracy over the images."""
+
+
+class Backend(ABC):
+    """A framework, in a measuring process that has imported it."""
+
+    title: ClassVar[str]
+
+    def choose_device(self, wanted: str) -> str:
+        """Return the device that will be used: `cpu` or `gpu`.
+
+        The environment of a process for the CPU hides the GPUs already.
+        Raises InputError if a GPU is wanted and the framework sees none.
+        """
+        has_gpu = wanted != "cpu" and self.has_gpu()
+        if wanted == "gpu" and not has_gpu:
+            raise InputError(
+                f"'gpu' was asked for, but {self.title} sees none on this machine",
+                field="device",
+                hint="see: mnistbench machine-info; or use --device cpu",
+            )
+        return "gpu" if has_gpu else "cpu"
+
+    @abstractmethod
+    def has_gpu(self) -> bool:
+        """Return whether the framework sees a GPU."""
+
+    @abstractmethod
+    def be_deterministic(self) -> None:
+        """Ask for bit-equal results also on a GPU; before anything runs there."""
+
+    def prepare_fused(self, config: RunConfig) -> None:  # noqa: B027 - some have nothing to do
+        """Set what suits programs of a whole epoch, where it is read once, before the start."""
+
+    def threads(self) -> int | None:
+        """Return how many threads an operation may use; None where the framework decides."""
+        return None
+
+    @abstractmethod
+    def start(self) -> None:
+        """Make devices and threads, which the first operation does otherwise."""
+
+    @abstractmethod
+    def wait(self) -> None:
+        """Return when every operation sent to the device has finished."""
+
+    @abstractmethod
+    def facts(self) -> Mapping[str, object]:
+        """Return versions, build, settings and devices, for machine.csv."""
+
+    @abstractmethod
+    def order_state(self) -> Any:
+        """Return, as JSON, what `fit` draws the order of the images from; None for the seed."""
+
+    @abstractmethod
+    def set_order_state(self, state: Any) -> None:
+        """Let `fit` go on as it would have from this state."""
+
+    @abstractmethod
+    def automatic_jit(self, config: RunConfig, device: str) -> Jit:
+        """Return what `jit: auto` means for a fused epoch."""
+
+    @abstractmethod
+    def programs(self, model: Any, config: RunConfig, jit: bool) -> Programs:
+        """Return the fused epoch and tests of a compiled model."""
+
+
+def one_hot_classes(config: RunConfig) -> int | None:
+    """Return how many classes the loss takes one-hot; None where it takes labels."""
+    return None if config.training.loss.startswith("sparse_") else config.facts.classes

@@ -1,0 +1,80 @@
+"""JAX as a backend. Only measuring processes import this module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jaxlib
+import numpy as np
+
+from mnistbench.config.network import Convolution
+from mnistbench.config.run_config import RunConfig
+from mnistbench.measuring.inside.backends import xla
+from mnistbench.measuring.inside.backends.base import Backend, Jit, Programs
+
+
+class JaxBackend(Backend):
+    """Keras on JAX."""
+
+    title = "JAX"
+
+    def has_gpu(self) -> bool:  # noqa: D102
+        return bool(jax.default_backend() == "gpu")
+
+    def be_deterministic(self) -> None:
+        """Tell XLA, which reads its flags when the first device is made."""
+        xla.add_flag("--xla_gpu_deterministic_ops=true")
+
+    def prepare_fused(self, config: RunConfig) -> None:  # noqa: D102
+        xla.add_flag(xla.WITHOUT_UNROLLING)
+
+    def start(self) -> None:  # noqa: D102
+        jax.block_until_ready(jax.numpy.zeros(()))
+
+    def wait(self) -> None:  # noqa: D102
+        jax.block_until_ready(jax.live_arrays())
+
+    def facts(self) -> Mapping[str, object]:
+        """Return versions, settings and devices; JAX tells no number of threads."""
+        devices = jax.devices()
+        gpus = [device for device in devices if device.platform == "gpu"]
+        return {
+            "jax_version": jax.__version__,
+            "jaxlib_version": jaxlib.__version__,
+            "jax_platform": jax.default_backend(),
+            "jax_platform_version": " ".join(devices[0].client.platform_version.split()),
+            "jax_devices": len(devices),
+            "jax_matmul_precision": jax.config.jax_default_matmul_precision or "auto",
+            "jax_enable_x64": jax.config.jax_enable_x64,
+            **{f"jax_gpu_{gpu.id}_name": gpu.device_kind for gpu in gpus},
+        }
+
+    def order_state(self) -> Any:
+        """Return NumPy's state: every epoch draws its order from that."""
+        kind, keys, *rest = np.random.get_state(legacy=True)
+        return [kind, np.asarray(keys).tolist(), *rest]
+
+    def set_order_state(self, state: Any) -> None:  # noqa: D102
+        kind, keys, *rest = state
+        np.random.set_state((kind, np.asarray(keys, np.uint32), *rest))
+
+    def automatic_jit(self, config: RunConfig, device: str) -> Jit:  # noqa: D102
+        if self._scans(config):
+            return Jit(True, "auto: a scan is always compiled")
+        return Jit(
+            True, "auto: each step is compiled, as XLA's convolutions are slow in a CPU's scan"
+        )
+
+    def programs(self, model: Any, config: RunConfig, jit: bool) -> Programs:  # noqa: D102
+        from mnistbench.measuring.inside.backends.fused_jax import JaxPrograms
+
+        return JaxPrograms(model, config, self._scans(config))
+
+    def _scans(self, config: RunConfig) -> bool:
+        """Return whether an epoch is one scan: on a CPU that made convolutions ten times slower."""
+        return jax.default_backend() != "cpu" or not config.has(Convolution)
+
+
+BACKEND = JaxBackend()

@@ -1,0 +1,118 @@
+"""TensorFlow as a backend. Only measuring processes import this module."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from mnistbench.config.network import Convolution
+from mnistbench.config.run_config import RunConfig
+from mnistbench.config.work import training_flops
+from mnistbench.measuring.inside.backends import xla
+from mnistbench.measuring.inside.backends.base import Backend, Jit, Programs
+
+_THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
+"""With which a user sets the threads of an operation."""
+
+_FLOPS_WORTH_A_SECOND_THREAD = 10_000_000
+"""Of a step. Threads wait for each other at each small operation: with less than this to do in
+between, two were slower than one, and less steady."""
+
+
+class TensorFlowBackend(Backend):
+    """Keras on TensorFlow."""
+
+    title = "TensorFlow"
+
+    def has_gpu(self) -> bool:  # noqa: D102
+        return bool(tf.config.list_physical_devices("GPU"))
+
+    def choose_device(self, wanted: str) -> str:
+        """Do it, and let TensorFlow take a GPU's memory as it needs it."""
+        device = super().choose_device(wanted)
+        if device == "cpu":
+            tf.config.set_visible_devices([], "GPU")
+        for gpu in tf.config.get_visible_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+        return device
+
+    def be_deterministic(self) -> None:  # noqa: D102
+        tf.config.experimental.enable_op_determinism()
+
+    def prepare_fused(self, config: RunConfig) -> None:
+        """Let XLA compile quickly, small steps have one thread, graphs keep their working memory.
+
+        Given back and asked for anew at each step, that was 5 to 10 % of a convolutional network's
+        processor time.
+        """
+        xla.add_flag(xla.WITHOUT_UNROLLING)
+        os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
+        step_flops = training_flops(config) * config.training.batch_size
+        if step_flops < _FLOPS_WORTH_A_SECOND_THREAD and _THREADS_VARIABLE not in os.environ:
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+
+    def threads(self) -> int | None:  # noqa: D102
+        return tf.config.threading.get_intra_op_parallelism_threads() or None
+
+    def start(self) -> None:  # noqa: D102
+        tf.constant(0.0).numpy()
+
+    def wait(self) -> None:  # noqa: D102
+        tf.test.experimental.sync_devices()
+
+    def facts(self) -> Mapping[str, object]:  # noqa: D102
+        build = tf.sysconfig.get_build_info()
+        threads = tf.config.threading
+        facts: dict[str, object] = {
+            "tensorflow_version": tf.__version__,
+            "tensorflow_git_version": tf.version.GIT_VERSION,
+            "tensorflow_compiler": tf.version.COMPILER_VERSION,
+            "tensorflow_cuda_build": build.get("is_cuda_build"),
+            "tensorflow_cuda_version": build.get("cuda_version"),
+            "tensorflow_cudnn_version": build.get("cudnn_version"),
+            "tensorflow_rocm_build": build.get("is_rocm_build"),
+            "tensorflow_onednn": _onednn_enabled(),
+            # TensorFlow says 0 where it decides by itself, which is no number of threads.
+            "tensorflow_intra_op_threads": threads.get_intra_op_parallelism_threads() or "auto",
+            "tensorflow_inter_op_threads": threads.get_inter_op_parallelism_threads() or "auto",
+        }
+        for number, gpu in enumerate(tf.config.list_physical_devices("GPU")):
+            details = tf.config.experimental.get_device_details(gpu)
+            facts[f"tensorflow_gpu_{number}_name"] = details.get("device_name")
+            capability = details.get("compute_capability")
+            facts[f"tensorflow_gpu_{number}_compute_capability"] = (
+                ".".join(map(str, capability)) if capability else None
+            )
+        return facts
+
+    def order_state(self) -> Any:
+        """Return None: Keras draws the order from the seed when `fit` begins, and keeps it."""
+
+    def set_order_state(self, state: Any) -> None:
+        """Do nothing: the seed is set already."""
+
+    def automatic_jit(self, config: RunConfig, device: str) -> Jit:  # noqa: D102
+        if device == "gpu":
+            return Jit(True, "auto: XLA is faster on a GPU")
+        if config.has(Convolution):
+            return Jit(False, "auto: XLA's convolutions are slower on a CPU")
+        return Jit(True, "auto: XLA is faster for a dense network")
+
+    def programs(self, model: Any, config: RunConfig, jit: bool) -> Programs:  # noqa: D102
+        from mnistbench.measuring.inside.backends.fused_tensorflow import TensorFlowPrograms
+
+        return TensorFlowPrograms(model, config, jit)
+
+
+def _onednn_enabled() -> bool | None:
+    try:
+        from tensorflow.python.util import _pywrap_util_port
+    except ImportError:  # private, and the only place that tells
+        return None
+    return bool(_pywrap_util_port.IsMklEnabled())
+
+
+BACKEND = TensorFlowBackend()

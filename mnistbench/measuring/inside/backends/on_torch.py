@@ -1,0 +1,81 @@
+"""PyTorch as a backend. Only measuring processes import this module."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import torch
+
+from mnistbench.config.network import Dropout
+from mnistbench.config.run_config import RunConfig
+from mnistbench.measuring.inside.backends.base import Backend, Jit, Programs
+
+
+class TorchBackend(Backend):
+    """Keras on PyTorch."""
+
+    title = "PyTorch"
+
+    def has_gpu(self) -> bool:
+        """Return whether Keras puts what it makes on a GPU: its choice, made at its import."""
+        return bool(_device().type != "cpu")
+
+    def be_deterministic(self) -> None:  # noqa: D102
+        # cuBLAS wants this said before it starts.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+
+    def start(self) -> None:
+        """Start the threads too: they come with the first operation large enough for several."""
+        torch.ones(1 << 20, device=_device()).sum().item()
+
+    def wait(self) -> None:  # noqa: D102
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+        elif _device().type == "mps":
+            torch.mps.synchronize()
+
+    def facts(self) -> Mapping[str, object]:  # noqa: D102
+        cudnn = torch.backends.cudnn
+        gpus = range(torch.cuda.device_count())
+        return {
+            "torch_version": torch.__version__,
+            "torch_git_version": torch.version.git_version,
+            "torch_cuda_version": torch.version.cuda,
+            "torch_cudnn_version": cudnn.version() if cudnn.is_available() else None,
+            "torch_mkl": torch.backends.mkl.is_available(),
+            "torch_onednn": torch.backends.mkldnn.is_available(),
+            "torch_cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "torch_matmul_precision": torch.get_float32_matmul_precision(),
+            "torch_intra_op_threads": torch.get_num_threads(),
+            "torch_inter_op_threads": torch.get_num_interop_threads(),
+            **{f"torch_gpu_{gpu}_name": torch.cuda.get_device_name(gpu) for gpu in gpus},
+        }
+
+    def order_state(self) -> Any:
+        """Return PyTorch's state: every epoch draws its order from that."""
+        return torch.get_rng_state().tolist()
+
+    def set_order_state(self, state: Any) -> None:  # noqa: D102
+        torch.set_rng_state(torch.tensor(state, dtype=torch.uint8))
+
+    def automatic_jit(self, config: RunConfig, device: str) -> Jit:  # noqa: D102
+        if config.has(Dropout):
+            return Jit(False, "auto: dropout can be neither traced nor compiled")
+        return Jit(False, "auto: torch.compile takes longer than it saves; the step is traced")
+
+    def programs(self, model: Any, config: RunConfig, jit: bool) -> Programs:  # noqa: D102
+        from mnistbench.measuring.inside.backends.fused_torch import TorchPrograms
+
+        return TorchPrograms(model, config, jit)
+
+
+def _device() -> torch.device:
+    device: torch.device = keras.ops.convert_to_tensor(0.0).device
+    return device
+
+
+BACKEND = TorchBackend()

@@ -1,0 +1,76 @@
+"""A data set downloaded by Keras's own loader, timed as a phase of its own, and stored.
+
+Imports Keras: only measuring processes import this module.
+"""
+
+from __future__ import annotations
+
+import importlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from mnistbench.config.datasets import DATASETS, DatasetFacts
+from mnistbench.data.dataset import checked, keep
+from mnistbench.data.sources import keras_files, not_here
+from mnistbench.measuring.clock import PhaseClock
+from mnistbench.measuring.jobs import Downloading, Listener
+from mnistbench.results.phases import DATA_DOWNLOAD, PhaseRecord
+
+_SILENCE_SECONDS = 30  # a network that drops packets instead of refusing them must not hang us
+_TOLD_EVERY_SECONDS = 0.25
+
+
+def run_download(name: str, tell: Listener) -> PhaseRecord:
+    """Download, decode and store a data set; raise InputError, with the ways out, if it fails.
+
+    The phase is Keras's `load_data` whole: download, digest check, unpacking and decoding.
+    """
+    facts = DATASETS[name]
+    keras.config.set_image_data_format("channels_last")
+    loader = importlib.import_module(f"keras.datasets.{name}")
+    socket.setdefaulttimeout(_SILENCE_SECONDS)
+    clock = PhaseClock(tell)
+    try:
+        with _told(facts, tell), clock.phase(DATA_DOWNLOAD):
+            parts: Any = loader.load_data()
+    except Exception as error:  # noqa: BLE001  Keras raises the bare class
+        raise not_here(facts, str(error) or type(error).__name__) from None
+    (x_train, y_train), (x_test, y_test) = parts
+    arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+    contiguous = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+    keep(checked(contiguous, facts, "Keras's loader"), facts, "Keras's loader")
+    return clock.records[DATA_DOWNLOAD]
+
+
+@contextmanager
+def _told(facts: DatasetFacts, tell: Listener) -> Iterator[None]:
+    """Tell how large Keras's archive has become, as Keras itself only prints it."""
+    ended = threading.Event()
+    total = facts.download_bytes or 0
+
+    def watch() -> None:
+        before = _archive_bytes(facts)
+        tell(Downloading(facts.title, 0, total))
+        while not ended.wait(_TOLD_EVERY_SECONDS):
+            now = _archive_bytes(facts)
+            if now != before:
+                tell(Downloading(facts.title, min(now, total), total))
+
+    watcher = threading.Thread(target=watch, name="download-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _archive_bytes(facts: DatasetFacts) -> int:
+    sizes = [path.stat().st_size for path in keras_files(facts) if path.is_file()]
+    return max(sizes, default=0)

@@ -1,0 +1,133 @@
+"""A framework's arrival in a measuring process: imported once, timed, and kept quiet.
+
+Frameworks write start-up messages to file descriptor 2 that no setting silences, so the
+descriptor itself is pointed at a file meanwhile.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnistbench.config.frameworks import BACKENDS
+from mnistbench.errors import RunError
+from mnistbench.measuring.inside.backends import load
+from mnistbench.results.phases import IMPORT, STATUS_OK, PhaseRecord, utc_now
+
+if TYPE_CHECKING:
+    from mnistbench.measuring.inside.backends.base import Backend
+from mnistbench.measuring.startup import STARTUP_LOG
+
+
+@dataclass(frozen=True)
+class _Import:
+    record: PhaseRecord
+    failure: str | None
+
+
+_import: _Import | None = None
+
+_CUTS_SHORT = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
+"""Variables by which Keras trains less than it is asked to, without telling."""
+
+
+def preload() -> bool:
+    """Import the framework where all repeats are forked from; return whether it worked."""
+    # Ctrl-C goes to every process of a terminal: the parent decides, the others go on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return _import_once().failure is None
+
+
+def import_record() -> PhaseRecord:
+    """Import framework and Keras if this process family has not yet, and return its timing.
+
+    A forked process inherits the import: its record says so and has no seconds.
+    Raises RunError if the framework cannot be imported.
+    """
+    done = _import_once()
+    if done.failure is not None:
+        title = BACKENDS[os.environ["KERAS_BACKEND"]].title
+        raise RunError(f"{title} cannot be imported: {done.failure}")
+    return done.record
+
+
+def _import_once() -> _Import:
+    global _import
+    if _import is None:
+        _import = _timed_import()
+    return _import
+
+
+def _timed_import() -> _Import:
+    failure = None
+    for variable in _CUTS_SHORT:
+        os.environ.pop(variable, None)
+    name = os.environ["KERAS_BACKEND"]
+    if name != "tensorflow":
+        # Keras imports TensorFlow beside any backend, to seed it and to save models.
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    start_utc, cpu_start, start = utc_now(), time.process_time_ns(), time.perf_counter_ns()
+    with _stderr_to(os.environ.get(STARTUP_LOG)):
+        try:
+            for package in BACKENDS[name].packages:
+                importlib.import_module(package)
+            import keras
+
+            keras.Model  # noqa: B018  Keras is loaded on first use
+        except Exception as error:  # noqa: BLE001  whatever it is, the user must be told
+            traceback.print_exc()
+            failure = f"{type(error).__name__}: {error}"
+    seconds = (time.perf_counter_ns() - start) / 1e9
+    cpu_seconds = (time.process_time_ns() - cpu_start) / 1e9
+    record = PhaseRecord(IMPORT, seconds, cpu_seconds, start_utc, STATUS_OK)
+    return _Import(record, failure)
+
+
+@contextmanager
+def _stderr_to(path: str | None) -> Iterator[None]:
+    if path is None:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(path).open("ab") as target:
+        os.dup2(target.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def backend() -> Backend:
+    """Return the backend of this process, with Keras's settings as they are by default."""
+    import keras
+
+    # A user's ~/.keras/keras.json must not change what is measured.
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
+    return load(keras.backend.backend())
+
+
+def framework_facts() -> Mapping[str, object]:
+    """Return versions, build, settings and devices of Keras and of what it runs on."""
+    import keras
+    import numpy
+
+    return {
+        "keras_version": keras.__version__,
+        "numpy_version": numpy.__version__,
+        "keras_backend": keras.backend.backend(),
+        **backend().facts(),
+    }

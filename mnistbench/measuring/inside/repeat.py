@@ -1,0 +1,211 @@
+"""One repeat, inside its own process: load, preprocess, build, compile, train, test.
+
+The steps are here for `benchmark` and `train` alike; what `train` adds comes as callbacks.
+Imports Keras: only measuring processes import this module.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from mnistbench import data
+from mnistbench.config.run_config import RunConfig
+from mnistbench.measuring.clock import PhaseClock
+from mnistbench.measuring.inside import models
+from mnistbench.measuring.inside.execution import EXECUTIONS, Execution, Learned, training_samples
+from mnistbench.measuring.inside.framework import backend
+from mnistbench.measuring.inside.measures import (
+    EpochClock,
+    learning_metrics,
+    process_metrics,
+    speed_metrics,
+    target_metrics,
+)
+from mnistbench.measuring.jobs import Listener, RepeatJob, RepeatResult
+from mnistbench.results.phases import (
+    BUILD,
+    COMPILE,
+    DATA_LOAD,
+    PREPROCESS,
+    TEST,
+    TRAIN,
+    PhaseRecord,
+)
+from mnistbench.results.rows import Metric
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network ready to learn, and what it learns from."""
+
+    clock: PhaseClock
+    device: str
+    """`cpu` or `gpu`, as resolved."""
+    startup_seconds: float
+    identity: data.DataIdentity
+    model: keras.Model
+    execution: Execution
+    train_images: Any
+    """As the execution takes them."""
+    test_images: Any
+
+
+def run_repeat(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> RepeatResult:
+    """Run every phase once, telling `tell` of each as it starts and ends.
+
+    Raises InputError for data that cannot be read and for a GPU that is not there.
+    """
+    prepared = prepare(job, tell)
+    epochs = EpochClock(tell)
+    learned = train(prepared, [epochs, *target_callbacks(job.config)])
+    tested = test(prepared.clock, prepared.execution, prepared.test_images)
+    return repeat_result(job, prepared, epochs, learned, tested, import_phase)
+
+
+def prepare(job: RepeatJob, tell: Listener) -> Prepared:
+    """Go through the phases up to `compile`."""
+    started = time.perf_counter()
+    device = start(job.device, job.seed, job.config)
+    startup_seconds = time.perf_counter() - started
+
+    clock = PhaseClock(tell)
+    whole = load(clock, job.config)
+    identity = data.identify(whole, job.config)
+    dataset = data.select(whole, job.config)
+    del whole
+    way = EXECUTIONS[job.config.training.execution]
+    with clock.phase(PREPROCESS):
+        train_images = way.images(dataset, job.config, "train")
+        test_images = way.images(dataset, job.config, "test")
+    del dataset
+    model = _build(clock, job.config)
+    _compile(clock, model, job.config)
+    execution = way(model, job.config, device, job.seed)
+    return Prepared(
+        clock, device, startup_seconds, identity, model, execution, train_images, test_images
+    )
+
+
+def repeat_result(
+    job: RepeatJob,
+    prepared: Prepared,
+    epochs: EpochClock,
+    learned: Learned,
+    tested: dict[str, float],
+    import_phase: PhaseRecord,
+    finished_epochs: int = 0,
+) -> RepeatResult:
+    """Sum up the phases and return them with everything else that was measured."""
+    prepared.clock.total()
+    samples = training_samples(prepared.train_images, job.config)
+    first = finished_epochs + 1
+    jit = prepared.execution.jit
+    metrics = [
+        *learning_metrics(learned.history, tested, prepared.model, first),
+        *speed_metrics(prepared.clock, epochs, samples, job.config, first),
+        *target_metrics(prepared.clock, learned.history, job.config, finished_epochs),
+        Metric("trace_compile_seconds", learned.compile_seconds, "s"),
+        *process_metrics(),
+        Metric("validation_samples", _validated(prepared, job.config), "1"),
+        Metric("startup_seconds", prepared.startup_seconds, "s"),
+        Metric("execution", job.config.training.execution, ""),
+        Metric("jit_compile", jit.is_on, ""),
+        Metric("jit_reason", jit.reason, ""),
+        Metric("xla_flags", os.environ.get("XLA_FLAGS"), ""),
+        Metric("intra_op_threads", backend().threads(), "1"),
+        Metric("seed", job.seed, ""),
+        Metric("seed_root", job.config.training.seed, ""),
+    ]
+    return RepeatResult(
+        metrics=tuple(metrics),
+        device=prepared.device,
+        precision=keras.config.dtype_policy().name,
+        identity=prepared.identity,
+        import_phase=import_phase,
+    )
+
+
+def _validated(prepared: Prepared, config: RunConfig) -> int:
+    """Return how many images each epoch ends with a test of."""
+    if config.training.validation == "test":
+        return len(prepared.test_images.images)
+    whole = len(prepared.train_images.images)
+    return whole - training_samples(prepared.train_images, config)
+
+
+def start(wanted_device: str, seed: int, config: RunConfig) -> str:
+    """Choose the device, set the precision, seed every generator; return the device.
+
+    Devices and threads are made here: they are not a phase's doing.
+    """
+    framework = backend()
+    if config.training.deterministic:
+        framework.be_deterministic()
+    if config.training.execution == "fused":
+        framework.prepare_fused(config)
+    device = framework.choose_device(wanted_device)
+    keras.config.set_dtype_policy(config.training.precision)
+    keras.utils.set_random_seed(seed)
+    framework.start()
+    return device
+
+
+def load(clock: PhaseClock, config: RunConfig) -> data.Dataset:
+    """Read the data under its phase."""
+    with clock.phase(DATA_LOAD):
+        return data.load(config)
+
+
+def _build(clock: PhaseClock, config: RunConfig) -> keras.Model:
+    with clock.phase(BUILD):
+        model = models.build_model(config)
+        backend().wait()
+    return model
+
+
+def _compile(clock: PhaseClock, model: keras.Model, config: RunConfig) -> None:
+    with clock.phase(COMPILE):
+        models.compile_model(model, config)
+
+
+def train(
+    prepared: Prepared, callbacks: list[keras.callbacks.Callback], finished_epochs: int = 0
+) -> Learned:
+    """Train the epochs that are left under the phase."""
+    with prepared.clock.phase(TRAIN):
+        learned = prepared.execution.train(
+            prepared.train_images, prepared.test_images, callbacks, finished_epochs
+        )
+        backend().wait()
+    return learned
+
+
+def test(clock: PhaseClock, execution: Execution, images: Any) -> dict[str, float]:
+    """Return loss and accuracy on images as the execution takes them, under the phase."""
+    with clock.phase(TEST):
+        tested = execution.test(images)
+        backend().wait()
+    return tested
+
+
+def target_callbacks(config: RunConfig) -> list[keras.callbacks.Callback]:
+    """Return what ends the training at the config's target accuracy, if it has one."""
+    target = config.training.target_accuracy
+    return [] if target is None else [_UntilAccurate(target)]
+
+
+class _UntilAccurate(keras.callbacks.Callback):  # type: ignore[misc]
+    """Ends the training after the first epoch whose validation reaches the target."""
+
+    def __init__(self, target: float) -> None:
+        super().__init__()
+        self._target = target
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if (logs or {})["val_accuracy"] >= self._target:
+            self.model.stop_training = True

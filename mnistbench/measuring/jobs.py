@@ -1,0 +1,152 @@
+"""What crosses between the command and a measuring process: jobs one way, records the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from mnistbench.config.run_config import RunConfig
+from mnistbench.data.dataset import DataIdentity
+from mnistbench.data.preprocessing import Split
+from mnistbench.machine.workloads import Point
+from mnistbench.results.phases import PhaseRecord
+from mnistbench.results.rows import Metric
+
+Listener = Callable[[object], None]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the framework tells of itself before anything is measured."""
+
+    device: str
+    """`cpu` or `gpu`, as resolved."""
+    facts: Mapping[str, object]
+    """Attributes for machine.csv."""
+
+
+@dataclass(frozen=True)
+class RepeatJob:
+    """What a measuring process is asked to do once."""
+
+    config: RunConfig
+    device: str
+    """`auto`, `cpu` or `gpu`."""
+    seed: int
+    """The seed of this repeat, derived from the config's root."""
+
+
+@dataclass(frozen=True)
+class Downloading:
+    """So much of a data set has arrived; for the progress bar."""
+
+    title: str
+    done_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True)
+class TrainJob(RepeatJob):
+    """A repeat that keeps what it learnt."""
+
+    folder: Path
+    """The run's folder: receives the model, the summary, checkpoints and logs."""
+    checkpoint_every: int | None = None
+    """Epochs between two checkpoints; None for none."""
+    resume: Path | None = None
+    """The checkpoint to go on from."""
+    tensorboard: bool = False
+    """Whether to write logs for TensorBoard."""
+    graphviz: bool = False
+    """Whether Graphviz is there to draw the network."""
+
+
+@dataclass(frozen=True)
+class EvaluateJob:
+    """A trained model to be tested once."""
+
+    config: RunConfig
+    """The one it was trained by, but for the place of the images it is tested on."""
+    trained_by: RunConfig
+    """The one it was trained by: `standardize` is by the mean of its training images."""
+    device: str
+    """`auto`, `cpu` or `gpu`."""
+    seed: int
+    model: Path
+    """The `.keras` file."""
+    split: Split
+    with_guesses: bool
+    """Whether to return what the model takes each image for."""
+
+
+@dataclass(frozen=True)
+class GuessJob:
+    """Images without labels for a trained model."""
+
+    config: RunConfig
+    device: str
+    model: Path
+    images: npt.NDArray[Any]
+    """uint8, (n, height, width, channels)."""
+
+
+@dataclass(frozen=True)
+class RatesJob:
+    """Workloads whose rates are to be measured."""
+
+    device: str
+    """`auto`, `cpu` or `gpu`."""
+    points: tuple[Point, ...]
+    rounds: int
+    """Through all points, so that what disturbs the machine for a moment disturbs them alike."""
+    samples: int
+    """Of each point in each round, at most."""
+    seconds: float
+    """After so long a point takes no further sample in a round."""
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """An epoch of training is over; for the progress bar."""
+
+    epoch: int
+    """From 1."""
+
+
+@dataclass(frozen=True)
+class StopRequested:
+    """The training has seen that the user asked for an early end."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What `train` returns when the user asked it to stop."""
+
+    epoch: int
+    """The last epoch that was finished and kept; 0 for none."""
+
+
+@dataclass(frozen=True)
+class RepeatResult:
+    """What one repeat measured beside its phases."""
+
+    metrics: tuple[Metric, ...]
+    device: str
+    """`cpu` or `gpu`, as resolved."""
+    precision: str
+    """Keras's dtype policy, for example `float32`."""
+    identity: DataIdentity
+    import_phase: PhaseRecord
+    """The import in this process, or in the one it was forked from."""
+
+
+@dataclass(frozen=True)
+class EvaluationResult(RepeatResult):
+    """What one evaluation measured, and every guess."""
+
+    probabilities: npt.NDArray[Any] | None
+    """float32, (n, classes), in the order of the images; None if they were not asked for."""

@@ -1,0 +1,24 @@
+"""What a measuring process needs before it imports a framework."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnistbench.config.frameworks import BACKENDS
+
+if TYPE_CHECKING:
+    pass
+
+
+STARTUP_LOG = "MNISTBENCH_STARTUP_LOG"
+"""Environment variable: the file that receives what the framework writes while it is imported."""
+
+
+def measuring_environment(device: str, backend: str = "tensorflow") -> dict[str, str]:
+    """Return the variables a measuring process needs before it imports the framework."""
+    # Keras and its settings file let a user choose another framework; a benchmark chooses.
+    variables = {"KERAS_BACKEND": backend, **BACKENDS[backend].variables}
+    if device == "cpu":
+        hidden = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+        variables |= {**dict.fromkeys(hidden, "-1"), **BACKENDS[backend].cpu_variables}
+    return variables

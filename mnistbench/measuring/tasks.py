@@ -1,0 +1,104 @@
+"""All that a measuring process can be asked; what a task needs is imported inside it.
+
+The command reads this module too, and must stay light.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from mnistbench.measuring.jobs import (
+    EvaluateJob,
+    EvaluationResult,
+    GuessJob,
+    Listener,
+    Probe,
+    RatesJob,
+    RepeatJob,
+    RepeatResult,
+    Stopped,
+    TrainJob,
+)
+from mnistbench.results.phases import PhaseRecord
+from mnistbench.results.rows import Sample
+
+
+def probe(device: str, tell: Listener) -> Probe:
+    """Resolve the device and describe the framework; raise InputError for a GPU not there."""
+    from mnistbench.measuring.inside.framework import backend, framework_facts, import_record
+
+    imported = import_record()
+    resolved = backend().choose_device(device)
+    return Probe(resolved, {**framework_facts(), "import_seconds": imported.seconds})
+
+
+def repeat(job: RepeatJob, tell: Listener) -> RepeatResult:
+    """Run one repeat in this process."""
+    from mnistbench.measuring.inside.framework import import_record
+
+    imported = import_record()
+    from mnistbench.measuring.inside.repeat import run_repeat
+
+    return run_repeat(job, imported, tell)
+
+
+def input_pipeline(job: RepeatJob, tell: Listener) -> float:
+    """Return the seconds in which Keras brings an epoch's batches to a step that ignores them."""
+    from mnistbench.measuring.inside.framework import import_record
+
+    import_record()
+    from mnistbench.measuring.inside.input_pipeline import run_input_pipeline
+
+    return run_input_pipeline(job)
+
+
+def download(name: str, tell: Listener) -> PhaseRecord:
+    """Download a data set by Keras's own loader and store it; raise InputError if that fails."""
+    from mnistbench.measuring.inside.framework import import_record
+
+    import_record()
+    from mnistbench.measuring.inside.download import run_download
+
+    return run_download(name, tell)
+
+
+def train(job: TrainJob, tell: Listener) -> RepeatResult | Stopped:
+    """Train once in this process, writing the model and checkpoints into the run's folder."""
+    from mnistbench.measuring.inside.framework import import_record
+
+    imported = import_record()
+    from mnistbench.measuring.inside.train import run_train
+
+    return run_train(job, imported, tell)
+
+
+def evaluate(job: EvaluateJob, tell: Listener) -> EvaluationResult:
+    """Test a trained model in this process."""
+    from mnistbench.measuring.inside.framework import import_record
+
+    imported = import_record()
+    from mnistbench.measuring.inside.evaluate import run_evaluation
+
+    return run_evaluation(job, imported, tell)
+
+
+def guess(job: GuessJob, tell: Listener) -> npt.NDArray[Any]:
+    """Return the model's probabilities for images, float32 (n, classes)."""
+    from mnistbench.measuring.inside.framework import import_record
+
+    import_record()
+    from mnistbench.measuring.inside.evaluate import run_guesses
+
+    return run_guesses(job)
+
+
+def rates(job: RatesJob, tell: Listener) -> tuple[Sample, ...]:
+    """Measure rates of workloads; raise InputError for a GPU that is not there."""
+    from mnistbench.measuring.inside.framework import import_record
+
+    import_record()
+    from mnistbench.measuring.inside.kernels import run_rates
+
+    return run_rates(job)

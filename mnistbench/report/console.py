@@ -1,0 +1,122 @@
+"""Tables and progress on the terminal, drawn by rich."""
+
+from __future__ import annotations
+
+import statistics
+
+from rich.console import Console
+from rich.table import Table
+
+from mnistbench.report.peak import roofline_lines
+from mnistbench.report.summary import (
+    contention_text,
+    drift_text,
+    phase_summaries,
+    time_to_accuracy,
+)
+from mnistbench.report.terminal import SHORT_MACHINE, machine_table, seconds_text
+from mnistbench.results.phases import STATUS_OK, TRAIN
+from mnistbench.session.benchmark import BenchmarkResult
+from mnistbench.session.evaluate import Evaluation
+from mnistbench.session.records import Run, metric_values
+
+SYNTHETIC = "synthetic"
+"""What a data identity gives as its source where the images were made from the seed."""
+
+
+def print_result(console: Console, result: BenchmarkResult) -> None:
+    """Print the machine, every run's times and accuracy, and the folders written."""
+    console.print(machine_table(result.facts, SHORT_MACHINE))
+    for run in result.runs:
+        print_run(console, run)
+    if result.target is not None:
+        from mnistbench.session.target import outcome_lines
+
+        for line in outcome_lines(result.target):
+            console.print(line, soft_wrap=True, highlight=False)
+
+
+def print_run(console: Console, run: Run) -> None:
+    """Print a run's times and accuracy, and its folder."""
+    console.print(timing_table(run))
+    for line in _findings(run):
+        console.print(line, highlight=False)
+    console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
+
+
+def print_evaluation(console: Console, evaluation: Evaluation, split: str) -> None:
+    """Print times, loss, accuracy and the figures of each class, and the folder."""
+    run = evaluation.run
+    console.print(timing_table(run))
+    table = Table("Class", title="By class", title_justify="left")
+    for name in ("Precision", "Recall", "F1", "Support"):
+        table.add_column(name, justify="right")
+    for row in evaluation.classes:
+        shares = ("" if s is None else f"{s:.4f}" for s in (row.precision, row.recall, row.f1))
+        table.add_row(row.name, *shares, str(row.support))
+    console.print(table)
+    which = "Test" if split == "test" else "Training"
+    console.print(f"{which} loss: {evaluation.loss:.4f}", highlight=False)
+    console.print(f"{which} accuracy: {evaluation.accuracy:.1%}", highlight=False)
+    for line in _remarks(run):
+        console.print(line, soft_wrap=True, highlight=False)
+    console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
+
+
+def timing_table(run: Run) -> Table:
+    """Return the phases of a run over its repeats."""
+    training = run.config.training
+    epochs = f"epochs {training.epochs}, " if TRAIN in run.phases else ""
+    title = f"{run.config.name} on {run.device}, {epochs}batch size {training.batch_size}"
+    if run.identity.source == SYNTHETIC:
+        title += ", synthetic data"
+    table = Table(title=title, title_justify="left", caption="seconds", caption_justify="right")
+    table.add_column("Phase")
+    for name in ("n", "Median", "Spread (IQR)", "Min", "Max"):
+        table.add_column(name, justify="right")
+    for row in phase_summaries(run):
+        times = (row.median_seconds, row.iqr_seconds, row.min_seconds, row.max_seconds)
+        table.add_row(row.phase, str(row.n), *map(seconds_text, times))
+    return table
+
+
+def _findings(run: Run) -> list[str]:
+    lines = []
+    accuracies = metric_values(run, "test_accuracy")
+    if accuracies:
+        middle = statistics.median(accuracies)
+        span = f" ({min(accuracies):.4f} to {max(accuracies):.4f})" if len(accuracies) > 1 else ""
+        lines.append(f"Test accuracy: {middle:.1%}{span}")
+        parameters = metric_values(run, "parameters")[0]
+        speed = statistics.median(metric_values(run, "train_samples_per_second"))
+        lines.append(f"Parameters: {parameters:,}; training: {speed:,.0f} samples/s")
+    return [*lines, *roofline_lines(run), *_target_line(run), *_remarks(run)]
+
+
+def _target_line(run: Run) -> list[str]:
+    told = time_to_accuracy(run)
+    if told is None or not told.n:
+        return []
+    line = (
+        f"Test accuracy {told.target_accuracy:g}: reached by {told.n_reached} of {told.n} repeats"
+    )
+    if told.seconds:
+        line += f", in a median of {seconds_text(statistics.median(told.seconds))} s"
+    if len(told.seconds) > 1:
+        line += f" ({seconds_text(min(told.seconds))} to {seconds_text(max(told.seconds))})"
+    return [line]
+
+
+def _remarks(run: Run) -> list[str]:
+    """Return what else must be known of a run's figures: its data, failures, contention, drift."""
+    lines = []
+    if run.identity.source == SYNTHETIC:
+        lines.append(f"Data: synthetic; its accuracy is not that of {run.config.facts.title}")
+    elif not run.identity.canonical:
+        lines.append(f"Data: {run.identity.source} is not the published {run.config.facts.title}")
+    lines += [
+        f"Repeat {record.turn.repeat} {record.status}: {record.reason}"
+        for record in run.repeats
+        if record.status != STATUS_OK
+    ]
+    return [*lines, *filter(None, (contention_text(run), drift_text(run)))]

@@ -1,0 +1,181 @@
+"""How far a session is: bars on a terminal, lines everywhere else."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from mnistbench.measuring.jobs import Downloading, EpochEnded, StopRequested
+from mnistbench.report.terminal import seconds_text
+from mnistbench.results.phases import STATUS_OK, TEST, TRAIN, PhaseRecord
+from mnistbench.results.rows import HistoryRow
+from mnistbench.session.events import Gauging, News, TurnEnded, TurnStarted
+
+_MEGABYTE = 1_000_000
+
+
+class PlainProgress:
+    """One line for each repeat, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        """Lines go to `console`."""
+        self._console = console
+        self._first_start: float | None = None
+        self._turns = 0
+        self._done = 0
+
+    def __enter__(self) -> PlainProgress:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing is left to clear."""
+
+    def __call__(self, event: object) -> None:
+        """Receive an event of the benchmark."""
+        if isinstance(event, Downloading) and not event.done_bytes:
+            self._console.print(_download_text(event), highlight=False)
+        elif isinstance(event, TurnStarted):
+            self._first_start = self._first_start or time.monotonic()
+            self._turns = event.turns
+        elif isinstance(event, TurnEnded):
+            self._done += 1
+            self._console.print(self._line(event), highlight=False, soft_wrap=True)
+        elif isinstance(event, HistoryRow | StopRequested | Gauging):
+            self._console.print(_event_text(event), highlight=False, soft_wrap=True)
+        elif isinstance(event, News):
+            self._console.print(event.text, highlight=False, soft_wrap=True)
+
+    def _line(self, event: TurnEnded) -> str:
+        elapsed = time.monotonic() - (self._first_start or 0.0)
+        left = elapsed / self._done * (self._turns - self._done)
+        return f"[{self._done}/{self._turns}] {turn_text(event)}, about {left:.0f} s left"
+
+
+class BarProgress:
+    """A bar over repeats and one over the epochs of the running one, for a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        """Bars are drawn on `console`."""
+        # Twice a second: drawing more often would take time from what is measured.
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            refresh_per_second=2,
+            transient=True,
+        )
+        self._turns: TaskID | None = None
+        self._epochs: TaskID | None = None
+        self._download: TaskID | None = None
+
+    def __enter__(self) -> BarProgress:
+        """Start drawing."""
+        self._progress.start()
+        self._progress.print("Loading the framework and the data ...", highlight=False)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop drawing and clear the bars."""
+        self._progress.stop()
+
+    def __call__(self, event: object) -> None:
+        """Receive an event of the benchmark."""
+        if isinstance(event, Downloading):
+            self._show_download(event)
+        elif isinstance(event, PhaseRecord) and self._download is not None:
+            self._progress.remove_task(self._download)
+            self._download = None
+        elif isinstance(event, TurnStarted):
+            self._start_turn(event)
+        elif isinstance(event, EpochEnded) and self._epochs is not None:
+            self._progress.update(self._epochs, completed=event.epoch)
+        elif isinstance(event, TurnEnded) and self._turns is not None:
+            self._progress.advance(self._turns)
+            self._progress.print(turn_text(event), highlight=False)
+        elif isinstance(event, HistoryRow | StopRequested | Gauging):
+            self._progress.print(_event_text(event), highlight=False)
+        elif isinstance(event, News):
+            self._progress.print(event.text, highlight=False)
+
+    def _show_download(self, event: Downloading) -> None:
+        if self._download is None:
+            total = event.total_bytes // _MEGABYTE
+            self._download = self._progress.add_task("download", total=total, note="")
+        self._progress.update(
+            self._download, completed=event.done_bytes // _MEGABYTE, note=f"MB of {event.title}"
+        )
+
+    def _start_turn(self, event: TurnStarted) -> None:
+        if self._turns is None:
+            self._turns = self._progress.add_task(
+                "repeats", total=event.turns, note="", visible=event.turns > 1
+            )
+        if self._epochs is not None:
+            self._progress.remove_task(self._epochs)
+        self._progress.update(self._turns, total=event.turns, note=event.config)
+        note = event.config if event.turns == 1 else ""
+        self._epochs = self._progress.add_task("epochs", total=event.epochs, note=note)
+
+
+def progress_on(console: Console) -> BarProgress | PlainProgress:
+    """Return bars for a terminal, and lines for everything else."""
+    return BarProgress(console) if console.is_terminal else PlainProgress(console)
+
+
+def _download_text(event: Downloading) -> str:
+    return f"Downloading {event.title}, {event.total_bytes // _MEGABYTE} MB ..."
+
+
+def _event_text(event: HistoryRow | StopRequested | Gauging) -> str:
+    if isinstance(event, Gauging):
+        return f"Measuring this machine's peak, {event.moment} the repeats ..."
+    if isinstance(event, StopRequested):
+        return "Stopping; what the finished epochs taught is kept. Ctrl-C again: stop at once."
+    text = f"epoch {event.epoch}: loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
+    if event.val_loss is not None and event.val_accuracy is not None:
+        text += f", validation loss {event.val_loss:.4f}, accuracy {event.val_accuracy:.4f}"
+    return f"{text}, {event.seconds:.1f} s"
+
+
+def turn_text(event: TurnEnded) -> str:
+    """Return what a repeat measured, in one line."""
+    turn, record = event.record.turn, event.record
+    which = f"warm-up {turn.repeat}" if turn.is_warmup else f"repeat {turn.repeat}"
+    if record.status != STATUS_OK:
+        return f"{event.config} {which}: {record.status}, {record.reason}"
+    main = TRAIN if any(phase.phase == TRAIN for phase in record.phases) else TEST
+    seconds = next(phase.seconds for phase in record.phases if phase.phase == main)
+    split, accuracy = next(
+        (m.name.split("_")[0], m.value)
+        for m in record.metrics
+        if m.name in ("test_accuracy", "train_accuracy")
+    )
+    times = f"{main} {seconds_text(seconds)} s"
+    mark = ", contended" if record.is_contended else ""
+    return f"{event.config} {which}: {times}, {split} accuracy {accuracy:.4f}{mark}"

@@ -1,0 +1,184 @@
+"""The figures of a run that people read: one line a phase over its repeats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import median, quantiles
+from typing import Any
+
+from mnistbench.machine.evidence import worst_signs
+from mnistbench.results.phases import DATA_DOWNLOAD, STATUS_NOT_RUN, STATUS_OK, TEST, TRAIN
+from mnistbench.session.benchmark import BenchmarkResult
+from mnistbench.session.records import RepeatRecord, Run, metric_values
+
+_WAIT = "measure again when the machine is quieter"
+
+
+@dataclass(frozen=True)
+class PhaseSummary:
+    """One phase over the repeats that measured it; times in seconds."""
+
+    phase: str
+    n: int
+    median_seconds: float | None
+    iqr_seconds: float | None
+    """Interquartile range; None below two repeats."""
+    min_seconds: float | None
+    max_seconds: float | None
+
+
+def phase_summaries(run: Run) -> list[PhaseSummary]:
+    """Return one line for each phase, in the order they run."""
+    phases = (DATA_DOWNLOAD, *run.phases) if run.download else run.phases
+    return [_summary(phase, _seconds(run.repeats, phase)) for phase in phases]
+
+
+def uncontended_summaries(run: Run) -> list[PhaseSummary]:
+    """Return one line for each phase over the repeats that nothing else disturbed."""
+    calm = [record for record in run.repeats if not record.is_contended]
+    return [_summary(phase, _seconds(calm, phase)) for phase in run.phases]
+
+
+def contention_text(run: Run) -> str:
+    """Return how many repeats were contended, by what, and what that changes; empty for none."""
+    marked = [record for record in run.repeats if record.is_contended]
+    if not marked:
+        return ""
+    signs = "; ".join(worst_signs([record.metrics for record in marked]))
+    if len(run.repeats) == 1:
+        return f"The repeat was contended: {signs}: {_WAIT}"
+    verb, them = ("was", "it") if len(marked) == 1 else ("were", "them")
+    text = f"{len(marked)} of {len(run.repeats)} repeats {verb} contended: {signs}"
+    main = TRAIN if TRAIN in run.phases else TEST
+    calm = median_of(uncontended_summaries(run), main)
+    if calm is None:
+        return f"{text}; none is left to show the time without: {_WAIT}"
+    whole = median_of(phase_summaries(run), main) or calm
+    return f"{text}; {main} median without {them} {calm:.4g} s (with {them} {whole:.4g} s)"
+
+
+def median_of(summaries: Sequence[PhaseSummary], phase: str) -> float | None:
+    """Return the median of one phase, in seconds; None if no repeat finished it."""
+    return next(summary.median_seconds for summary in summaries if summary.phase == phase)
+
+
+def drift_text(run: Run) -> str:
+    """Return by how much the train phase drifted, and the remedy; empty if chance explains it."""
+    trend = run.trend
+    if trend is None or not trend.is_clear:
+        return ""
+    from mnistbench.report.comparison import change_text, interval_text
+
+    remedy = (
+        "heat, or a neighbour? compare it only with what the same call measures in turn: "
+        "mnistbench benchmark A B"
+        if trend.ratio > 1
+        else "does the machine warm up? use --warmup"
+    )
+    return (
+        f"Drift: {TRAIN} got {change_text(trend.ratio)} from the first to the last of "
+        f"{trend.repeats} repeats ({interval_text(trend.low, trend.high)}, "
+        f"p = {trend.p_value:.2g}): {remedy}"
+    )
+
+
+@dataclass(frozen=True)
+class TimeToAccuracy:
+    """How the repeats of a run came to the accuracy they aimed at."""
+
+    target_accuracy: float
+    n: int
+    """Repeats that ended, at the target or short of it."""
+    n_reached: int
+    seconds: tuple[float, ...]
+    """From the first touch of the data, of those that reached it, in their order."""
+
+
+def time_to_accuracy(run: Run) -> TimeToAccuracy | None:
+    """Return how the repeats came to the run's target; None where there is none."""
+    target = run.config.training.target_accuracy
+    if target is None:
+        return None
+    reached = metric_values(run, "target_reached")
+    seconds = [s for s in metric_values(run, "time_to_accuracy_seconds") if s is not None]
+    return TimeToAccuracy(target, len(reached), sum(reached), tuple(seconds))
+
+
+def as_json(result: BenchmarkResult) -> dict[str, Any]:
+    """Return the session as plain data, for `--format json`."""
+    return {
+        "interrupted": result.interrupted,
+        "warnings": list(result.warnings),
+        "machine": dict(result.facts),
+        "runs": [_run_as_json(run) for run in result.runs],
+        "target": None if result.target is None else asdict(result.target),
+    }
+
+
+def json_value(value: Any) -> Any:
+    """Return the value, or None for what JSON has no word for: the loss of a diverged training."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _run_as_json(run: Run) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "folder": str(run.folder.path),
+        "config": run.config.model_dump(mode="json"),
+        "config_digest": run.config.digest(),
+        "dataset": run.config.dataset_label,
+        "data_digest": run.identity.digest,
+        "data_canonical": run.identity.canonical,
+        "phases": [asdict(summary) for summary in phase_summaries(run)],
+        "time_to_accuracy": _target_as_json(run),
+        "peaks": {
+            name: {"rate": peak.rate, "rates": peak.rates} for name, peak in run.peaks.items()
+        },
+        "contended_repeats": [r.turn.repeat for r in run.repeats if r.is_contended],
+        "phases_without_contended": [asdict(summary) for summary in uncontended_summaries(run)],
+        "drift": asdict(run.trend) if run.trend else None,
+        "repeats": [
+            {
+                "repeat": record.turn.repeat,
+                "seed": record.turn.seed,
+                "order": record.turn.order,
+                "status": record.status,
+                "reason": record.reason,
+                "phases": {
+                    phase.phase: {"seconds": phase.seconds, "status": phase.status}
+                    for phase in record.phases
+                    if phase.status != STATUS_NOT_RUN
+                },
+                "metrics": {metric.name: json_value(metric.value) for metric in record.metrics},
+            }
+            for record in run.repeats
+        ],
+    }
+
+
+def _target_as_json(run: Run) -> dict[str, Any] | None:
+    told = time_to_accuracy(run)
+    if told is None:
+        return None
+    return {**asdict(told), "median_seconds": median(told.seconds) if told.seconds else None}
+
+
+def _seconds(repeats: Sequence[RepeatRecord], phase: str) -> list[float]:
+    return [
+        record.seconds
+        for repeat in repeats
+        for record in repeat.phases
+        if record.phase == phase and record.seconds is not None and record.status == STATUS_OK
+    ]
+
+
+def _summary(phase: str, seconds: Sequence[float]) -> PhaseSummary:
+    if not seconds:
+        return PhaseSummary(phase, 0, None, None, None, None)
+    spread = None
+    if len(seconds) > 1:
+        lower, _, upper = quantiles(seconds, n=4, method="inclusive")
+        spread = upper - lower
+    return PhaseSummary(phase, len(seconds), median(seconds), spread, min(seconds), max(seconds))

@@ -1,0 +1,51 @@
+"""Consoles and the pieces that several reports share, drawn by rich."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+SHORT_MACHINE = (
+    "node", "cpu_model", "cpu_cores_physical", "cpu_threads", "cpu_affinity_threads",
+    "cgroup_cpu_limit_cores", "memory_total_bytes", "cgroup_memory_limit_bytes", "gpu_count",
+    "gpu_0_name", "gpu_driver_version", "PRETTY_NAME", "container", "virtual_machine",
+    "python_version", "tensorflow_version", "jax_version", "torch_version", "keras_version",
+    "mnistbench_version", "load_1min",
+)  # fmt: skip
+
+
+def output_console() -> Console:
+    """Return the console of results: as wide as the terminal, or wide enough for a file."""
+    return plain_console(width=None if sys.stdout.isatty() else 120)
+
+
+def plain_console(width: int | None = None, stderr: bool = False) -> Console:
+    """Return a console that prints what it is given: `[b]` in a folder's name is no markup."""
+    return Console(width=width, stderr=stderr, markup=False, emoji=False)
+
+
+def machine_table(facts: Mapping[str, object], names: tuple[str, ...] | None = None) -> Table:
+    """Return the machine's attributes; only the named ones that are known, if names are given."""
+    table = Table("Machine attribute", "Value", title="Machine", title_justify="left")
+    for name in names or tuple(facts):
+        value = facts.get(name)
+        if value is not None or names is None:
+            table.add_row(name, "" if value is None else readable(name, value))
+    return table
+
+
+def seconds_text(seconds: float | None) -> str:
+    """Return seconds with four figures' worth of decimals; empty for the unknown."""
+    if seconds is None:
+        return ""
+    return f"{seconds:.4f}" if seconds < 1 else f"{seconds:.3f}"
+
+
+def readable(name: str, value: object) -> str:
+    """Return an attribute of the machine as people read it: sizes in GiB or KiB."""
+    if name.endswith("_bytes") and isinstance(value, int):
+        return f"{value / 2**30:.1f} GiB" if value >= 2**30 else f"{value / 2**10:.0f} KiB"
+    return str(value)

@@ -1,0 +1,59 @@
+"""The phases of a repeat: their names, and the record of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+IMPORT = "import"
+DATA_LOAD = "data-load"
+PREPROCESS = "preprocess"
+BUILD = "build"
+COMPILE = "compile"
+TRAIN = "train"
+TEST = "test"
+TOTAL = "total"
+MODEL_LOAD = "model-load"
+
+PHASES = (IMPORT, DATA_LOAD, PREPROCESS, BUILD, COMPILE, TRAIN, TEST, TOTAL)
+
+DATA_DOWNLOAD = "data-download"
+"""Not of every repeat: before the first one of a session whose data had to be downloaded."""
+EVALUATION_PHASES = (IMPORT, DATA_LOAD, PREPROCESS, MODEL_LOAD, TEST, TOTAL)
+"""What `evaluate` times."""
+
+STATUS_OK = "ok"
+STATUS_FAILED = "failed"
+STATUS_INHERITED = "inherited"
+STATUS_NOT_RUN = "not-run"
+STATUS_INTERRUPTED = "interrupted"
+"""The user stopped it before its end."""
+STATUS_RESUMED = "resumed"
+"""It ended, but an earlier process had done a part of it: no time to compare with."""
+
+
+@dataclass(frozen=True)
+class PhaseStarted:
+    """A phase began; sent before its clock starts, so that a killed process tells where it was."""
+
+    phase: str
+
+
+@dataclass(frozen=True)
+class PhaseRecord:
+    """One phase of one repeat, as measured inside the process that ran it."""
+
+    phase: str
+    seconds: float | None
+    """Wall time by `time.perf_counter_ns`, in seconds; None if the phase did not end."""
+    cpu_seconds: float | None
+    """User and system time of all threads of the process, in seconds."""
+    start_utc: str
+    """Start by the wall clock, ISO 8601 in UTC; empty if the phase did not start."""
+    status: str
+    """`ok`, `failed`, `killed:SIGNAL`, `inherited`, `not-run`, `interrupted` or `resumed`."""
+
+
+def utc_now() -> str:
+    """Return the wall-clock time as ISO 8601 in UTC with microseconds."""
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")

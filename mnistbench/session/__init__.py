@@ -1,0 +1,1 @@
+"""What the commands do: sessions of repeats, from a plan to the files of its runs."""

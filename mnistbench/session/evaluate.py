@@ -1,0 +1,246 @@
+"""A trained model tested: how often it is right, where it is wrong, and how long that takes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistbench import data
+from mnistbench.config.frameworks import check_installed
+from mnistbench.config.loading import load_config
+from mnistbench.config.run_config import RunConfig
+from mnistbench.data import Split
+from mnistbench.errors import InputError, RunError
+from mnistbench.machine import host
+from mnistbench.measuring.jobs import EvaluateJob, EvaluationResult, GuessJob, Listener
+from mnistbench.measuring.startup import measuring_environment
+from mnistbench.measuring.tasks import evaluate, guess
+from mnistbench.measuring.workers import StartMethod, TaskFailure, Workers
+from mnistbench.results import training_files
+from mnistbench.results.folder import RunFolder, new_run_id
+from mnistbench.results.phases import EVALUATION_PHASES, STATUS_OK
+from mnistbench.results.rows import ClassRow, GuessRow, to_csv
+from mnistbench.results.tables import CONFIG, LOG
+from mnistbench.session.crews import probe_devices
+from mnistbench.session.events import TurnEnded, TurnStarted
+from mnistbench.session.fetching import fetch_missing
+from mnistbench.session.files import (
+    assign_downloads,
+    checked_identity,
+    describe,
+    keep,
+    write_cloudmesh_report,
+)
+from mnistbench.session.findings import (
+    PREDICTIONS_PICTURE,
+    Findings,
+    grid_side,
+    guess_text,
+    write_findings,
+)
+from mnistbench.session.records import Measurement, Run, Turn, derived_seed
+from mnistbench.session.repeat import measure
+
+GUESSES = "guesses.csv"
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """Which model to test, on what, how often."""
+
+    model: Path
+    """The `.keras` file."""
+    config: RunConfig
+    """The one it was trained by."""
+    output: Path
+    """The folder that receives the evaluation's folder."""
+    split: Split = "test"
+    data_path: Path | None = None
+    """Images to test on instead of the config's own."""
+    repeats: int = 1
+    mistakes: bool = False
+    """Whether the picture shows the worst mistakes instead of the first images."""
+    start_method: StartMethod = "auto"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model is worth on one set of images."""
+
+    run: Run
+    classes: tuple[ClassRow, ...]
+    loss: float
+    accuracy: float
+
+
+def find_model(target: Path, config: str | None) -> tuple[Path, RunConfig]:
+    """Return the model file of a run's folder or of a bare path, and the config it goes with.
+
+    Raises InputError if there is no model, or no config beside it and none given.
+    """
+    model = target / training_files.MODEL if target.is_dir() else target
+    if not model.is_file():
+        problem = (
+            f"holds no {training_files.MODEL}" if target.is_dir() else "no such file or folder"
+        )
+        hint = "give the folder that `mnistbench train` wrote, or a .keras file"
+        raise InputError(problem, source=target, hint=hint)
+    beside = model.parent / CONFIG
+    if config is None and not beside.is_file():
+        raise InputError(
+            f"has no {CONFIG} beside it", source=model, hint="give its config with --config"
+        )
+    return model, load_config(config if config is not None else str(beside))
+
+
+def run_evaluation(plan: EvaluationPlan, tell: Listener) -> Evaluation:
+    """Test the model in fresh processes, and write rows, guesses and pictures.
+
+    Raises InputError and OutputError, and leaves nothing behind then.
+    """
+    check_installed([plan.config.backend])
+    environment = dict(os.environ)
+    downloads = fetch_missing([_tested_config(plan)], tell)
+    run = _create(plan)
+    assign_downloads(downloads, [run])
+    workers = Workers(
+        measuring_environment(plan.config.device, plan.config.backend), plan.start_method
+    )
+    try:
+        told = probe_devices([run], workers)
+        facts = {**host.machine_facts(environment), **told, "model": str(plan.model.absolute())}
+        describe([run], plan.repeats, 0, facts, workers)
+        for number in range(1, plan.repeats + 1):
+            _repeat(plan, run, workers, number, tell)
+        write_cloudmesh_report(run)
+        return _concluded(plan, run)
+    finally:
+        workers.close()
+        if not any(record.status == STATUS_OK for record in run.repeats):
+            run.folder.remove()
+
+
+def guess_images(plan: EvaluationPlan, files: Sequence[Path]) -> tuple[Path, list[GuessRow]]:
+    """Let the model guess a user's own pictures; return the folder written and the guesses."""
+    from mnistbench.data.user_images import prepare_image
+
+    check_installed([plan.config.backend])
+    facts = plan.config.facts
+    prepared = [prepare_image(file, facts) for file in files]
+    images = np.stack([image.pixels for image in prepared])
+    folder = RunFolder.create(plan.output, _folder_name("images"), plan.config.to_yaml())
+    workers = Workers(
+        measuring_environment(plan.config.device, plan.config.backend), plan.start_method
+    )
+    try:
+        job = GuessJob(plan.config, plan.config.device, plan.model.absolute(), images)
+        probabilities = workers.run(guess, job, folder.path / LOG, lambda message: None)
+        rows = [
+            GuessRow(image.file, facts.class_names[row.argmax()], float(row.max()), image.steps)
+            for image, row in zip(prepared, probabilities, strict=True)
+        ]
+        folder.write(GUESSES, to_csv(rows, GuessRow))
+    except BaseException as error:
+        log = folder.path / LOG
+        said = log.read_text(errors="replace") if log.is_file() else ""
+        folder.remove()
+        if isinstance(error, TaskFailure):
+            raise RunError(error.reason, details=said) from None
+        raise
+    finally:
+        workers.close()
+    _draw_guesses(plan.config, images, probabilities, folder)
+    return folder.path, rows
+
+
+def _draw_guesses(
+    config: RunConfig, images: npt.NDArray[Any], probabilities: npt.NDArray[Any], folder: RunFolder
+) -> None:
+    from mnistbench.results import pictures
+
+    facts = config.facts
+    captions = [
+        f"{guess_text(facts, int(row.argmax()))}, {float(row.max()):.0%}" for row in probabilities
+    ]
+    wrong = [False] * len(captions)
+    title = f"{config.name}: your images as it sees them"
+    figure = pictures.grid_figure(title, images, captions, wrong, grid_side(facts))
+    pictures.save(figure, folder.path / PREDICTIONS_PICTURE)
+
+
+def _create(plan: EvaluationPlan) -> Run:
+    config = _tested_config(plan)
+    identity = checked_identity(config)
+    folder = RunFolder.create(plan.output, _folder_name(plan.split), config.to_yaml())
+    run_id = new_run_id(config.name, host.node())
+    return Run(config, run_id, folder, identity, phases=EVALUATION_PHASES)
+
+
+def _tested_config(plan: EvaluationPlan) -> RunConfig:
+    if plan.data_path is None:
+        return plan.config
+    place = {
+        "path": str(plan.data_path.absolute()),
+        "source": "auto",
+        "train_samples": None,
+        "test_samples": None,
+    }
+    dataset = plan.config.dataset.model_copy(update=place)
+    return plan.config.model_copy(update={"dataset": dataset})
+
+
+def _folder_name(what: str) -> str:
+    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    return f"{now}-{what}-{secrets.token_hex(3)}"
+
+
+def _repeat(plan: EvaluationPlan, run: Run, workers: Workers, number: int, tell: Listener) -> None:
+    turn = Turn(0, number, derived_seed(run.config.training.seed, number), number)
+    job = EvaluateJob(
+        config=run.config,
+        trained_by=plan.config,
+        device=run.config.device,
+        seed=turn.seed,
+        model=plan.model.absolute(),
+        split=plan.split,
+        with_guesses=number == 1,
+    )
+    tell(TurnStarted(run.config.name, turn, plan.repeats, 1))
+    record = measure(turn, run, workers, Measurement(evaluate, job, EVALUATION_PHASES), tell)
+    if number == 1 and record.status != STATUS_OK:
+        raise InputError(record.reason) if record.wrong_input else RunError(record.reason)
+    keep(record, run)
+    tell(TurnEnded(run.config.name, record))
+
+
+def _concluded(plan: EvaluationPlan, run: Run) -> Evaluation:
+    result: EvaluationResult = run.repeats[0].result  # type: ignore[assignment]
+    assert result.probabilities is not None  # asked for of the first repeat
+    found = _findings(plan, run, result.probabilities)
+    classes = write_findings(found, run.folder, plan.mistakes)
+    values: dict[str, Any] = {metric.name: metric.value for metric in result.metrics}
+    return Evaluation(
+        run, tuple(classes), values[f"{plan.split}_loss"], values[f"{plan.split}_accuracy"]
+    )
+
+
+def _findings(plan: EvaluationPlan, run: Run, probabilities: npt.NDArray[Any]) -> Findings:
+    dataset = data.select(data.load(run.config), run.config)
+    is_test = plan.split == "test"
+    where = "" if plan.data_path is None else f" of {plan.data_path.name}"
+    made = "synthetic " if run.config.dataset.source == "synthetic" else ""
+    return Findings(
+        f"{run.config.name} on the {made}{plan.split} images{where}",
+        run.config.facts,
+        dataset.x_test if is_test else dataset.x_train,
+        dataset.y_test if is_test else dataset.y_train,
+        probabilities,
+    )

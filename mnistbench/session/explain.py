@@ -1,0 +1,322 @@
+"""Where the time of a config goes on this machine, and which settings would save it.
+
+The parts of a training are told by what is left when others are taken away: the same epoch as one
+compiled program has no Python between its steps, and a network that computes nothing leaves the
+bringing of the batches. Every setting that is advised was measured, interleaved with the config as
+it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from mnistbench.analysis import stats
+from mnistbench.config.run_config import RunConfig
+from mnistbench.config.work import train_phase_work
+from mnistbench.errors import RunError
+from mnistbench.machine.workloads import COPY, MATRIX_PRODUCT_OF
+from mnistbench.measuring.jobs import Listener, RepeatJob
+from mnistbench.measuring.startup import measuring_environment
+from mnistbench.measuring.tasks import input_pipeline
+from mnistbench.measuring.workers import StartMethod, TaskFailure, Workers
+from mnistbench.results.phases import (
+    BUILD,
+    COMPILE,
+    DATA_LOAD,
+    IMPORT,
+    PREPROCESS,
+    STATUS_OK,
+    TEST,
+    TRAIN,
+)
+from mnistbench.results.rows import PartRow, SettingRow, to_csv
+from mnistbench.results.tables import LOG
+from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
+from mnistbench.session.records import Run, metric_values
+
+PARTS = "explain.csv"
+SETTINGS = "settings.csv"
+COMPUTING = "compute"
+PICTURE = "explain.png"
+
+
+@dataclass(frozen=True)
+class ExplainPlan:
+    """What to explain, and how often to measure each way."""
+
+    config: RunConfig
+    """Its epochs are those that are measured."""
+    repeats: int
+    output: Path
+    start_method: StartMethod = "auto"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A change of the config that could make it faster."""
+
+    text: str
+    """As for `--set`; several with a blank between them."""
+    config: RunConfig
+
+
+@dataclass(frozen=True)
+class Use:
+    """What the computing of the training steps makes of the machine's measured peak."""
+
+    flops_per_second: float
+    peak_flops_per_second: float
+    """Of a matrix product in the same precision."""
+    bytes_per_second: float
+    """At least so many: what must be moved."""
+    peak_bytes_per_second: float
+    """Of a memory copy."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where the time goes, and what was tried."""
+
+    result: BenchmarkResult
+    parts: tuple[PartRow, ...]
+    accuracy: float
+    """Median on the test set, with the config as it is."""
+    trials: tuple[SettingRow, ...]
+    """The fastest first."""
+    not_tried: tuple[str, ...]
+    """Settings that this machine or the config rules out, and why."""
+    use: Use | None
+    """Of the machine by the computing; None where its peak in this precision is not measured."""
+
+    @property
+    def run(self) -> Run:
+        """Return the run of the config as it is; the table and the picture are in its folder."""
+        return self.result.runs[0]
+
+    @property
+    def advice(self) -> tuple[SettingRow, ...]:
+        """Return the one or two settings that help most: faster beyond doubt."""
+        return tuple(trial for trial in self.trials if (trial.low or 0) > 1)[:2]
+
+
+def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
+    """Measure the config and what could be faster, and write what was found beside its run.
+
+    Raises RunError if a repeat fails, and KeyboardInterrupt if the user stops it: the repeats
+    that ended are kept.
+    """
+    settings, not_tried = candidates(plan.config)
+    configs = (plan.config, *(setting.config for setting in settings))
+    benchmark = BenchmarkPlan(
+        configs,
+        plan.repeats,
+        0,
+        plan.output,
+        "explain",
+        plan.start_method,
+        calibrate=False,
+        roofline=True,
+    )
+    result = run_benchmark(benchmark, tell)
+    if result.interrupted:
+        raise KeyboardInterrupt
+    for failed in result.failures:
+        raise RunError(f"repeat {failed.turn.repeat} {failed.status}: {failed.reason}")
+    base, *others = result.runs
+    pipeline = _pipeline_seconds(plan, base) if _has_pipeline(plan.config) else None
+    fused = others[0] if _fits(plan.config) else base
+    parts = _parts(base, fused, pipeline)
+    trials = [_trial(setting, base, run) for setting, run in zip(settings, others, strict=True)]
+    trials.sort(key=lambda trial: trial.train_seconds)
+    accuracy = median(metric_values(base, "test_accuracy"))
+    use = _use(base, next(part.seconds for part in parts if part.part == COMPUTING))
+    found = Explanation(result, parts, accuracy, tuple(trials), tuple(not_tried), use)
+    _keep(found)
+    return found
+
+
+def _keep(found: Explanation) -> None:
+    """Write the parts as a table and a picture into the folder of the config as it is."""
+    from mnistbench.results import pictures
+
+    folder, config = found.run.folder, found.run.config
+    folder.write(PARTS, to_csv(found.parts, PartRow))
+    folder.write(SETTINGS, to_csv(found.trials, SettingRow))
+    title = f"{config.name} on {found.run.device}, epochs {config.training.epochs}"
+    figure = pictures.parts_figure(title, [(part.part, part.seconds) for part in found.parts])
+    pictures.save(figure, folder.path / PICTURE)
+
+
+def candidates(config: RunConfig) -> tuple[list[Setting], list[str]]:
+    """Return the settings worth a measurement, the compiled epoch first, and those ruled out."""
+    found = [{"execution": "fused"}] if _fits(config) else []
+    not_tried = []
+    if config.training.jit != "auto":
+        found.append({"execution": "fused", "jit": "auto"})
+    if config.training.precision == "float32":
+        if _has_bfloat16(config):
+            found.append({"execution": "fused", "precision": "mixed_bfloat16"})
+        else:
+            not_tried.append(
+                "training.precision=mixed_bfloat16: this processor does not compute in bfloat16"
+            )
+    return [_setting(config, changed) for changed in found], not_tried
+
+
+def _setting(config: RunConfig, changed: dict[str, str]) -> Setting:
+    news = {
+        name: value for name, value in changed.items() if getattr(config.training, name) != value
+    }
+    text = " ".join(f"training.{name}={value}" for name, value in news.items())
+    training = config.training.model_copy(update=changed)
+    name = "-".join([config.name[:40], *news.values()])
+    return Setting(text, config.model_copy(update={"training": training, "name": name}))
+
+
+def _fits(config: RunConfig) -> bool:
+    return config.training.execution == "fit"
+
+
+def _has_pipeline(config: RunConfig) -> bool:
+    """Return whether the input pipeline can be told apart: only TensorFlow puts steps together."""
+    return _fits(config) and config.backend == "tensorflow"
+
+
+def _has_bfloat16(config: RunConfig) -> bool:
+    """Return whether the device computes in bfloat16, and does not merely take it."""
+    from mnistbench.machine.host import machine_facts
+
+    facts = machine_facts({})
+    features = str(facts.get("cpu_features") or "").split()
+    on_cpu = any(name in features for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return on_cpu or (config.device != "cpu" and bool(facts.get("gpu_count")))
+
+
+def _pipeline_seconds(plan: ExplainPlan, run: Run) -> float:
+    """Return the median seconds an epoch in which batches come to a network that ignores them."""
+    workers = Workers(measuring_environment(plan.config.device), plan.start_method)
+    seeds = [record.turn.seed for record in run.repeats]
+    log = run.folder.path / LOG
+    try:
+        jobs = [RepeatJob(plan.config, plan.config.device, seed) for seed in seeds]
+        seconds: list[float] = [
+            workers.run(input_pipeline, job, log, lambda message: None) for job in jobs
+        ]
+        return median(seconds)
+    except TaskFailure as failure:
+        raise RunError(f"the input pipeline could not be measured: {failure.reason}") from None
+    finally:
+        workers.close()
+
+
+def _parts(base: Run, fused: Run, pipeline_seconds: float | None) -> tuple[PartRow, ...]:
+    found = [
+        ("import", _phase(base, IMPORT), "the import phase"),
+        ("data", _phase(base, DATA_LOAD), "the data-load phase"),
+        ("preprocess", _phase(base, PREPROCESS), "the preprocess phase"),
+        ("build", _phase(base, BUILD) + _phase(base, COMPILE), "the build and compile phases"),
+        *_train_parts(base, fused, pipeline_seconds),
+        ("test", _phase(base, TEST), "the test phase"),
+    ]
+    whole = sum(seconds for _, seconds, _ in found)
+    return tuple(PartRow(name, seconds, seconds / whole, by) for name, seconds, by in found)
+
+
+def _train_parts(
+    base: Run, fused: Run, pipeline_seconds: float | None
+) -> list[tuple[str, float, str]]:
+    steps = _metric(base, "train_steps")
+    stepping = _metric(base, "steady_step_seconds") * steps
+    computing = min(_metric(fused, "steady_step_seconds") * steps, stepping)
+    if not _fits(base.config):
+        tracing, by = _metric(base, "trace_compile_seconds"), "trace_compile_seconds"
+        steps_parts = [(COMPUTING, computing, "the steps of the compiled epoch")]
+    else:
+        tracing = max(0.0, _metric(base, "first_step_seconds") - stepping / steps)
+        by = "the first step less a later one"
+        steps_parts = [
+            (COMPUTING, computing, "the same steps as one compiled epoch"),
+            *_between_steps(stepping - computing, pipeline_seconds, _epochs(base)),
+        ]
+    rest = max(0.0, _phase(base, TRAIN) - tracing - sum(part[1] for part in steps_parts))
+    return [
+        ("trace and compile", tracing, by),
+        *steps_parts,
+        ("validation and rest", rest, "the train phase less all of these"),
+    ]
+
+
+def _between_steps(
+    seconds: float, pipeline_seconds: float | None, epochs: int
+) -> list[tuple[str, float, str]]:
+    """Return what `fit` takes beside the computing: bringing batches, and calls from Python."""
+    if pipeline_seconds is None:
+        return [("Python dispatch and input", seconds, "fit less the computing")]
+    # The pipeline runs beside the computing: nobody waits for more than computing leaves.
+    waiting = min(pipeline_seconds * epochs, seconds)
+    return [
+        ("input pipeline", waiting, "fit with a network that computes nothing"),
+        ("Python dispatch", seconds - waiting, "fit less these two"),
+    ]
+
+
+def _use(run: Run, seconds: float) -> Use | None:
+    """Return what the steps make of the machine in so many seconds of computing."""
+    result = run.repeats[0].result
+    product = MATRIX_PRODUCT_OF.get(result.precision) if result else None
+    if result is None or product is None or {product.name, COPY.name} - set(run.peaks):
+        return None
+    work = train_phase_work(
+        run.config,
+        steps=int(_metric(run, "train_steps")),
+        trained=_epochs(run) * int(_metric(run, "train_samples")),
+        validated=0,
+        precision=result.precision,
+    )
+    return Use(
+        work.flops / seconds,
+        run.peaks[product.name].rate,
+        work.bytes / seconds,
+        run.peaks[COPY.name].rate,
+    )
+
+
+def _epochs(run: Run) -> int:
+    """Return the epochs that were run, which a target can make fewer than the config's."""
+    return sum(m.name.endswith("_train_loss") for m in run.repeats[0].metrics)
+
+
+def _trial(setting: Setting, base: Run, run: Run) -> SettingRow:
+    before, after = _phase_seconds(base, TRAIN), _phase_seconds(run, TRAIN)
+    interval = stats.paired_ratio(np.array(after), np.array(before), 0.95)
+    known = bool(np.isfinite(interval.high))
+    return SettingRow(
+        setting.text,
+        len(after),
+        median(after),
+        float(interval.ratio),
+        float(interval.low) if known else None,
+        float(interval.high) if known else None,
+        median(metric_values(run, "test_accuracy")),
+    )
+
+
+def _phase(run: Run, name: str) -> float:
+    return median(_phase_seconds(run, name) or [0.0])
+
+
+def _phase_seconds(run: Run, name: str) -> list[float]:
+    return [
+        phase.seconds
+        for record in run.repeats
+        for phase in record.phases
+        if phase.phase == name and phase.status == STATUS_OK and phase.seconds is not None
+    ]
+
+
+def _metric(run: Run, name: str) -> float:
+    return float(median(value for value in metric_values(run, name) if value is not None))

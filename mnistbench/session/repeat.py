@@ -1,0 +1,116 @@
+"""One repeat in a fresh process, with the evidence beside it; a failure is a record too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mnistbench.analysis.roofline import work_metrics
+from mnistbench.config.run_config import RunConfig
+from mnistbench.errors import InputError
+from mnistbench.machine import evidence, readings
+from mnistbench.measuring.jobs import Listener, RepeatResult, Stopped
+from mnistbench.measuring.workers import TaskFailure, Workers
+from mnistbench.results.phases import (
+    IMPORT,
+    STATUS_INHERITED,
+    STATUS_INTERRUPTED,
+    STATUS_NOT_RUN,
+    STATUS_OK,
+    TOTAL,
+    TRAIN,
+    PhaseRecord,
+    PhaseStarted,
+)
+from mnistbench.results.rows import Metric
+from mnistbench.results.tables import LOG
+from mnistbench.session.records import Measurement, RepeatRecord, Run, Turn
+
+if TYPE_CHECKING:
+    pass
+
+
+def measure(
+    turn: Turn, run: Run, workers: Workers, wanted: Measurement, tell: Listener
+) -> RepeatRecord:
+    """Run one repeat in a fresh process, with evidence; a failure is a record too."""
+    before = readings.take(workers.cpu_seconds())
+    record = _measured(turn, run, workers, wanted, tell)
+    after = readings.take(workers.cpu_seconds())
+    return replace(record, metrics=(*record.metrics, *evidence.repeat_metrics(before, after)))
+
+
+def _measured(
+    turn: Turn, run: Run, workers: Workers, wanted: Measurement, tell: Listener
+) -> RepeatRecord:
+    phases: dict[str, PhaseRecord] = {}
+    running: list[str] = []
+
+    def listen(message: object) -> None:
+        if isinstance(message, PhaseStarted):
+            running.append(message.phase)
+        elif isinstance(message, PhaseRecord):
+            phases[message.phase] = message
+        tell(message)
+
+    log = run.folder.path / LOG
+    run.folder.log(f"repeat {turn.repeat} begins, seed {turn.seed}, order {turn.order}")
+    start = time.perf_counter()
+    try:
+        result = workers.run(wanted.task, wanted.job, log, listen, wanted.stops_on_interrupt)
+    except (TaskFailure, InputError) as failure:
+        status = failure.status if isinstance(failure, TaskFailure) else "failed"
+        record = _unfinished(turn, phases, running, wanted.phases, status, str(failure))
+        return replace(record, wrong_input=isinstance(failure, InputError))
+    if isinstance(result, Stopped):
+        reason = f"stopped by the user after epoch {result.epoch}"
+        return _unfinished(turn, phases, running, wanted.phases, STATUS_INTERRUPTED, reason)
+    wall_seconds = time.perf_counter() - start
+    total = phases[TOTAL].seconds or 0.0
+    # Forked repeats share the import of their server: it was measured once, and counts once.
+    shared = workers.forks and any(record.status == STATUS_OK for record in run.repeats)
+    phases[IMPORT] = inherited(result.import_phase) if shared else result.import_phase
+    own_import = 0.0 if workers.forks else result.import_phase.seconds or 0.0
+    extra = (
+        Metric("outside_phases_seconds", wall_seconds - total - own_import, "s"),
+        Metric("order", turn.order, ""),
+    )
+    work = _work_metrics(run.config, result, phases)
+    ordered = tuple(phases[name] for name in wanted.phases)
+    return RepeatRecord(turn, ordered, (*result.metrics, *work, *extra), STATUS_OK, result=result)
+
+
+def _work_metrics(
+    config: RunConfig, result: RepeatResult, phases: Mapping[str, PhaseRecord]
+) -> list[Metric]:
+    """Return the operations and bytes of the train phase, if there is one."""
+    if TRAIN not in phases:
+        return []
+    return work_metrics(config, result.metrics, phases[TRAIN].seconds, result.precision)
+
+
+def _unfinished(
+    turn: Turn,
+    phases: Mapping[str, PhaseRecord],
+    running: list[str],
+    names: tuple[str, ...],
+    status: str,
+    reason: str,
+) -> RepeatRecord:
+    """Return the record of a repeat that broke off: what ended, what ran, what never did."""
+    ordered = []
+    for name in names:
+        if name in phases and phases[name].status == STATUS_OK:
+            ordered.append(phases[name])
+        elif name == TOTAL or (running and name == running[-1]):
+            ordered.append(PhaseRecord(name, None, None, "", status))
+        else:
+            ordered.append(PhaseRecord(name, None, None, "", STATUS_NOT_RUN))
+    return RepeatRecord(turn, tuple(ordered), (Metric("order", turn.order, ""),), status, reason)
+
+
+def inherited(record: PhaseRecord) -> PhaseRecord:
+    """Return the import's record for a repeat that did not import anything itself."""
+    return PhaseRecord(IMPORT, None, None, record.start_utc, STATUS_INHERITED)

@@ -1,0 +1,47 @@
+"""A machine against itself: one config measured twice in turn, as `benchmark A A`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mnistbench.config.run_config import RunConfig
+from mnistbench.results.phrases import duration
+from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
+from mnistbench.session.events import News, TurnEnded, TurnStarted
+
+Listener = Callable[[object], None]
+_WARMUP = 1
+
+
+def measure(config: RunConfig, pairs: int, output: Path, tell: Listener) -> BenchmarkResult:
+    """Measure the config against itself in turn, telling how long it will take."""
+    plan = BenchmarkPlan((config, config), pairs, _WARMUP, output)
+    turns = 2 * (pairs + _WARMUP)
+    tell(
+        News(
+            f"{config.name} against itself: {pairs} pairs of fresh processes and {_WARMUP} pair to "
+            "warm up, which will tell how long it takes"
+        )
+    )
+    return run_benchmark(plan, _with_expected_time(tell, turns))
+
+
+def _with_expected_time(tell: Listener, turns: int) -> Listener:
+    """Pass events on, and tell how long it will take once the warm-up shows it."""
+    started: list[float] = []
+    ended = 0
+
+    def listen(event: object) -> None:
+        nonlocal ended
+        tell(event)
+        if isinstance(event, TurnStarted):
+            started.append(time.monotonic())
+        elif isinstance(event, TurnEnded):
+            ended += 1
+            if ended == 2 * _WARMUP:
+                each = (time.monotonic() - started[0]) / ended
+                tell(News(f"it will take about {duration(each * (turns - ended))}"))
+
+    return listen
