@@ -22,7 +22,7 @@ import verdicts
 from scipy import special
 
 from mnistbench.analysis import stats
-from mnistbench.session import target
+from mnistbench.session import target, until_precise
 
 Array = npt.NDArray[Any]
 
@@ -99,7 +99,7 @@ def centre_of(noise: str) -> float:
 
 
 def looks(longest: int) -> list[int]:
-    found = [n for n in range(target.LEAST_REPEATS, longest) if target.is_look(n)]
+    found = [n for n in range(target.LEAST_REPEATS, longest) if until_precise.is_look(n)]
     return [*found, longest]
 
 
@@ -169,7 +169,7 @@ def ratio_cell(noise: str, goal: float, sessions: int) -> Cell:
 
 
 def naive_looks() -> list[int]:
-    return [n for n in range(2, LONGEST) if target.is_look(n)] + [LONGEST]
+    return [n for n in range(2, LONGEST) if until_precise.is_look(n)] + [LONGEST]
 
 
 def sizes(at: Array) -> tuple[float, float, float]:

@@ -10,6 +10,7 @@ import pytest
 from test_evidence import BEFORE
 
 from mnistbench.config.loading import load_config
+from mnistbench.config.work import needed_bytes
 from mnistbench.machine import warnings
 from mnistbench.machine.gpus import GpuReading
 
@@ -125,4 +126,4 @@ def test_a_battery(monkeypatch: pytest.MonkeyPatch) -> None:
     [("mnist-dense", 890_417_152), ("cifar10-dense", 2_262_396_928)],
 )
 def test_the_memory_a_repeat_takes_is_as_measured(config: str, measured_bytes: int) -> None:
-    assert warnings.needed_bytes(load_config(config)) == pytest.approx(measured_bytes, rel=0.1)
+    assert needed_bytes(load_config(config)) == pytest.approx(measured_bytes, rel=0.1)

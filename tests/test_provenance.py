@@ -41,4 +41,4 @@ def test_the_configs_that_ship_are_those_of_the_checkout() -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     listed = [line.split()[0] for line in done.stdout.splitlines()]
-    assert listed == sorted(path.stem for path in Path(ROOT, "configs").glob("*.yaml"))
+    assert listed == [path.stem for path in sorted(Path(ROOT, "configs").glob("*.yaml"))]

@@ -22,7 +22,7 @@ from mnistbench.analysis import stats
 from mnistbench.cli.parameters import Duration
 from mnistbench.config.loading import load_config
 from mnistbench.results.phases import PhaseRecord
-from mnistbench.session import target
+from mnistbench.session import target, until_precise
 from mnistbench.session.events import News
 from mnistbench.session.records import RepeatRecord
 
@@ -38,7 +38,7 @@ class Machine:
         self.expected = []
         self.turns = []
         self._seconds = seconds
-        self.schedule = target.UntilPrecise(
+        self.schedule = until_precise.UntilPrecise(
             [load_config(name) for name in configs],
             target.Target(goal, max_seconds),
             warmup,
@@ -211,7 +211,7 @@ def test_the_interval_holds_after_all_the_looking(simulation, monkeypatch, cell,
 
 
 def test_it_looks_often_at_first_and_then_rarely():
-    looks = [n for n in range(1, 2_000) if target.is_look(n)]
+    looks = [n for n in range(1, 2_000) if until_precise.is_look(n)]
     assert looks[:20] == list(range(1, 21))
     assert all(later - n <= max(1, n / 20) for n, later in itertools.pairwise(looks))
     assert len(looks) < 130

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mnistbench.config.frameworks import BACKENDS
-
-if TYPE_CHECKING:
-    pass
-
 
 STARTUP_LOG = "MNISTBENCH_STARTUP_LOG"
 """Environment variable: the file that receives what the framework writes while it is imported."""

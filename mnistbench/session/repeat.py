@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from mnistbench.analysis.roofline import work_metrics
 from mnistbench.config.run_config import RunConfig
@@ -27,9 +26,6 @@ from mnistbench.results.phases import (
 from mnistbench.results.rows import Metric
 from mnistbench.results.tables import LOG
 from mnistbench.session.records import Measurement, RepeatRecord, Run, Turn
-
-if TYPE_CHECKING:
-    pass
 
 
 def measure(
