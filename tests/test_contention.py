@@ -17,8 +17,9 @@ from conftest import FEW, Session, benchmark, rows
 
 from mnistbench.analysis import drift
 from mnistbench.config.loading import load_config
+from mnistbench.measuring.executor import StartMethod
 from mnistbench.measuring.startup import measuring_environment
-from mnistbench.measuring.workers import StartMethod, Workers
+from mnistbench.measuring.workers import Workers
 from mnistbench.report.summary import (
     contention_text,
     drift_text,
@@ -42,15 +43,11 @@ def working(seconds: float, tell: Callable[[object], None]) -> float:
 def test_the_time_of_processes_that_have_ended_is_known(
     method: StartMethod, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     workers = Workers(measuring_environment("cpu"), method)
-    try:
-        workers.run(working, 0.0, tmp_path / "log", print)
-        before = workers.cpu_seconds()
-        worked = workers.run(working, 0.5, tmp_path / "log", print)
-        after = workers.cpu_seconds()
-    finally:
-        workers.close()
+    workers.run(working, 0.0, tmp_path / "log", print)
+    before = workers.cpu_seconds()
+    worked = workers.run(working, 0.5, tmp_path / "log", print)
+    after = workers.cpu_seconds()
     assert before is not None
     assert after is not None
     # Beside the task's own there is the making and the ending of its process.

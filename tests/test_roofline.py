@@ -17,7 +17,7 @@ from mnistbench.config.loading import load_config
 from mnistbench.config.work import forward_flops, training_flops
 from mnistbench.errors import RunError
 from mnistbench.machine.workloads import WORKLOADS, calibration_points, copy_size, peak_points
-from mnistbench.measuring.workers import TaskFailure
+from mnistbench.measuring.executor import TaskFailure
 from mnistbench.report.peak import print_peak, rate_text
 from mnistbench.results.rows import Metric, Sample
 from mnistbench.session.rates import PeakResult, measure_calibration, rate_rows, summarized

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mnistbench.errors import InputError
-from mnistbench.measuring.workers import TaskFailure, Workers
+from mnistbench.measuring.executor import TaskFailure
+from mnistbench.measuring.startup import measuring_environment
+from mnistbench.measuring.workers import Workers
 
 
 def returning(argument: object, tell: Callable[[object], None]) -> object:
@@ -38,13 +39,9 @@ def leaving(argument: int, tell: Callable[[object], None]) -> object:
     os._exit(argument)
 
 
-@pytest.fixture
-def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
-    # Spawned, so that no TensorFlow is needed: these tasks do not measure.
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    made = Workers({}, "spawn")
-    yield made
-    made.close()
+@pytest.fixture(params=["fork", "spawn"])
+def workers(request: pytest.FixtureRequest) -> Workers:
+    return Workers(measuring_environment("auto"), request.param)
 
 
 def test_a_value_comes_back_from_a_process_of_its_own(workers: Workers, tmp_path: Path) -> None:

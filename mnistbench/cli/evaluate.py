@@ -69,7 +69,7 @@ def command(
 
     With --images it guesses the pictures in FILEs instead.
     """
-    from mnistbench.results.training_files import EVALUATIONS
+    from mnistbench.results.tables import EVALUATIONS
     from mnistbench.session.evaluate import EvaluationPlan, find_model
 
     _check_combination(images, files, split, data_path, mistakes, repeats)

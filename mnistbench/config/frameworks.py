@@ -52,6 +52,10 @@ BACKENDS: dict[str, Framework] = {
 """Each `backend`; a new one is an entry here, a name in `config.Backend` and a module."""
 
 
+REFERENCE_BACKEND = "tensorflow"
+"""What calibrations and peaks are measured with, so that figures of all have one measure."""
+
+
 def check_installed(names: Iterable[str]) -> None:
     """Raise InputError for a backend that Python does not find; nothing is imported."""
     for name in names:

@@ -135,6 +135,8 @@ class RepeatResult:
     """What one repeat measured beside its phases."""
 
     metrics: tuple[Metric, ...]
+    backend: str
+    """The framework that measured, as Keras tells it."""
     device: str
     """`cpu` or `gpu`, as resolved."""
     precision: str

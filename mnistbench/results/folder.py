@@ -13,8 +13,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from mnistbench.errors import OutputError
-from mnistbench.results.rows import MachineRow, MetricRow, Row, TimingRow, to_csv
-from mnistbench.results.tables import CONFIG, LOG, MACHINE, METRICS, TIMINGS
+from mnistbench.results.rows import Row, to_csv
+from mnistbench.results.tables import CONFIG, LOG, MACHINE, METRICS, TABLES, TIMINGS
+from mnistbench.results.whole import write_whole
 
 _ROOM_BYTES = 1 << 20  # what a run's files may need before the first training is worth starting
 
@@ -29,10 +30,11 @@ def new_run_id(config: str, node: str) -> str:
 class RunFolder:
     """The folder of one run; every row is on the disk before the next repeat starts."""
 
-    def __init__(self, path: Path, made: Sequence[Path] = ()) -> None:
-        """Use `create` for a new run; `made` are the folders above that it had to make."""
+    def __init__(self, path: Path) -> None:
+        """Use a folder that is there; `create` is for a new run."""
         self.path = path
-        self._made = made
+        self._is_ours = False
+        self._made_above: Sequence[Path] = ()
 
     @classmethod
     def create(cls, output: Path, run_id: str, config_yaml: str) -> RunFolder:
@@ -43,9 +45,8 @@ class RunFolder:
         folder = cls.make(output, run_id)
         try:
             folder.write(CONFIG, config_yaml)
-            folder.write(TIMINGS, to_csv([], TimingRow))
-            folder.write(METRICS, to_csv([], MetricRow))
-            folder.write(MACHINE, to_csv([], MachineRow))
+            for table in (TIMINGS, METRICS, MACHINE):
+                folder.write_table(table, [])
         except OutputError:
             folder.remove()
             raise
@@ -55,13 +56,14 @@ class RunFolder:
     def make(cls, output: Path, name: str) -> RunFolder:
         """Make `output/name` with nothing in it; raises OutputError as `create` does."""
         path = output / name
-        made = [folder for folder in (output, *output.parents) if not folder.exists()]
-        folder = cls(path, made)
+        made_above = [folder for folder in (output, *output.parents) if not folder.exists()]
+        folder = cls(path)
         try:
             path.mkdir(parents=True)
         except OSError as error:
-            _remove_empty(made)
-            raise _output_error(path, error) from None
+            _remove_empty(made_above)
+            raise output_error(path, error) from None
+        folder._is_ours, folder._made_above = True, made_above
         try:
             folder._check_room()
         except OutputError:
@@ -80,21 +82,24 @@ class RunFolder:
             with file.open("ab", buffering=0) as target:
                 before = target.seek(0, os.SEEK_END)
                 try:
-                    _write_whole(target, content)
+                    _write_all(target, content)
                 except OSError:
                     target.truncate(before)
                     raise
         except OSError as error:
-            raise _output_error(file, error) from None
+            raise output_error(file, error) from None
+
+    def write_table(self, table: str, rows: Sequence[Row]) -> None:
+        """Write a table whole, its header first; raise OutputError if it cannot be."""
+        self.write(table, to_csv(rows, TABLES[table]))
 
     def write(self, name: str, text: str) -> None:
-        """Write a file whole; raise OutputError if it cannot be."""
+        """Write a file whole or not at all; raise OutputError if it cannot be."""
         file = self.path / name
         try:
-            with file.open("wb", buffering=0) as target:
-                _write_whole(target, _utf8(text))
+            write_whole(file, _utf8(text))
         except OSError as error:
-            raise _output_error(file, error) from None
+            raise output_error(file, error) from None
 
     def log(self, line: str) -> None:
         """Add a line with the time to the run's log; raise OutputError if it cannot be."""
@@ -103,21 +108,22 @@ class RunFolder:
             with (self.path / LOG).open("ab") as target:
                 target.write(_utf8(f"{now} {line.rstrip()}\n"))
         except OSError as error:
-            raise _output_error(self.path / LOG, error) from None
+            raise output_error(self.path / LOG, error) from None
 
     def remove(self) -> None:
-        """Delete the folder, and those above that were made for it: the run never began."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        _remove_empty(self._made)
+        """Delete what `create` or `make` made: the run never began. Nothing else is touched."""
+        if self._is_ours:
+            shutil.rmtree(self.path, ignore_errors=True)
+            _remove_empty(self._made_above)
 
     def _check_room(self) -> None:
         probe = self.path / "room"
         try:
             with probe.open("wb", buffering=0) as target:
-                _write_whole(target, bytes(_ROOM_BYTES))
+                _write_all(target, bytes(_ROOM_BYTES))
             probe.unlink()
         except OSError as error:
-            raise _output_error(self.path, error) from None
+            raise output_error(self.path, error) from None
 
 
 def _utf8(text: str) -> bytes:
@@ -125,7 +131,7 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", errors="backslashreplace")
 
 
-def _write_whole(target: io.FileIO | io.RawIOBase, content: bytes) -> None:
+def _write_all(target: io.FileIO | io.RawIOBase, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
         written = target.write(rest)
@@ -139,7 +145,8 @@ def _remove_empty(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Return what a user is told of a file that cannot be written."""
     return OutputError(
         f"{path}: cannot be written: {error.strerror or error}; "
         "choose another folder with --output DIR"

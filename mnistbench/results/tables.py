@@ -1,12 +1,113 @@
-"""The files of a run folder, each known here and nowhere else."""
+"""What lies in a run's folder: every file's name, and every table's rows, known here alone."""
 
 from __future__ import annotations
 
+import csv
+import types
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from mnistbench.errors import InputError
+from mnistbench.results.rows import (
+    ClassRow,
+    GuessRow,
+    HistoryRow,
+    MachineRow,
+    MetricRow,
+    PartRow,
+    PredictionRow,
+    RateRow,
+    Row,
+    SelfcheckRow,
+    SettingRow,
+    TimingRow,
+)
+
+# Tables.
 TIMINGS = "timings.csv"
 METRICS = "metrics.csv"
 MACHINE = "machine.csv"
+CALIBRATION = "calibration.csv"
+PEAK = "peak.csv"
+HISTORY = "history.csv"
+PREDICTIONS = "predictions.csv"
+CLASSES = "classes.csv"
+GUESSES = "guesses.csv"
+SELFCHECK = "selfcheck.csv"
+PARTS = "explain.csv"
+SETTINGS = "settings.csv"
+
+TABLES: Mapping[str, type[Row]] = {
+    TIMINGS: TimingRow,
+    METRICS: MetricRow,
+    MACHINE: MachineRow,
+    CALIBRATION: RateRow,
+    PEAK: RateRow,
+    HISTORY: HistoryRow,
+    PREDICTIONS: PredictionRow,
+    CLASSES: ClassRow,
+    GUESSES: GuessRow,
+    SELFCHECK: SelfcheckRow,
+    PARTS: PartRow,
+    SETTINGS: SettingRow,
+}
+"""Each table and what a row of it is; a new one is an entry here."""
+
+# Everything else.
 CONFIG = "config.yaml"
 CLOUDMESH = "cloudmesh.log"
 LOG = "log.txt"
-CALIBRATION = "calibration.csv"
-PEAK = "peak.csv"
+MODEL = "model.keras"
+SUMMARY = "summary.txt"
+CURVES = "curves.png"
+ARCHITECTURE = "architecture.png"
+TENSORBOARD = "tensorboard"
+CHECKPOINTS = "checkpoints"
+EVALUATIONS = "evaluations"
+CONFUSION = "confusion.csv"
+"""As wide as there are classes, so no table of rows."""
+CONFUSION_PICTURE = "confusion.png"
+PREDICTIONS_PICTURE = "predictions.png"
+PARTS_PICTURE = "explain.png"
+
+RowType = TypeVar("RowType")
+
+
+def read_table(folder: Path, table: str, kind: type[RowType]) -> list[RowType]:
+    """Return the rows of a run's table, `kind` being its type of row; empty if it is not there.
+
+    Raises InputError, naming the file and the line, for one that cannot be read or is damaged.
+    """
+    assert TABLES[table] is kind
+    file = folder / table
+    types_of = get_type_hints(kind)
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    try:
+        with file.open(encoding="utf-8", newline="") as text:
+            reader = csv.DictReader(text)
+            return [
+                kind(**{name: _value(line[name], types_of[name]) for name in names})
+                for line in reader
+            ]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", source=file) from None
+    except (KeyError, TypeError, ValueError, csv.Error):
+        line_number = reader.line_num
+        raise InputError(f"is damaged: line {line_number} is no row of it", source=file) from None
+
+
+def _value(text: str, kind: Any) -> Any:
+    """Return a cell as its field has it; an empty one is None where the field admits that."""
+    options = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    if text == "" and type(None) in options:
+        return None
+    if str in options:  # of several types: as it is written
+        return str(text)
+    for convert in (int, float):
+        if convert in options:
+            return convert(text)
+    raise TypeError(kind)

@@ -15,24 +15,23 @@ from mnistbench.config.frameworks import check_installed
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import needed_bytes
 from mnistbench.machine import host, readings
-from mnistbench.machine.system_files import Facts
 from mnistbench.machine.warnings import warnings_before
+from mnistbench.measuring.executor import StartMethod
 from mnistbench.measuring.jobs import RepeatJob
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import repeat
-from mnistbench.measuring.workers import StartMethod, Workers
-from mnistbench.results.folder import RunFolder, new_run_id
+from mnistbench.measuring.workers import Workers
 from mnistbench.results.phases import STATUS_OK, TRAIN
 from mnistbench.results.tables import LOG
-from mnistbench.session.crews import crews, probe_device, probe_devices
+from mnistbench.session.crews import Crew, crews_of, probe_device, probe_devices
 from mnistbench.session.events import News, TurnEnded, TurnStarted
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
     add_facts,
-    assign_downloads,
-    checked_identity,
+    create_runs,
     describe,
     keep,
+    kept_if_measured,
     write_cloudmesh_report,
 )
 from mnistbench.session.gauge import MachineGauge
@@ -90,6 +89,14 @@ class BenchmarkResult:
         return [record for run in self.runs for record in run.repeats if record.status != STATUS_OK]
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What the session was started in, before anything of it ran."""
+
+    environment: Mapping[str, str]
+    first_reading: readings.Reading
+
+
 def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     """Measure the plan, telling `tell` of each turn, phase and epoch as it happens.
 
@@ -97,76 +104,44 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     fills meanwhile. A repeat that fails is recorded, and the others go on.
     """
     check_installed(config.backend for config in plan.configs)
-    environment = dict(os.environ)
-    first_reading = readings.take()
+    surroundings = Surroundings(dict(os.environ), readings.take())
     downloads = fetch_missing(plan.configs, tell)
-    runs = _create_runs(plan)
-    assign_downloads(downloads, runs)
-    made: list[tuple[Workers, list[Run]]] = []
-    try:
-        made = crews(runs, plan.start_method)
-        facts = _describe(made, plan, host.machine_facts(environment))
-        warnings = _warn(plan, runs, facts, first_reading, tell)
-        gauge = MachineGauge(made, plan.calibrate, plan.roofline, tell)
+    runs = create_runs(plan.configs, plan.output, plan.tag, downloads)
+    with kept_if_measured(runs):
+        crews = crews_of(runs, plan.start_method)
+        facts = _describe(crews, plan, surroundings)
+        warnings = _warn(plan, runs, facts, surroundings, tell)
+        gauge = MachineGauge(crews, plan.calibrate, plan.roofline, tell)
         gauge.measure(BEFORE)
         schedule = _schedule(plan, runs, tell)
-        by_run = {run.run_id: workers for workers, crew in made for run in crew}
-        interrupted = _take_turns(schedule, runs, by_run, tell)
+        finished = _take_turns(schedule, runs, crews, tell)
         outcome = _conclude(schedule, runs)
-        for run in runs:
-            _record_trend(run)
-            write_cloudmesh_report(run)
-        try:
-            # One repeat of a second or two is not worth a second measurement of the machine.
-            once = plan.repeats == 1 and not plan.roofline
-            interrupted = interrupted or not (once or _gauged_after(gauge))
-        finally:
-            gauge.conclude()
-    finally:
-        for workers, _ in made:
-            workers.close()
-        for run in runs:
-            if not run.repeats:
-                run.folder.remove()
+        finished = _gauge_after(gauge, plan, finished)
     kept = tuple(run for run in runs if run.repeats)
-    return BenchmarkResult(kept, facts, interrupted, tuple(warnings), outcome if kept else None)
+    return BenchmarkResult(kept, facts, not finished, tuple(warnings), outcome if kept else None)
 
 
 def describe_machine() -> Mapping[str, object]:
-    """Return every attribute of this machine, TensorFlow's included."""
+    """Return every attribute of this machine, the reference framework's included."""
     environment = dict(os.environ)
     workers = Workers(measuring_environment("auto"), "auto")
+    with tempfile.TemporaryDirectory(prefix="mnistbench-") as scratch:
+        answer = probe_device(workers, "auto", Path(scratch) / LOG)
+    return {**host.machine_facts(environment), **answer.facts}
+
+
+def _gauge_after(gauge: MachineGauge, plan: BenchmarkPlan, finished: bool) -> bool:
+    """Measure a finished session's machine once more; return whether it still is finished."""
+    # One repeat of a second or two is not worth a second measurement of the machine.
+    once = plan.repeats == 1 and not plan.roofline
     try:
-        with tempfile.TemporaryDirectory(prefix="mnistbench-") as scratch:
-            told = probe_device(workers, "auto", Path(scratch) / LOG)
-    finally:
-        workers.close()
-    return {**host.machine_facts(environment), **told.facts}
-
-
-def _create_runs(plan: BenchmarkPlan) -> list[Run]:
-    """Check every config's data and make every run's folder; on an error, none is left."""
-    identities = [checked_identity(config) for config in plan.configs]
-    runs: list[Run] = []
-    try:
-        for config, identity in zip(plan.configs, identities, strict=True):
-            run_id = new_run_id(config.name, host.node())
-            folder = RunFolder.create(plan.output, run_id, config.to_yaml())
-            runs.append(Run(config, run_id, folder, identity, tag=plan.tag))
-    except BaseException:
-        for run in runs:
-            run.folder.remove()
-        raise
-    return runs
-
-
-def _gauged_after(gauge: MachineGauge) -> bool:
-    """Measure the machine once more; return False if the user interrupted that."""
-    try:
-        gauge.measure(AFTER)
+        if finished and not once:
+            gauge.measure(AFTER)
     except KeyboardInterrupt:
         return False
-    return True
+    finally:
+        gauge.conclude()
+    return finished
 
 
 def _schedule(plan: BenchmarkPlan, runs: list[Run], tell: Listener) -> Schedule:
@@ -183,32 +158,36 @@ def _schedule(plan: BenchmarkPlan, runs: list[Run], tell: Listener) -> Schedule:
     return UntilPrecise(plan.configs, plan.target, plan.warmup, tell_and_log, plan.repeats)
 
 
-def _conclude(schedule: Schedule, runs: list[Run]) -> TargetOutcome | None:
-    """Write down how a target was reached or missed; None where there was none."""
+def _conclude(schedule: Schedule, runs: Sequence[Run]) -> TargetOutcome | None:
+    """Write down trends, reports, and how a target was reached or missed; None without one."""
     outcome = schedule.outcome()
-    if outcome is None:
-        return None
-    from mnistbench.session.target import facts_after, outcome_lines
-
     for run in runs:
-        add_facts(run, facts_after(outcome))
-        run.folder.log("\n".join(outcome_lines(outcome)))
+        if outcome is not None:
+            _record_outcome(run, outcome)
+        _record_trend(run)
+        write_cloudmesh_report(run)
     return outcome
 
 
+def _record_outcome(run: Run, outcome: TargetOutcome) -> None:
+    from mnistbench.session.target import facts_after, outcome_lines
+
+    add_facts(run, facts_after(outcome))
+    run.folder.log("\n".join(outcome_lines(outcome)))
+
+
 def _describe(
-    made: Sequence[tuple[Workers, list[Run]]],
-    plan: BenchmarkPlan,
-    machine_facts: Facts,
+    crews: Sequence[Crew], plan: BenchmarkPlan, surroundings: Surroundings
 ) -> Mapping[str, object]:
     """Resolve every run's device and describe it; return the facts of the first."""
     session_id = secrets.token_hex(6)
+    machine_facts = host.machine_facts(surroundings.environment)
     repeats, asked = _asked(plan)
-    told = []
-    for workers, crew in made:
-        told.append({**machine_facts, **probe_devices(crew, workers)})
-        describe(crew, repeats, plan.warmup, {**told[-1], **asked}, workers, session_id)
-    return told[0]
+    facts = []
+    for crew in crews:
+        facts.append({**machine_facts, **probe_devices(crew)})
+        describe(crew, repeats, plan.warmup, {**facts[-1], **asked}, session_id)
+    return facts[0]
 
 
 def _asked(plan: BenchmarkPlan) -> tuple[int | None, Mapping[str, object]]:
@@ -222,40 +201,42 @@ def _asked(plan: BenchmarkPlan) -> tuple[int | None, Mapping[str, object]]:
 
 def _warn(
     plan: BenchmarkPlan,
-    runs: list[Run],
+    runs: Sequence[Run],
     facts: Mapping[str, object],
-    first: readings.Reading,
+    surroundings: Surroundings,
     tell: Listener,
 ) -> list[str]:
     """Tell what will disturb the run, and log it."""
     needed = max(needed_bytes(config) for config in plan.configs)
-    found = warnings_before(facts, needed, plan.repeats, first, readings.take())
-    for text in found:
+    now = readings.take()
+    warnings = warnings_before(facts, needed, plan.repeats, surroundings.first_reading, now)
+    for text in warnings:
         tell(News(f"warning: {text}"))
         for run in runs:
             run.folder.log(f"warning: {text}")
-    return found
+    return warnings
 
 
 def _take_turns(
-    schedule: Schedule, runs: list[Run], workers: Mapping[str, Workers], tell: Listener
+    schedule: Schedule, runs: Sequence[Run], crews: Sequence[Crew], tell: Listener
 ) -> bool:
-    """Run every turn; return whether the user interrupted."""
+    """Run every turn; return whether all were run, and not interrupted by the user."""
+    executors = {run.run_id: crew.executor for crew in crews for run in crew.runs}
     while (turn := schedule.next_turn()) is not None:
         run = runs[turn.config_index]
         epochs = run.config.training.epochs
         tell(TurnStarted(run.config.name, turn, schedule.expected_turns, epochs))
+        job = RepeatJob(run.config, run.config.device, turn.seed)
         try:
-            job = RepeatJob(run.config, run.config.device, turn.seed)
-            record = measure(turn, run, workers[run.run_id], Measurement(repeat, job), tell)
+            record = measure(turn, run, executors[run.run_id], Measurement(repeat, job), tell)
         except KeyboardInterrupt:
             run.folder.log(f"repeat {turn.repeat} interrupted by the user")
-            return True
+            return False
         if not turn.is_warmup:
             keep(record, run)
         schedule.ended(record)
         tell(TurnEnded(run.config.name, record))
-    return False
+    return True
 
 
 def _record_trend(run: Run) -> None:

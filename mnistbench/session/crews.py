@@ -3,56 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from mnistbench.errors import InputError, RunError
+from mnistbench.config.run_config import RunConfig
+from mnistbench.errors import RunError
+from mnistbench.measuring.executor import Executor, StartMethod, TaskFailure
 from mnistbench.measuring.jobs import Probe
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import probe
-from mnistbench.measuring.workers import StartMethod, TaskFailure, Workers
+from mnistbench.measuring.workers import Workers
 from mnistbench.results.tables import LOG
 from mnistbench.session.records import Run
 
 
-def crews(runs: Sequence[Run], start_method: StartMethod) -> list[tuple[Workers, list[Run]]]:
-    """Return what makes the processes of each run, with the runs that share it.
+@dataclass(frozen=True)
+class Crew:
+    """Runs of one backend and one device, and what makes their processes."""
 
-    A backend and a device are one environment. A process has one fork server, and so one
-    environment to fork from: with several, each process starts from nothing.
+    executor: Executor
+    runs: tuple[Run, ...]
+
+
+def crews_of(runs: Sequence[Run], start_method: StartMethod) -> list[Crew]:
+    """Return what makes the processes of each run: one for each backend and device.
+
     Raises InputError where forking is asked for and not possible.
     """
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.config.device, run.config.backend), []).append(run)
-    if len(groups) > 1:
-        if start_method == "fork":
-            raise InputError(
-                "'fork' is for configs of one backend and one device",
-                source="--start-method",
-                hint="leave it out",
-            )
-        start_method = "spawn"
     return [
-        (Workers(measuring_environment(*key), start_method), group) for key, group in groups.items()
+        Crew(executor_of(group[0].config, start_method), tuple(group)) for group in groups.values()
     ]
 
 
-def probe_devices(runs: Sequence[Run], workers: Workers) -> Mapping[str, object]:
-    """Ask a measuring process for each run's device, and return what the framework tells."""
-    told: dict[str, Probe] = {}
-    for run in runs:
-        wanted = run.config.device
-        if wanted not in told:
-            told[wanted] = probe_device(workers, wanted, run.folder.path / LOG)
-        run.device = told[wanted].device
-    return next(iter(told.values())).facts
+def executor_of(config: RunConfig, start_method: StartMethod) -> Executor:
+    """Return what makes processes for a config's backend and device; raise InputError."""
+    return Workers(measuring_environment(config.device, config.backend), start_method)
 
 
-def probe_device(workers: Workers, device: str, log: Path) -> Probe:
+def probe_devices(crew: Crew) -> Mapping[str, object]:
+    """Ask a measuring process for the crew's device, and return what the framework tells."""
+    first = crew.runs[0]
+    answer = probe_device(crew.executor, first.config.device, first.folder.path / LOG)
+    for run in crew.runs:
+        run.device = answer.device
+    return answer.facts
+
+
+def probe_device(executor: Executor, device: str, log: Path) -> Probe:
     """Return what a fresh measuring process tells of its framework; raise RunError if it fails."""
     try:
-        answer: Probe = workers.run(probe, device, log, lambda message: None)
+        answer: Probe = executor.run(probe, device, log, lambda message: None)
     except TaskFailure as failure:
-        said = [path.read_text(errors="replace") for path in (workers.startup_log, log)]
-        raise RunError(failure.reason, details="".join(said)) from None
+        logged = log.read_text(errors="replace") if log.is_file() else ""
+        raise RunError(failure.reason, details=executor.startup_text + logged) from None
     return answer

@@ -20,16 +20,14 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.data import Split
 from mnistbench.errors import InputError, RunError
 from mnistbench.machine import host
+from mnistbench.measuring.executor import Executor, StartMethod, TaskFailure
 from mnistbench.measuring.jobs import EvaluateJob, EvaluationResult, GuessJob, Listener
-from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import evaluate, guess
-from mnistbench.measuring.workers import StartMethod, TaskFailure, Workers
-from mnistbench.results import training_files
 from mnistbench.results.folder import RunFolder, new_run_id
 from mnistbench.results.phases import EVALUATION_PHASES, STATUS_OK
 from mnistbench.results.rows import ClassRow, GuessRow, to_csv
-from mnistbench.results.tables import CONFIG, LOG
-from mnistbench.session.crews import probe_devices
+from mnistbench.results.tables import CONFIG, LOG, MODEL
+from mnistbench.session.crews import Crew, executor_of, probe_devices
 from mnistbench.session.events import TurnEnded, TurnStarted
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
@@ -37,6 +35,7 @@ from mnistbench.session.files import (
     checked_identity,
     describe,
     keep,
+    kept_if_measured,
     write_cloudmesh_report,
 )
 from mnistbench.session.findings import (
@@ -86,11 +85,9 @@ def find_model(target: Path, config: str | None) -> tuple[Path, RunConfig]:
 
     Raises InputError if there is no model, or no config beside it and none given.
     """
-    model = target / training_files.MODEL if target.is_dir() else target
+    model = target / MODEL if target.is_dir() else target
     if not model.is_file():
-        problem = (
-            f"holds no {training_files.MODEL}" if target.is_dir() else "no such file or folder"
-        )
+        problem = f"holds no {MODEL}" if target.is_dir() else "no such file or folder"
         hint = "give the folder that `mnistbench train` wrote, or a .keras file"
         raise InputError(problem, source=target, hint=hint)
     beside = model.parent / CONFIG
@@ -111,21 +108,17 @@ def run_evaluation(plan: EvaluationPlan, tell: Listener) -> Evaluation:
     downloads = fetch_missing([_tested_config(plan)], tell)
     run = _create(plan)
     assign_downloads(downloads, [run])
-    workers = Workers(
-        measuring_environment(plan.config.device, plan.config.backend), plan.start_method
-    )
-    try:
-        told = probe_devices([run], workers)
-        facts = {**host.machine_facts(environment), **told, "model": str(plan.model.absolute())}
-        describe([run], plan.repeats, 0, facts, workers)
+    with kept_if_measured([run]):
+        crew = Crew(executor_of(plan.config, plan.start_method), (run,))
+        framework_facts = probe_devices(crew)
+        model = {"model": str(plan.model.absolute())}
+        describe(
+            crew, plan.repeats, 0, {**host.machine_facts(environment), **framework_facts, **model}
+        )
         for number in range(1, plan.repeats + 1):
-            _repeat(plan, run, workers, number, tell)
+            _repeat(plan, run, crew.executor, number, tell)
         write_cloudmesh_report(run)
         return _concluded(plan, run)
-    finally:
-        workers.close()
-        if not any(record.status == STATUS_OK for record in run.repeats):
-            run.folder.remove()
 
 
 def guess_images(plan: EvaluationPlan, files: Sequence[Path]) -> tuple[Path, list[GuessRow]]:
@@ -137,12 +130,10 @@ def guess_images(plan: EvaluationPlan, files: Sequence[Path]) -> tuple[Path, lis
     prepared = [prepare_image(file, facts) for file in files]
     images = np.stack([image.pixels for image in prepared])
     folder = RunFolder.create(plan.output, _folder_name("images"), plan.config.to_yaml())
-    workers = Workers(
-        measuring_environment(plan.config.device, plan.config.backend), plan.start_method
-    )
+    executor = executor_of(plan.config, plan.start_method)
     try:
         job = GuessJob(plan.config, plan.config.device, plan.model.absolute(), images)
-        probabilities = workers.run(guess, job, folder.path / LOG, lambda message: None)
+        probabilities = executor.run(guess, job, folder.path / LOG, lambda message: None)
         rows = [
             GuessRow(image.file, facts.class_names[row.argmax()], float(row.max()), image.steps)
             for image, row in zip(prepared, probabilities, strict=True)
@@ -155,8 +146,6 @@ def guess_images(plan: EvaluationPlan, files: Sequence[Path]) -> tuple[Path, lis
         if isinstance(error, TaskFailure):
             raise RunError(error.reason, details=said) from None
         raise
-    finally:
-        workers.close()
     _draw_guesses(plan.config, images, probabilities, folder)
     return folder.path, rows
 
@@ -202,7 +191,9 @@ def _folder_name(what: str) -> str:
     return f"{now}-{what}-{secrets.token_hex(3)}"
 
 
-def _repeat(plan: EvaluationPlan, run: Run, workers: Workers, number: int, tell: Listener) -> None:
+def _repeat(
+    plan: EvaluationPlan, run: Run, executor: Executor, number: int, tell: Listener
+) -> None:
     turn = Turn(0, number, derived_seed(run.config.training.seed, number), number)
     job = EvaluateJob(
         config=run.config,
@@ -214,7 +205,7 @@ def _repeat(plan: EvaluationPlan, run: Run, workers: Workers, number: int, tell:
         with_guesses=number == 1,
     )
     tell(TurnStarted(run.config.name, turn, plan.repeats, 1))
-    record = measure(turn, run, workers, Measurement(evaluate, job, EVALUATION_PHASES), tell)
+    record = measure(turn, run, executor, Measurement(evaluate, job, EVALUATION_PHASES), tell)
     if number == 1 and record.status != STATUS_OK:
         raise InputError(record.reason) if record.wrong_input else RunError(record.reason)
     keep(record, run)

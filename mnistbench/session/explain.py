@@ -19,10 +19,9 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import train_phase_work
 from mnistbench.errors import RunError
 from mnistbench.machine.workloads import COPY, MATRIX_PRODUCT_OF
+from mnistbench.measuring.executor import StartMethod, TaskFailure
 from mnistbench.measuring.jobs import Listener, RepeatJob
-from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import input_pipeline
-from mnistbench.measuring.workers import StartMethod, TaskFailure, Workers
 from mnistbench.results.phases import (
     BUILD,
     COMPILE,
@@ -36,6 +35,7 @@ from mnistbench.results.phases import (
 from mnistbench.results.rows import PartRow, SettingRow, to_csv
 from mnistbench.results.tables import LOG
 from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
+from mnistbench.session.crews import executor_of
 from mnistbench.session.records import Run, metric_values
 
 PARTS = "explain.csv"
@@ -198,19 +198,17 @@ def _has_bfloat16(config: RunConfig) -> bool:
 
 def _pipeline_seconds(plan: ExplainPlan, run: Run) -> float:
     """Return the median seconds an epoch in which batches come to a network that ignores them."""
-    workers = Workers(measuring_environment(plan.config.device), plan.start_method)
+    executor = executor_of(plan.config, plan.start_method)
     seeds = [record.turn.seed for record in run.repeats]
     log = run.folder.path / LOG
+    jobs = [RepeatJob(plan.config, plan.config.device, seed) for seed in seeds]
     try:
-        jobs = [RepeatJob(plan.config, plan.config.device, seed) for seed in seeds]
         seconds: list[float] = [
-            workers.run(input_pipeline, job, log, lambda message: None) for job in jobs
+            executor.run(input_pipeline, job, log, lambda message: None) for job in jobs
         ]
-        return median(seconds)
     except TaskFailure as failure:
         raise RunError(f"the input pipeline could not be measured: {failure.reason}") from None
-    finally:
-        workers.close()
+    return median(seconds)
 
 
 def _parts(base: Run, fused: Run, pipeline_seconds: float | None) -> tuple[PartRow, ...]:

@@ -9,10 +9,11 @@ from pathlib import Path
 from mnistbench import data
 from mnistbench.config.datasets import DatasetFacts
 from mnistbench.config.run_config import RunConfig
+from mnistbench.measuring.executor import TaskFailure
 from mnistbench.measuring.jobs import Listener
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import download
-from mnistbench.measuring.workers import TaskFailure, Workers
+from mnistbench.measuring.workers import Workers
 from mnistbench.results.phases import PhaseRecord
 
 
@@ -26,13 +27,10 @@ def fetch_missing(configs: Iterable[RunConfig], tell: Listener) -> dict[str, Pha
 
 def fetch(facts: DatasetFacts, tell: Listener) -> PhaseRecord:
     """Download and store a data set; raise InputError, with the ways out, if it cannot be had."""
-    # Spawned, so that the server that repeats are forked from is not started by this.
-    workers = Workers(measuring_environment("auto"), "spawn")
+    workers = Workers(measuring_environment("auto"), "auto")
     try:
         with tempfile.TemporaryDirectory(prefix="mnistbench-") as scratch:
             phase: PhaseRecord = workers.run(download, facts.name, Path(scratch) / "log", tell)
     except TaskFailure as failure:
         raise data.not_here(facts, failure.reason) from None
-    finally:
-        workers.close()
     return phase

@@ -3,21 +3,54 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from mnistbench import data
 from mnistbench.config.frameworks import BACKENDS
 from mnistbench.config.run_config import RunConfig
 from mnistbench.machine import host
-from mnistbench.measuring.workers import Workers
-from mnistbench.results.phases import (
-    PhaseRecord,
-    utc_now,
-)
+from mnistbench.results.folder import RunFolder, new_run_id
+from mnistbench.results.phases import PhaseRecord, utc_now
 from mnistbench.results.rows import MachineRow, MetricRow, TimingRow, cell
 from mnistbench.results.tables import MACHINE, METRICS, TIMINGS
+from mnistbench.session.crews import Crew
 from mnistbench.session.records import RepeatRecord, Run
+
+
+@contextmanager
+def kept_if_measured(runs: Sequence[Run]) -> Iterator[None]:
+    """Remove, however the block ends, the folders made for runs that have no repeat then."""
+    try:
+        yield
+    finally:
+        for run in runs:
+            if not run.repeats:
+                run.folder.remove()
+
+
+def create_runs(
+    configs: Sequence[RunConfig], output: Path, tag: str, downloads: Mapping[str, PhaseRecord]
+) -> list[Run]:
+    """Check every config's data and make every run's folder; on an error, none is left.
+
+    Each download, by data set, is of the first run of that data. Raises InputError, OutputError.
+    """
+    identities = [checked_identity(config) for config in configs]
+    runs: list[Run] = []
+    try:
+        for config, identity in zip(configs, identities, strict=True):
+            run_id = new_run_id(config.name, host.node())
+            folder = RunFolder.create(output, run_id, config.to_yaml())
+            runs.append(Run(config, run_id, folder, identity, tag=tag))
+    except BaseException:
+        for run in runs:
+            run.folder.remove()
+        raise
+    assign_downloads(downloads, runs)
+    return runs
 
 
 def assign_downloads(downloads: Mapping[str, PhaseRecord], runs: Sequence[Run]) -> None:
@@ -35,11 +68,10 @@ def checked_identity(config: RunConfig) -> data.DataIdentity:
 
 
 def describe(
-    runs: Sequence[Run],
+    crew: Crew,
     repeats: int | None,
     warmup: int,
     facts: Mapping[str, object],
-    workers: Workers,
     session_id: str = "",
 ) -> None:
     """Write machine.csv and begin the log of every run; runs of one call share the session.
@@ -51,13 +83,14 @@ def describe(
         "started_utc": utc_now(),
         "repeats_planned": repeats,
         "warmup_discarded": warmup,
-        "start_method": "fork" if workers.forks else "spawn",
+        "start_method": "fork" if crew.executor.forks else "spawn",
     }
-    said = workers.startup_log.read_text(errors="replace")
-    for run in runs:
+    for run in crew.runs:
         add_facts(run, {**facts, **session, **_data_facts(run.identity)})
-        title = BACKENDS[run.config.backend].title
-        run.folder.log(f"{title} said while it was imported:\n{said or '(nothing)'}")
+        if crew.executor.forks:
+            title = BACKENDS[run.config.backend].title
+            text = crew.executor.startup_text or "(nothing)"
+            run.folder.log(f"{title} said while it was imported:\n{text}")
         often = "repeats until precise" if repeats is None else f"{repeats} repeats"
         run.folder.log(f"{run.config.name}: {often}, {warmup} warm-ups, on {run.device}")
 
@@ -101,7 +134,7 @@ def timing_rows(record: RepeatRecord, run: Run) -> list[TimingRow]:
             dataset=config.dataset_label,
             data_digest=result.identity.digest if result else run.identity.digest,
             model=config.model.family,
-            backend=config.backend,
+            backend=result.backend if result else config.backend,
             device=result.device if result else run.device,
             precision=result.precision if result else "",
             epochs=config.training.epochs,

@@ -7,16 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from mnistbench.analysis.roofline import SHARES, peaks, share_metrics
+from mnistbench.config.frameworks import REFERENCE_BACKEND
+from mnistbench.measuring.executor import Executor
 from mnistbench.measuring.jobs import Listener
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.workers import Workers
-from mnistbench.results.rows import MetricRow, RateRow, Sample, to_csv
+from mnistbench.results.rows import MetricRow, Sample
 from mnistbench.results.tables import CALIBRATION, LOG, METRICS, PEAK
+from mnistbench.session.crews import Crew
 from mnistbench.session.events import Gauging
 from mnistbench.session.rates import measure_calibration, measure_peak, rate_rows
 from mnistbench.session.records import RepeatRecord, Run
-
-_BACKEND = "tensorflow"
 
 
 class MachineGauge:
@@ -27,7 +28,7 @@ class MachineGauge:
 
     def __init__(
         self,
-        crews: Sequence[tuple[Workers, list[Run]]],
+        crews: Sequence[Crew],
         calibrate: bool,
         roofline: bool,
         tell: Listener,
@@ -36,19 +37,19 @@ class MachineGauge:
 
         Where nothing else needs TensorFlow, no calibration is worth its import.
         """
-        runs = [run for _, crew in crews for run in crew]
+        runs = [run for crew in crews for run in crew.runs]
         self._runs = runs
         self._crews = crews
-        calibrate = calibrate and all(run.config.backend == _BACKEND for run in runs)
+        calibrate = calibrate and all(run.config.backend == REFERENCE_BACKEND for run in runs)
         self._calibrate = calibrate
         self._roofline = roofline
         self._tell = tell
         self._peaks: dict[str, list[Sequence[Sample]]] = {}
         for run in runs:
             if calibrate:
-                run.folder.write(CALIBRATION, to_csv([], RateRow))
+                run.folder.write_table(CALIBRATION, [])
             if roofline:
-                run.folder.write(PEAK, to_csv([], RateRow))
+                run.folder.write_table(PEAK, [])
 
     def measure(self, moment: str) -> None:
         """Measure what was asked for; raise RunError if the machine cannot be measured."""
@@ -79,19 +80,14 @@ class MachineGauge:
             run.folder.append(METRICS, rows)
 
     def _with_tensorflow(
-        self, measure: Callable[[Workers, str, Path], tuple[Sample, ...]], device: str, log: Path
+        self, measure: Callable[[Executor, str, Path], tuple[Sample, ...]], device: str, log: Path
     ) -> tuple[Sample, ...]:
         """Measure in a process of TensorFlow's, a run's kind of process if there is one."""
-        for workers, crew in self._crews:
-            for run in crew:
-                if run.device == device and run.config.backend == _BACKEND:
-                    return measure(workers, device, log)
-        # A fork server has one framework, and here it is another.
-        workers = Workers(measuring_environment(device, _BACKEND), "spawn")
-        try:
-            return measure(workers, device, log)
-        finally:
-            workers.close()
+        for crew in self._crews:
+            first = crew.runs[0]
+            if first.device == device and first.config.backend == REFERENCE_BACKEND:
+                return measure(crew.executor, device, log)
+        return measure(Workers(measuring_environment(device), "auto"), device, log)
 
     def _first(self, device: str) -> Run:
         return next(run for run in self._runs if run.device == device)

@@ -12,10 +12,11 @@ from statistics import median
 from mnistbench.errors import RunError
 from mnistbench.machine import cpu, host
 from mnistbench.machine.workloads import WORKLOADS, calibration_points, peak_points
+from mnistbench.measuring.executor import Executor, TaskFailure
 from mnistbench.measuring.jobs import RatesJob
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import rates
-from mnistbench.measuring.workers import TaskFailure, Workers
+from mnistbench.measuring.workers import Workers
 from mnistbench.results.folder import RunFolder, new_run_id
 from mnistbench.results.rows import MachineRow, RateRow, Sample, cell, to_csv
 from mnistbench.results.tables import LOG, MACHINE, PEAK
@@ -58,18 +59,18 @@ class PeakResult:
     """Where it is kept; None if nobody asked for that."""
 
 
-def measure_peak(workers: Workers, device: str, log: Path) -> tuple[Sample, ...]:
+def measure_peak(executor: Executor, device: str, log: Path) -> tuple[Sample, ...]:
     """Measure every workload at every size in a fresh process: some seconds."""
     points = peak_points(device, cpu.last_level_cache_bytes())
     job = RatesJob(device, points, _PEAK_ROUNDS, _PEAK_SAMPLES, _PEAK_SECONDS)
-    return _measure(workers, job, log, "")
+    return _measure(executor, job, log, "")
 
 
-def measure_calibration(workers: Workers, device: str, log: Path) -> tuple[Sample, ...]:
+def measure_calibration(executor: Executor, device: str, log: Path) -> tuple[Sample, ...]:
     """Measure the calibration in a fresh process: about a second."""
     points = calibration_points(device, cpu.last_level_cache_bytes())
     job = RatesJob(device, points, _CALIBRATION_ROUNDS, _CALIBRATION_SAMPLES, _CALIBRATION_SECONDS)
-    return _measure(workers, job, log, "; --no-calibrate goes without it")
+    return _measure(executor, job, log, "; --no-calibrate goes without it")
 
 
 def rate_rows(samples: Sequence[Sample], run_id: str, moment: str) -> list[RateRow]:
@@ -101,8 +102,6 @@ def run_peak(device: str, output: Path | None) -> PeakResult:
         if folder is not None:
             folder.remove()
         raise
-    finally:
-        workers.close()
     path = folder.path if folder else None
     return PeakResult(run_id, told.device, tuple(rows), tuple(summarized(rows)), path)
 
@@ -136,9 +135,9 @@ def _median_interval(rates: Sequence[float]) -> tuple[float | None, float | None
     return ends if ends[0] == ends[0] and ends[1] == ends[1] else (None, None)
 
 
-def _measure(workers: Workers, job: RatesJob, log: Path, hint: str) -> tuple[Sample, ...]:
+def _measure(executor: Executor, job: RatesJob, log: Path, hint: str) -> tuple[Sample, ...]:
     try:
-        samples: tuple[Sample, ...] = workers.run(rates, job, log, lambda message: None)
+        samples: tuple[Sample, ...] = executor.run(rates, job, log, lambda message: None)
     except TaskFailure as failure:
         said = log.read_text(errors="replace") if log.is_file() else ""
         raise RunError(

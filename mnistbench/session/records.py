@@ -12,8 +12,8 @@ from mnistbench.analysis.drift import Trend
 from mnistbench.analysis.roofline import Peak
 from mnistbench.config.run_config import RunConfig
 from mnistbench.machine import evidence
+from mnistbench.measuring.executor import Task
 from mnistbench.measuring.jobs import RepeatResult
-from mnistbench.measuring.workers import Task
 from mnistbench.results.folder import RunFolder
 from mnistbench.results.phases import (
     PHASES,

@@ -10,8 +10,8 @@ from mnistbench.analysis.roofline import work_metrics
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
 from mnistbench.machine import evidence, readings
+from mnistbench.measuring.executor import Executor, TaskFailure
 from mnistbench.measuring.jobs import Listener, RepeatResult, Stopped
-from mnistbench.measuring.workers import TaskFailure, Workers
 from mnistbench.results.phases import (
     IMPORT,
     STATUS_INHERITED,
@@ -29,17 +29,17 @@ from mnistbench.session.records import Measurement, RepeatRecord, Run, Turn
 
 
 def measure(
-    turn: Turn, run: Run, workers: Workers, wanted: Measurement, tell: Listener
+    turn: Turn, run: Run, executor: Executor, wanted: Measurement, tell: Listener
 ) -> RepeatRecord:
     """Run one repeat in a fresh process, with evidence; a failure is a record too."""
-    before = readings.take(workers.cpu_seconds())
-    record = _measured(turn, run, workers, wanted, tell)
-    after = readings.take(workers.cpu_seconds())
+    before = readings.take(executor.cpu_seconds())
+    record = _measured(turn, run, executor, wanted, tell)
+    after = readings.take(executor.cpu_seconds())
     return replace(record, metrics=(*record.metrics, *evidence.repeat_metrics(before, after)))
 
 
 def _measured(
-    turn: Turn, run: Run, workers: Workers, wanted: Measurement, tell: Listener
+    turn: Turn, run: Run, executor: Executor, wanted: Measurement, tell: Listener
 ) -> RepeatRecord:
     phases: dict[str, PhaseRecord] = {}
     running: list[str] = []
@@ -55,7 +55,7 @@ def _measured(
     run.folder.log(f"repeat {turn.repeat} begins, seed {turn.seed}, order {turn.order}")
     start = time.perf_counter()
     try:
-        result = workers.run(wanted.task, wanted.job, log, listen, wanted.stops_on_interrupt)
+        result = executor.run(wanted.task, wanted.job, log, listen, wanted.stops_on_interrupt)
     except (TaskFailure, InputError) as failure:
         status = failure.status if isinstance(failure, TaskFailure) else "failed"
         record = _unfinished(turn, phases, running, wanted.phases, status, str(failure))
@@ -66,9 +66,9 @@ def _measured(
     wall_seconds = time.perf_counter() - start
     total = phases[TOTAL].seconds or 0.0
     # Forked repeats share the import of their server: it was measured once, and counts once.
-    shared = workers.forks and any(record.status == STATUS_OK for record in run.repeats)
+    shared = executor.forks and any(record.status == STATUS_OK for record in run.repeats)
     phases[IMPORT] = inherited(result.import_phase) if shared else result.import_phase
-    own_import = 0.0 if workers.forks else result.import_phase.seconds or 0.0
+    own_import = 0.0 if executor.forks else result.import_phase.seconds or 0.0
     extra = (
         Metric("outside_phases_seconds", wall_seconds - total - own_import, "s"),
         Metric("order", turn.order, ""),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import importlib.util
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,11 +16,10 @@ from mnistbench.config.network import layer_table
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
 from mnistbench.machine import host
+from mnistbench.measuring.executor import Executor, StartMethod
 from mnistbench.measuring.jobs import Listener, TrainJob
-from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import train
-from mnistbench.measuring.workers import StartMethod, Workers
-from mnistbench.results import training_files
+from mnistbench.results.checkpoints import checkpoint_epoch, last_checkpoint
 from mnistbench.results.folder import RunFolder, new_run_id
 from mnistbench.results.phases import (
     STATUS_INTERRUPTED,
@@ -31,9 +29,19 @@ from mnistbench.results.phases import (
     TRAIN,
     PhaseRecord,
 )
-from mnistbench.results.rows import HistoryRow, to_csv
-from mnistbench.results.tables import CONFIG, MACHINE, METRICS, TIMINGS
-from mnistbench.session.crews import probe_devices
+from mnistbench.results.rows import HistoryRow, MachineRow, MetricRow, TimingRow
+from mnistbench.results.tables import (
+    ARCHITECTURE,
+    CONFIG,
+    CURVES,
+    HISTORY,
+    MACHINE,
+    METRICS,
+    MODEL,
+    TIMINGS,
+    read_table,
+)
+from mnistbench.session.crews import Crew, executor_of, probe_devices
 from mnistbench.session.events import TurnStarted
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
@@ -101,22 +109,26 @@ def run_training(plan: TrainPlan, tell: Listener) -> TrainResult:
     downloads = fetch_missing([plan.config], tell)
     run = _create(plan) if plan.resume is None else _reopen(plan.resume, plan)
     assign_downloads(downloads, [run])
-    finished, checkpoint = training_files.last_checkpoint(run.folder.path) or (0, None)
-    workers = Workers(
-        measuring_environment(plan.config.device, plan.config.backend), plan.start_method
-    )
-    try:
-        told = probe_devices([run], workers)
+    checkpoint = last_checkpoint(run.folder.path)
+    with _kept_if_learnt(run):
+        crew = Crew(executor_of(plan.config, plan.start_method), (run,))
+        framework_facts = probe_devices(crew)
         if checkpoint is None:
-            describe([run], 1, 0, {**host.machine_facts(environment), **told}, workers)
+            describe(crew, 1, 0, {**host.machine_facts(environment), **framework_facts})
             _begin(run)
         else:
             run.folder.log(f"resumed from {checkpoint.name}, on {host.node()}, {run.device}")
-        record = _train(plan, run, workers, checkpoint, tell)
-        return _finish(run, _without_comparison(record) if finished else record, checkpoint)
+        record = _train(plan, run, crew.executor, checkpoint, tell)
+        return _finish(run, record if checkpoint is None else _without_comparison(record))
+
+
+@contextmanager
+def _kept_if_learnt(run: Run) -> Iterator[None]:
+    """Remove, however the block ends, a folder made for this training that learnt nothing."""
+    try:
+        yield
     finally:
-        workers.close()
-        if not run.repeats and not _has_epoch(run):
+        if not run.repeats and not read_table(run.folder.path, HISTORY, HistoryRow):
             run.folder.remove()
 
 
@@ -136,7 +148,7 @@ def load_resumed(folder: Path) -> RunConfig:
             field="--resume",
             hint=f"see: mnistbench evaluate {folder}",
         )
-    if training_files.last_checkpoint(folder) is None:
+    if last_checkpoint(folder) is None:
         raise InputError(
             "holds no checkpoint to go on from",
             source=folder,
@@ -147,10 +159,8 @@ def load_resumed(folder: Path) -> RunConfig:
 
 
 def _is_finished(folder: Path) -> bool:
-    if not (folder / METRICS).is_file() or not (folder / training_files.MODEL).is_file():
-        return False
-    with (folder / METRICS).open(encoding="utf-8", newline="") as text:
-        return any(row["metric"] == "test_accuracy" for row in csv.DictReader(text))
+    metrics = read_table(folder, METRICS, MetricRow)
+    return (folder / MODEL).is_file() and any(row.metric == "test_accuracy" for row in metrics)
 
 
 def _create(plan: TrainPlan) -> Run:
@@ -171,7 +181,7 @@ def _movable(config: RunConfig) -> RunConfig:
 def _reopen(path: Path, plan: TrainPlan) -> Run:
     """Return the run of a folder as it was at its last checkpoint."""
     identity = checked_identity(plan.config)
-    attributes = _read_machine(path)
+    attributes = {row.attribute: row.value for row in read_table(path, MACHINE, MachineRow)}
     for name, digest in identity.digests.items():
         if attributes.get(f"dataset_{name}_sha256", digest) != digest:
             raise InputError(
@@ -179,17 +189,12 @@ def _reopen(path: Path, plan: TrainPlan) -> Run:
                 source=identity.source,
                 hint="resume with the same data",
             )
-    kept = training_files.last_checkpoint(path)
+    checkpoint = last_checkpoint(path)
     folder, run_id = RunFolder(path), path.resolve().name
-    rows = [row for row in training_files.read_history(path) if kept and row.epoch <= kept[0]]
-    folder.write(training_files.HISTORY, to_csv(rows, HistoryRow))
+    epochs = checkpoint_epoch(checkpoint) if checkpoint else 0
+    rows = [row for row in read_table(path, HISTORY, HistoryRow) if row.epoch <= epochs]
+    folder.write_table(HISTORY, rows)
     return Run(plan.config, run_id, folder, identity, tag=plan.tag)
-
-
-def _read_machine(path: Path) -> Mapping[str, str]:
-    with contextlib.suppress(OSError), (path / MACHINE).open(encoding="utf-8", newline="") as text:
-        return {row["attribute"]: row["value"] for row in csv.DictReader(text)}
-    return {}
 
 
 def _begin(run: Run) -> None:
@@ -200,18 +205,18 @@ def _begin(run: Run) -> None:
     table = layer_table(config.model, config.facts.image_shape, config.facts.classes)
     input_shape = config.model.input_shape(config.facts.image_shape)
     figure = pictures.architecture_figure(config.name, input_shape, table)
-    run.folder.write(training_files.HISTORY, to_csv([], HistoryRow))
-    pictures.save(figure, run.folder.path / training_files.ARCHITECTURE)
+    run.folder.write_table(HISTORY, [])
+    pictures.save(figure, run.folder.path / ARCHITECTURE)
 
 
 def _train(
-    plan: TrainPlan, run: Run, workers: Workers, checkpoint: Path | None, tell: Listener
+    plan: TrainPlan, run: Run, executor: Executor, checkpoint: Path | None, tell: Listener
 ) -> RepeatRecord:
     turn = _turn(run)
 
     def listen(event: object) -> None:
         if isinstance(event, HistoryRow):
-            run.folder.append(training_files.HISTORY, [event])
+            run.folder.append(HISTORY, [event])
         tell(event)
 
     job = TrainJob(
@@ -225,13 +230,12 @@ def _train(
         graphviz=shutil.which("dot") is not None and importlib.util.find_spec("pydot") is not None,
     )
     tell(TurnStarted(run.config.name, turn, 1, run.config.training.epochs))
-    return measure(turn, run, workers, Measurement(train, job, stops_on_interrupt=True), listen)
+    return measure(turn, run, executor, Measurement(train, job, stops_on_interrupt=True), listen)
 
 
 def _turn(run: Run) -> Turn:
     """Return the next turn of the folder; its seed is that of a benchmark's first repeat."""
-    with (run.folder.path / TIMINGS).open(encoding="utf-8", newline="") as text:
-        before = [int(row["repeat"]) for row in csv.DictReader(text)]
+    before = [row.repeat for row in read_table(run.folder.path, TIMINGS, TimingRow)]
     number = max(before, default=0) + 1
     return Turn(0, number, derived_seed(run.config.training.seed, 1), number)
 
@@ -246,9 +250,9 @@ def _without_comparison(record: RepeatRecord) -> RepeatRecord:
     return replace(record, phases=tuple(map(marked, record.phases)))
 
 
-def _finish(run: Run, record: RepeatRecord, checkpoint: Path | None) -> TrainResult:
+def _finish(run: Run, record: RepeatRecord) -> TrainResult:
     """Write the rows and the curves, unless no epoch was finished."""
-    history = training_files.read_history(run.folder.path)
+    history = read_table(run.folder.path, HISTORY, HistoryRow)
     if not history and record.status == STATUS_INTERRUPTED:
         return TrainResult(run, record, 0)
     keep(record, run)
@@ -257,10 +261,5 @@ def _finish(run: Run, record: RepeatRecord, checkpoint: Path | None) -> TrainRes
         from mnistbench.results import pictures
 
         figure = pictures.curves_figure(run.config.name, history)
-        pictures.save(figure, run.folder.path / training_files.CURVES)
+        pictures.save(figure, run.folder.path / CURVES)
     return TrainResult(run, record, history[-1].epoch if history else 0)
-
-
-def _has_epoch(run: Run) -> bool:
-    history = run.folder.path / training_files.HISTORY
-    return history.is_file() and bool(training_files.read_history(run.folder.path))

@@ -57,6 +57,7 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
             *process_metrics(),
             Metric("startup_seconds", startup_seconds, "s"),
         ),
+        backend=keras.backend.backend(),
         device=device,
         precision=keras.config.dtype_policy().name,
         identity=identity,

@@ -1,21 +1,14 @@
-"""A framework's arrival in a measuring process: imported once, timed, and kept quiet.
-
-Frameworks write start-up messages to file descriptor 2 that no setting silences, so the
-descriptor itself is pointed at a file meanwhile.
-"""
+"""A framework's arrival in a measuring process: imported once, and timed."""
 
 from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistbench.config.frameworks import BACKENDS
@@ -25,7 +18,6 @@ from mnistbench.results.phases import IMPORT, STATUS_OK, PhaseRecord, utc_now
 
 if TYPE_CHECKING:
     from mnistbench.measuring.inside.backends.base import Backend
-from mnistbench.measuring.startup import STARTUP_LOG
 
 
 @dataclass(frozen=True)
@@ -42,8 +34,6 @@ _CUTS_SHORT = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
 
 def preload() -> bool:
     """Import the framework where all repeats are forked from; return whether it worked."""
-    # Ctrl-C goes to every process of a terminal: the parent decides, the others go on.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     return _import_once().failure is None
 
 
@@ -76,37 +66,19 @@ def _timed_import() -> _Import:
         # Keras imports TensorFlow beside any backend, to seed it and to save models.
         sys.modules["tensorflow"] = None  # type: ignore[assignment]
     start_utc, cpu_start, start = utc_now(), time.process_time_ns(), time.perf_counter_ns()
-    with _stderr_to(os.environ.get(STARTUP_LOG)):
-        try:
-            for package in BACKENDS[name].packages:
-                importlib.import_module(package)
-            import keras
+    try:
+        for package in BACKENDS[name].packages:
+            importlib.import_module(package)
+        import keras
 
-            keras.Model  # noqa: B018  Keras is loaded on first use
-        except Exception as error:  # noqa: BLE001  whatever it is, the user must be told
-            traceback.print_exc()
-            failure = f"{type(error).__name__}: {error}"
+        keras.Model  # noqa: B018  Keras is loaded on first use
+    except Exception as error:  # noqa: BLE001  whatever it is, the user must be told
+        traceback.print_exc()
+        failure = f"{type(error).__name__}: {error}"
     seconds = (time.perf_counter_ns() - start) / 1e9
     cpu_seconds = (time.process_time_ns() - cpu_start) / 1e9
     record = PhaseRecord(IMPORT, seconds, cpu_seconds, start_utc, STATUS_OK)
     return _Import(record, failure)
-
-
-@contextmanager
-def _stderr_to(path: str | None) -> Iterator[None]:
-    if path is None:
-        yield
-        return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with Path(path).open("ab") as target:
-        os.dup2(target.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def backend() -> Backend:

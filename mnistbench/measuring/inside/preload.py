@@ -1,7 +1,5 @@
 """What the fork server imports before it forks: everything a repeat needs, started nothing."""
 
-from __future__ import annotations
-
 import gc
 
 from mnistbench.measuring.inside import framework

@@ -15,6 +15,7 @@ import keras
 
 from mnistbench import data
 from mnistbench.config.run_config import RunConfig
+from mnistbench.errors import RunError
 from mnistbench.measuring.clock import PhaseClock
 from mnistbench.measuring.inside import models
 from mnistbench.measuring.inside.execution import EXECUTIONS, Execution, Learned, training_samples
@@ -123,6 +124,7 @@ def repeat_result(
     ]
     return RepeatResult(
         metrics=tuple(metrics),
+        backend=keras.backend.backend(),
         device=prepared.device,
         precision=keras.config.dtype_policy().name,
         identity=prepared.identity,
@@ -141,9 +143,15 @@ def _validated(prepared: Prepared, config: RunConfig) -> int:
 def start(wanted_device: str, seed: int, config: RunConfig) -> str:
     """Choose the device, set the precision, seed every generator; return the device.
 
-    Devices and threads are made here: they are not a phase's doing.
+    Devices and threads are made here: they are not a phase's doing. Raises RunError in a process of
+    another framework: its times would be given out as those of the config's.
     """
     framework = backend()
+    if keras.backend.backend() != config.backend:
+        raise RunError(
+            f"this process trains with {keras.backend.backend()}, and {config.backend} was asked "
+            "for; nothing was measured"
+        )
     if config.training.deterministic:
         framework.be_deterministic()
     if config.training.execution == "fused":

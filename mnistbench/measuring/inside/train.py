@@ -19,15 +19,16 @@ from typing import Any
 import keras
 import numpy as np
 
+from mnistbench.measuring.child import stop_requested
 from mnistbench.measuring.inside.execution import training_samples
 from mnistbench.measuring.inside.framework import backend
 from mnistbench.measuring.inside.measures import EpochClock
 from mnistbench.measuring.inside.repeat import prepare, repeat_result, target_callbacks, test, train
 from mnistbench.measuring.jobs import Listener, RepeatResult, Stopped, StopRequested, TrainJob
-from mnistbench.measuring.workers import stop_requested
-from mnistbench.results import training_files
+from mnistbench.results.checkpoints import checkpoint_path
 from mnistbench.results.phases import PhaseRecord
 from mnistbench.results.rows import HistoryRow
+from mnistbench.results.tables import ARCHITECTURE, MODEL, SUMMARY, TENSORBOARD
 
 
 class _Stop(Exception):  # noqa: N818  leaves `fit` in the middle of an epoch
@@ -51,7 +52,7 @@ def run_train(job: TrainJob, import_phase: PhaseRecord, tell: Listener) -> Repea
         learned = train(prepared, callbacks, finished)
     except _Stop:
         return _stop(keeper, callbacks, job)
-    save_model(model, job.folder / training_files.MODEL)
+    save_model(model, job.folder / MODEL)
     tested = test(prepared.clock, prepared.execution, prepared.test_images)
     return repeat_result(job, prepared, epochs, learned, tested, import_phase, finished)
 
@@ -65,9 +66,9 @@ def save_model(model: keras.Model, path: Path) -> None:
 
 
 def _describe(model: keras.Model, job: TrainJob) -> None:
-    (job.folder / training_files.SUMMARY).write_text(summary_text(model), encoding="utf-8")
+    (job.folder / SUMMARY).write_text(summary_text(model), encoding="utf-8")
     if job.graphviz:
-        _draw_by_graphviz(model, job.folder / training_files.ARCHITECTURE)
+        _draw_by_graphviz(model, job.folder / ARCHITECTURE)
 
 
 def _draw_by_graphviz(model: keras.Model, path: Path) -> None:
@@ -102,7 +103,7 @@ def summary_text(model: keras.Model) -> str:
 def _tensorboard(job: TrainJob) -> list[keras.callbacks.Callback]:
     if not job.tensorboard:
         return []
-    return [keras.callbacks.TensorBoard(job.folder / training_files.TENSORBOARD, write_graph=False)]
+    return [keras.callbacks.TensorBoard(job.folder / TENSORBOARD, write_graph=False)]
 
 
 def _stop(keeper: _Keeper, callbacks: list[keras.callbacks.Callback], job: TrainJob) -> Stopped:
@@ -111,7 +112,7 @@ def _stop(keeper: _Keeper, callbacks: list[keras.callbacks.Callback], job: Train
     if keeper.finished:
         keeper.return_to_last_epoch()
         keeper.write_checkpoint()
-        save_model(keeper.model, job.folder / training_files.MODEL)
+        save_model(keeper.model, job.folder / MODEL)
     return Stopped(keeper.finished)
 
 
@@ -190,7 +191,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
             variable.assign(value)
 
     def write_checkpoint(self) -> None:
-        path = training_files.checkpoint_path(self._job.folder, self.finished)
+        path = checkpoint_path(self._job.folder, self.finished)
         save_model(self.model, path)
         generators = [np.array(state).tolist() for state in _generator_states(self.model)]
         state = {"epoch": self.finished, "generators": generators, "order": self._order}

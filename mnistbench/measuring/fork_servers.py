@@ -1,0 +1,168 @@
+"""Fork servers from without: one for each surroundings that a framework can have been imported in.
+
+A framework reads its environment, the cores it may use and Python's path while it is imported, and
+never again: a process forked later has what was true then. So a server serves only orders from the
+same surroundings; a call in others, another backend or device among them, gets a server of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO
+
+from mnistbench.errors import RunError
+from mnistbench.machine.cpu import affinity
+from mnistbench.measuring import interpreters
+from mnistbench.measuring.channel import Channel
+from mnistbench.measuring.server import NUMBER
+
+MOST_SERVERS = 3
+"""An idle server holds a framework's memory: the one longest unused makes place for a fourth."""
+
+_FOR_EACH_ORDER = frozenset(
+    {"PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "MNISTBENCH_DATA", "PYTEST_CURRENT_TEST"}
+)
+"""Variables that no import reads: each order brings its own."""
+
+_PATIENCE_SECONDS = 1.0
+
+Surroundings = tuple[object, ...]
+
+
+class ForkServer:
+    """A process with the framework loaded, and the way to it."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Start it; it imports while this goes on."""
+        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  lives with the server
+        self._control, others = socket.socketpair()
+        with others:
+            self._process = interpreters.start(
+                "mnistbench.measuring.server",
+                environment,
+                others.fileno(),
+                subprocess.DEVNULL,
+                self._said,
+            )
+        self.process_id = self._process.pid
+        self.is_usable = True
+
+    @property
+    def startup_text(self) -> str:
+        """Return what was written to standard error while the framework was imported."""
+        size = os.fstat(self._said.fileno()).st_size
+        return os.pread(self._said.fileno(), size, 0).decode(errors="replace")
+
+    def fork(self) -> ForkedProcess:
+        """Return a fresh process, once the framework is imported; raise EOFError if it died.
+
+        Whatever ends the waiting, Ctrl-C too, is the server's end.
+        """
+        mine, theirs = socket.socketpair()
+        try:
+            with theirs:
+                socket.send_fds(self._control, [b"\0"], [theirs.fileno()])
+            process_id = self.next_number()
+        except OSError:
+            self.end()
+            raise EOFError from None
+        return ForkedProcess(self, process_id, mine)
+
+    def next_number(self) -> int:
+        """Return the next number it tells; raise EOFError if it has died.
+
+        An answer that nobody waited for would be taken for the next one: whatever ends the waiting
+        ends the server.
+        """
+        try:
+            received = b""
+            while len(received) < NUMBER.size:
+                part = self._control.recv(NUMBER.size - len(received))
+                if not part:
+                    raise EOFError
+                received += part
+        except BaseException:
+            self.end()
+            raise
+        (value,) = NUMBER.unpack(received)
+        return int(value)
+
+    def end(self, patience_seconds: float = 0.0) -> None:
+        """End it: by itself, if it is idle and does so in time."""
+        self.is_usable = False
+        self._control.close()
+        try:
+            self._process.wait(patience_seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class ForkedProcess:
+    """A process that was forked from a server."""
+
+    def __init__(self, server: ForkServer, process_id: int, connection: socket.socket) -> None:
+        """`connection` leads to the process `process_id`; it is closed with the channel."""
+        self._server, self._process_id = server, process_id
+        self._exit_code: int | None = None
+        self._has_ended = False
+        with connection:  # the streams keep it open
+            self.channel = Channel(connection.makefile("rb"), connection.makefile("wb"))
+
+    def kill(self) -> None:
+        """End it at once, if it has not ended."""
+        if not self._has_ended:
+            with suppress(ProcessLookupError):
+                os.kill(self._process_id, signal.SIGKILL)
+
+    def exit_code(self) -> int | None:
+        """Wait for its end and return its exit code; None where the server died before it."""
+        if not self._has_ended:
+            self._has_ended = True
+            with suppress(EOFError, OSError):
+                self._exit_code = self._server.next_number()
+        return self._exit_code
+
+
+_servers: dict[Surroundings, ForkServer] = {}
+"""By what they were started in, the one longest unused first."""
+
+
+def server_of(environment: Mapping[str, str]) -> ForkServer:
+    """Return the server for these variables and the surroundings of this moment; start it if new.
+
+    Raises RunError if no process can be started.
+    """
+    key = _surroundings(environment)
+    server = _servers.pop(key, None)
+    if server is None or not server.is_usable:
+        while len(_servers) >= MOST_SERVERS:
+            _servers.pop(next(iter(_servers))).end(_PATIENCE_SECONDS)
+        try:
+            server = ForkServer(environment)
+        except OSError as error:
+            raise RunError(f"no measuring process can be started: {error}") from None
+    _servers[key] = server
+    return server
+
+
+def _surroundings(environment: Mapping[str, str]) -> Surroundings:
+    variables = frozenset(
+        (name, value) for name, value in environment.items() if name not in _FOR_EACH_ORDER
+    )
+    # A process forked from this one must not speak to its parent's servers.
+    return variables, tuple(affinity()), tuple(interpreters.search_path()), os.getpid()
+
+
+@atexit.register
+def _end_all() -> None:
+    for key, server in _servers.items():
+        if key[-1] == os.getpid():
+            server.end(_PATIENCE_SECONDS)
