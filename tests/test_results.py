@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import math
 import os
@@ -16,10 +17,18 @@ from conftest import rows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistbench.errors import OutputError
+from mnistbench.errors import InputError, OutputError
 from mnistbench.results.folder import RunFolder
-from mnistbench.results.rows import MachineRow, MetricRow, to_csv
-from mnistbench.results.tables import MACHINE, METRICS
+from mnistbench.results.rows import (
+    ClassRow,
+    HistoryRow,
+    MachineRow,
+    MetricRow,
+    RateRow,
+    TimingRow,
+    to_csv,
+)
+from mnistbench.results.tables import MACHINE, METRICS, read_table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 
@@ -68,7 +77,7 @@ def test_rows_that_do_not_fit_on_the_disk_are_not_half_there(tmp_path: Path) -> 
         """
         import resource, signal, sys
         from pathlib import Path
-        from mnistbench.errors import OutputError
+        from mnistbench.errors import InputError, OutputError
         from mnistbench.results.tables import METRICS
         from mnistbench.results.rows import MetricRow
         from mnistbench.results.folder import RunFolder
@@ -112,3 +121,58 @@ def test_a_missing_folder_is_an_output_error(tmp_path: Path) -> None:
     folder.remove()
     with pytest.raises(OutputError):
         folder.append(MACHINE, [MachineRow("run", "a", 1)])
+
+
+def test_a_write_that_fails_leaves_the_old_file_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder.make(tmp_path, "run")
+    folder.write("history.csv", "old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    # A full disk cannot be had without root's rights: the call that would meet it is made to fail.
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left"):
+        folder.write("history.csv", "new")
+    assert (folder.path / "history.csv").read_text() == "old"
+    assert [entry.name for entry in folder.path.iterdir()] == ["history.csv"]
+
+
+def test_a_folder_that_was_there_is_never_removed(tmp_path: Path) -> None:
+    there = tmp_path / "run"
+    there.mkdir()
+    (there / "checkpoint").write_text("of days")
+    RunFolder(there).remove()
+    assert (there / "checkpoint").read_text() == "of days"
+
+
+ROWS = {
+    "timings.csv": TimingRow(
+        "r", "c", "d", "mnist", "e", "dense", "jax", "cpu", "", 1, 4, 2, 7, "train", None, 0.1,
+        "2026-11-22T10:00:00Z", "killed:SIGKILL", 'a "tag",\nof two lines', "node", "",
+    ),
+    "history.csv": HistoryRow(1, 0.5, 0.25, None, None, 0.001, 1.5, None),
+    "calibration.csv": RateRow("r", "copy", 8, "before", 0.1, 2.5, "bytes/s"),
+    "classes.csv": ClassRow("7", None, 0.5, None, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("table", ROWS)
+def test_a_table_is_read_as_it_was_written(table: str, tmp_path: Path) -> None:
+    folder = RunFolder.make(tmp_path, "run")
+    row = ROWS[table]
+    assert read_table(folder.path, table, type(row)) == []
+    folder.write_table(table, [row])
+    folder.append(table, [row])
+    assert read_table(folder.path, table, type(row)) == [row, row]
+
+
+def test_a_damaged_table_names_its_line(tmp_path: Path) -> None:
+    folder = RunFolder.make(tmp_path, "run")
+    folder.write_table("history.csv", [HistoryRow(1, 0.5, 0.25, None, None, 0.001, 1.5, None)])
+    with (folder.path / "history.csv").open("a") as text:
+        text.write("2,0.4,nine\r\n")
+    with pytest.raises(InputError, match=r"history\.csv: is damaged: line 3 "):
+        read_table(folder.path, "history.csv", HistoryRow)

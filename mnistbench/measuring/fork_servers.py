@@ -52,7 +52,12 @@ class ForkServer:
                 self._said,
             )
         self.process_id = self._process.pid
-        self.is_usable = True
+        self._is_ended = False
+
+    @property
+    def is_usable(self) -> bool:
+        """Return whether it can fork: it is there, and nobody waits for an answer of it."""
+        return not self._is_ended and self._process.poll() is None
 
     @property
     def startup_text(self) -> str:
@@ -96,7 +101,7 @@ class ForkServer:
 
     def end(self, patience_seconds: float = 0.0) -> None:
         """End it: by itself, if it is idle and does so in time."""
-        self.is_usable = False
+        self._is_ended = True
         self._control.close()
         try:
             self._process.wait(patience_seconds)
