@@ -51,6 +51,7 @@ class Raised:
     """Whether what it was given is wrong."""
 
 
+@dataclass(frozen=True)
 class Stop:
     """The user asked for an early end."""
 

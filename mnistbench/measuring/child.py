@@ -12,14 +12,26 @@ from typing import IO
 
 import mnistbench
 from mnistbench.errors import InputError, MnistbenchError
-from mnistbench.measuring.channel import Channel, Finished, Hello, Order, Raised
+from mnistbench.measuring.channel import Channel, Finished, Hello, Order, Raised, Stop
 
-_stop = threading.Event()
+_heard: set[object] = set()
+_hearing = threading.Condition()
 
 
 def stop_requested() -> bool:
     """Return whether the user asked the task of this process for an early end."""
-    return _stop.is_set()
+    return has_heard(Stop())
+
+
+def has_heard(message: object) -> bool:
+    """Return whether the command has sent this message since the order."""
+    return message in _heard
+
+
+def wait_for(message: object) -> None:
+    """Return once the command has sent this message."""
+    with _hearing:
+        _hearing.wait_for(lambda: message in _heard)
 
 
 def main() -> None:
@@ -72,17 +84,19 @@ def _point(number: int, file: str, mode: int) -> None:
 
 
 def _watch(channel: Channel) -> None:
-    """Hear of a stop, and end with the command; costs a sleeping thread."""
+    """Hear what the command says, and end with it; costs a sleeping thread."""
 
-    def wait() -> None:
+    def listen() -> None:
         try:
-            channel.receive()
-            _stop.set()
-            channel.receive()
+            while True:
+                message = channel.receive()
+                with _hearing:
+                    _heard.add(message)
+                    _hearing.notify_all()
         except EOFError:
             os._exit(1)
 
-    threading.Thread(target=wait, name="command-watch", daemon=True).start()
+    threading.Thread(target=listen, name="command-watch", daemon=True).start()
 
 
 def _answer(order: Order, channel: Channel) -> Finished | Raised:

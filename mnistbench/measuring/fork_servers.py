@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
@@ -39,11 +39,11 @@ Surroundings = tuple[object, ...]
 class ForkServer:
     """A process with the framework loaded, and the way to it."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], cores: Sequence[int] | None) -> None:
         """Start it; it imports while this goes on."""
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  lives with the server
         self._control, others = socket.socketpair()
-        with others:
+        with others, interpreters.on_cores(cores):
             self._process = interpreters.start(
                 "mnistbench.measuring.server",
                 environment,
@@ -140,30 +140,37 @@ _servers: dict[Surroundings, ForkServer] = {}
 """By what they were started in, the one longest unused first."""
 
 
-def server_of(environment: Mapping[str, str]) -> ForkServer:
+def server_of(environment: Mapping[str, str], cores: Sequence[int] | None) -> ForkServer:
     """Return the server for these variables and the surroundings of this moment; start it if new.
+
+    `cores` are the CPU threads that it may use; None for those of this process.
 
     Raises RunError if no process can be started.
     """
-    key = _surroundings(environment)
+    key = _surroundings(environment, cores)
     server = _servers.pop(key, None)
     if server is None or not server.is_usable:
         while len(_servers) >= MOST_SERVERS:
             _servers.pop(next(iter(_servers))).end(_PATIENCE_SECONDS)
         try:
-            server = ForkServer(environment)
+            server = ForkServer(environment, cores)
         except OSError as error:
             raise RunError(f"no measuring process can be started: {error}") from None
     _servers[key] = server
     return server
 
 
-def _surroundings(environment: Mapping[str, str]) -> Surroundings:
+def _surroundings(environment: Mapping[str, str], cores: Sequence[int] | None) -> Surroundings:
     variables = frozenset(
         (name, value) for name, value in environment.items() if name not in _FOR_EACH_ORDER
     )
     # A process forked from this one must not speak to its parent's servers.
-    return variables, tuple(affinity()), tuple(interpreters.search_path()), os.getpid()
+    return (
+        variables,
+        tuple(affinity() if cores is None else cores),
+        tuple(interpreters.search_path()),
+        os.getpid(),
+    )
 
 
 @atexit.register

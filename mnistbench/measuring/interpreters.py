@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,6 +57,23 @@ def start(
         cwd=_LAUNCH.parent,
         start_new_session=True,
     )
+
+
+@contextmanager
+def on_cores(cores: Sequence[int] | None) -> Iterator[None]:
+    """What is started meanwhile may use these CPU threads only; None for those of this process.
+
+    Frameworks count the threads they may use while they are imported: later is too late.
+    """
+    if cores is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def is_this_package(file: str) -> bool:

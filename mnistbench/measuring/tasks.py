@@ -44,6 +44,16 @@ def repeat(job: RepeatJob, tell: Listener) -> RepeatResult:
     return run_repeat(job, imported, tell)
 
 
+def duet(job: RepeatJob, tell: Listener) -> RepeatResult:
+    """Run one repeat in this process, in step with another process's."""
+    from mnistbench.measuring.inside.framework import import_record
+
+    imported = import_record()
+    from mnistbench.measuring.inside.duet import run_duet
+
+    return run_duet(job, imported, tell)
+
+
 def input_pipeline(job: RepeatJob, tell: Listener) -> float:
     """Return the seconds in which Keras brings an epoch's batches to a step that ignores them."""
     from mnistbench.measuring.inside.framework import import_record

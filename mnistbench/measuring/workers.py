@@ -10,7 +10,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
@@ -47,8 +47,17 @@ class Workers:
 
     startup_text = ""
 
-    def __init__(self, environment: Mapping[str, str], start_method: StartMethod) -> None:
-        """`environment` is set in the measuring processes before they import the framework."""
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        start_method: StartMethod,
+        cores: Sequence[int] | None = None,
+    ) -> None:
+        """`environment` is set in the measuring processes before they import the framework.
+
+        `cores` are the CPU threads they may use, from their first line on; None: those of this one.
+        """
+        self._cores = None if cores is None else tuple(cores)
         self.forks = start_method != "spawn" and fork_is_safe()
         if start_method == "fork" and not self.forks:
             raise InputError(
@@ -66,39 +75,52 @@ class Workers:
         stops_on_interrupt: bool = False,
     ) -> Any:
         """Run a task in a fresh process, as `Executor` promises."""
+        process = self.start(task, argument, log)
+        passing = _interrupt_passed_on(process.channel) if stops_on_interrupt else nullcontext()
+        with passing:
+            return result_of(process, tell)
+
+    def start(self, task: Task, argument: object, log: Path) -> Process:
+        """Start a fresh process on a task; `result_of` waits for what comes of it.
+
+        Raises RunError where no process could be had.
+        """
         environment = {**os.environ, **self._own_variables}
         order = Order(pickle.dumps((task, argument)), str(log), _folder(), environment)
         process = self._started(environment)
         try:
             self._greet(process)
             process.channel.send(order)
-            passing = _interrupt_passed_on(process.channel) if stops_on_interrupt else nullcontext()
-            with passing:
-                return _result(process, tell)
         except BaseException:
-            process.kill()
+            end(process)
             raise
-        finally:
-            process.exit_code()
-            process.channel.close()
+        return process
 
     def cpu_seconds(self) -> float | None:
         """Return the CPU time of this process and of all measuring processes that have ended.
 
         None where they are forked and none has been yet, or the server is gone.
         """
-        own = sum(os.times()[:4])
+        servers = self.server_cpu_seconds()
+        return None if servers is None else own_cpu_seconds() + sum(servers.values())
+
+    def server_cpu_seconds(self) -> dict[int, float] | None:
+        """Return the CPU time of the fork server and of its ended processes, by its number.
+
+        Empty where there is none: what is spawned counts as this process's own, once it has ended.
+        """
         if not self.forks:
-            return own
+            return {}
         try:
-            return own + sum(self._server.cpu_times()[:4]) if self._server else None
+            server = self._server
+            return {server.pid: sum(server.cpu_times()[:4])} if server else None
         except psutil.Error:
             return None
 
     def _started(self, environment: Mapping[str, str]) -> Process:
         if not self.forks:
-            return _Spawned(environment)
-        server = server_of(environment)
+            return _Spawned(environment, self._cores)
+        server = server_of(environment, self._cores)
         try:
             process = server.fork()
         except EOFError:
@@ -132,14 +154,15 @@ class Workers:
 class _Spawned:
     """A process that started from nothing."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._process = interpreters.start(
-            "mnistbench.measuring.child",
-            environment,
-            subprocess.PIPE,
-            subprocess.PIPE,
-            subprocess.DEVNULL,
-        )
+    def __init__(self, environment: Mapping[str, str], cores: Sequence[int] | None) -> None:
+        with interpreters.on_cores(cores):
+            self._process = interpreters.start(
+                "mnistbench.measuring.child",
+                environment,
+                subprocess.PIPE,
+                subprocess.PIPE,
+                subprocess.DEVNULL,
+            )
         assert self._process.stdout is not None
         assert self._process.stdin is not None
         self.channel = Channel(self._process.stdout, self._process.stdin)
@@ -151,7 +174,31 @@ class _Spawned:
         return self._process.wait()
 
 
-def _result(process: Process, tell: Listener) -> Any:
+def own_cpu_seconds() -> float:
+    """Return the CPU time of this process, and of those it started that have ended."""
+    return sum(os.times()[:4])
+
+
+def end(process: Process) -> None:
+    """End a process at once, and let go of what leads to it."""
+    process.kill()
+    process.exit_code()
+    process.channel.close()
+
+
+def result_of(process: Process, tell: Listener) -> Any:
+    """Return what a started task returns, as `Executor.run` promises; its process has ended."""
+    try:
+        return _answer(process, tell)
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        process.exit_code()
+        process.channel.close()
+
+
+def _answer(process: Process, tell: Listener) -> Any:
     while True:
         try:
             message: Any = process.channel.receive()

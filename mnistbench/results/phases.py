@@ -28,6 +28,8 @@ STATUS_INHERITED = "inherited"
 STATUS_NOT_RUN = "not-run"
 STATUS_INTERRUPTED = "interrupted"
 """The user stopped it before its end."""
+STATUS_DUET = "duet"
+"""It ended, on half of the cores beside a busy neighbour: a time to compare with its own only."""
 STATUS_RESUMED = "resumed"
 """It ended, but an earlier process had done a part of it: no time to compare with."""
 

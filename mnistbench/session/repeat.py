@@ -33,14 +33,15 @@ def measure(
 ) -> RepeatRecord:
     """Run one repeat in a fresh process, with evidence; a failure is a record too."""
     before = readings.take(executor.cpu_seconds())
-    record = _measured(turn, run, executor, wanted, tell)
+    record = measured(turn, run, executor, wanted, tell)
     after = readings.take(executor.cpu_seconds())
     return replace(record, metrics=(*record.metrics, *evidence.repeat_metrics(before, after)))
 
 
-def _measured(
+def measured(
     turn: Turn, run: Run, executor: Executor, wanted: Measurement, tell: Listener
 ) -> RepeatRecord:
+    """Run one repeat in a fresh process, without evidence; a failure is a record too."""
     phases: dict[str, PhaseRecord] = {}
     running: list[str] = []
 

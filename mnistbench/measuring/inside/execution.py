@@ -65,6 +65,12 @@ class Execution(ABC):
         """Train the epochs that are left."""
 
     @abstractmethod
+    def train_further(
+        self, images: Any, test_images: Any, callbacks: Sequence[keras.callbacks.Callback]
+    ) -> None:
+        """Train one more epoch of the same kind, which nobody times; `train` came before."""
+
+    @abstractmethod
     def test(self, images: Any) -> dict[str, float]:
         """Return `loss` and `accuracy`."""
 
@@ -90,23 +96,43 @@ class FitExecution(Execution):
         finished_epochs: int,
     ) -> Learned:
         """Call `model.fit`."""
+        epochs = self._config.training.epochs
+        history = self._fit(images, test_images, callbacks, finished_epochs, epochs)
+        return Learned(dict(history.history), None)
+
+    def train_further(
+        self,
+        images: data.Numbers,
+        test_images: data.Numbers,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> None:
+        """Call `model.fit` for one epoch."""
+        self._fit(images, test_images, callbacks, 0, 1)
+
+    def _fit(
+        self,
+        images: data.Numbers,
+        test_images: data.Numbers,
+        callbacks: Sequence[keras.callbacks.Callback],
+        finished_epochs: int,
+        epochs: int,
+    ) -> keras.callbacks.History:
         training = self._config.training
         validation: dict[str, Any] = {}
         if training.validation == "test":
             validation = {"validation_data": (test_images.images, test_images.labels)}
         elif isinstance(training.validation, float):
             validation = {"validation_split": training.validation}
-        history = self._model.fit(
+        return self._model.fit(
             images.images,
             images.labels,
-            epochs=training.epochs,
+            epochs=epochs,
             initial_epoch=finished_epochs,
             batch_size=training.batch_size,
             shuffle=training.shuffle,
             callbacks=list(callbacks),
             **validation,
         )
-        return Learned(dict(history.history), None)
 
     def test(self, images: data.Numbers) -> dict[str, float]:
         """Call `model.evaluate`."""
@@ -164,6 +190,18 @@ class FusedExecution(Execution):
                 break
         listeners.on_train_end()
         return Learned(history, compile_seconds)
+
+    def train_further(
+        self,
+        images: RawImages,
+        test_images: RawImages,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> None:
+        """Call the epoch's program once more: it cannot be left before its end."""
+        learnt_from, validated_on = _with_validation(images, test_images, self._config)
+        self._programs.train(self._order(len(learnt_from.images), self._config.training.epochs))
+        if validated_on is not None:
+            self._programs.test(validated_on)
 
     def test(self, images: RawImages) -> dict[str, float]:
         """Test in one program over all batches."""

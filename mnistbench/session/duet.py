@@ -1,0 +1,237 @@
+"""Two sides measured at the same time, each on its own half of the cores, halves swapped by round.
+
+What disturbs the machine then disturbs both sides alike, and leaves their ratio.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mnistbench.config.run_config import RunConfig
+from mnistbench.errors import InputError
+from mnistbench.machine import evidence, readings
+from mnistbench.machine.cgroups import cgroup_facts
+from mnistbench.machine.halves import cores, halves
+from mnistbench.measuring.executor import StartMethod, Task
+from mnistbench.measuring.jobs import Listener, RepeatJob
+from mnistbench.measuring.partners import Go, PartnerEnded, Ready
+from mnistbench.measuring.startup import measuring_environment
+from mnistbench.measuring.tasks import duet
+from mnistbench.measuring.workers import Process, Workers, own_cpu_seconds, result_of
+from mnistbench.results.phases import STATUS_DUET, STATUS_OK, TEST, TRAIN, PhaseRecord
+from mnistbench.results.rows import Metric
+from mnistbench.session.records import Measurement, RepeatRecord, Run, Turn
+from mnistbench.session.repeat import measured
+
+DESIGN = "duet"
+"""How machine.csv names this way to measure."""
+
+_TOGETHER = (TRAIN, TEST)
+
+
+def check_possible(configs: Sequence[RunConfig]) -> None:
+    """Raise InputError, naming the reason, where two sides cannot be measured at once."""
+    if len(configs) != 2:
+        raise InputError(
+            f"takes two configs, and {len(configs)} were given",
+            source="--duet",
+            hint="for a config against itself, name it twice",
+        )
+    if halves(cores()) is None:
+        raise InputError(
+            "needs two physical cores, and this process may use one",
+            source="--duet",
+            hint="measure in turn, without --duet",
+        )
+    quota = cgroup_facts()["cgroup_cpu_limit_cores"]
+    if isinstance(quota, float | int) and quota < 2:
+        raise InputError(
+            f"needs two cores, and this container's CPU quota is {quota:g}",
+            source="--duet",
+            hint="raise the quota, or measure in turn, without --duet",
+        )
+
+
+def check_devices(runs: Sequence[Run]) -> None:
+    """Raise InputError where the two sides would share a GPU."""
+    if any(run.device == "gpu" for run in runs):
+        raise InputError(
+            "both sides would train on the same GPU",
+            source="--duet",
+            hint="add --device cpu, or measure in turn, without --duet",
+        )
+
+
+class Halves:
+    """Makes the processes of either side on either half of the cores."""
+
+    def __init__(self, runs: Sequence[Run], start_method: StartMethod) -> None:
+        """`runs` are the two sides."""
+        cut = halves(cores())
+        assert cut is not None  # checked before
+        self.cores = cut
+        self._workers = [
+            [
+                Workers(measuring_environment(run.config.device, run.config.backend),
+                        start_method, half)
+                for half in cut
+            ]
+            for run in runs
+        ]  # fmt: skip
+
+    def of_round(self, number: int) -> tuple[Workers, Workers]:
+        """Return who makes the processes of both sides: halves change sides every round."""
+        swapped = number % 2
+        return self._workers[0][swapped], self._workers[1][1 - swapped]
+
+    def cores_of_round(self, number: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the CPU threads of both sides."""
+        swapped = number % 2
+        return self.cores[swapped], self.cores[1 - swapped]
+
+    def cpu_seconds(self) -> float | None:
+        """Return the CPU time of this process and of all of theirs that have ended, if known."""
+        servers: dict[int, float] = {}
+        for workers in (each for side in self._workers for each in side):
+            servers |= workers.server_cpu_seconds() or {}
+        return own_cpu_seconds() + sum(servers.values())
+
+
+class _Conductor:
+    """Keeps two processes in step: hears each, and says to the other what it must know."""
+
+    def __init__(self, tell: Listener) -> None:
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._processes: dict[int, Process] = {}
+        self._ready: dict[str, set[int]] = {phase: set() for phase in _TOGETHER}
+        self._gone: set[int] = set()
+
+    def add(self, side: int, process: Process) -> None:
+        """Let a side, 0 or 1, take part."""
+        with self._lock:
+            self._processes[side] = process
+            if 1 - side in self._gone:
+                self._release(side)
+
+    def hear(self, side: int, message: object) -> None:
+        """Pass a message of a side on, and let it and the other go on as it says."""
+        with self._lock:
+            if isinstance(message, Ready):
+                self._ready[message.phase].add(side)
+                if len(self._ready[message.phase] | self._gone) == 2:
+                    for each in self._ready[message.phase]:
+                        self._send(each, Go(message.phase))
+                return
+            if isinstance(message, PhaseRecord) and message.phase in _TOGETHER:
+                self._send(1 - side, PartnerEnded(message.phase))
+            self._tell(message)
+
+    def leave(self, side: int) -> None:
+        """Let the other side go on alone: this one has ended, or failed."""
+        with self._lock:
+            self._gone.add(side)
+            self._release(1 - side)
+
+    def end_all(self) -> None:
+        """End both processes at once."""
+        with self._lock:
+            for process in self._processes.values():
+                process.kill()
+
+    def _release(self, side: int) -> None:
+        for phase in _TOGETHER:
+            self._send(side, PartnerEnded(phase))
+            self._send(side, Go(phase))
+
+    def _send(self, side: int, message: object) -> None:
+        if side in self._processes and side not in self._gone:
+            with suppress(OSError, ValueError):  # it has just ended
+                self._processes[side].channel.send(message)
+
+
+@dataclass
+class _Side:
+    """One side's process as an executor of one task, in step with the other's."""
+
+    number: int
+    workers: Workers
+    conductor: _Conductor
+
+    @property
+    def forks(self) -> bool:
+        """Return whether its processes share the import of the framework."""
+        return self.workers.forks
+
+    @property
+    def startup_text(self) -> str:
+        """Return what the framework wrote while it was imported."""
+        return self.workers.startup_text
+
+    def run(
+        self, task: Task, argument: object, log: Path, tell: Listener, stops: bool = False
+    ) -> Any:
+        """Run the task; what it tells of its own step goes to the conductor."""
+
+        def hear(message: object) -> None:
+            self.conductor.hear(self.number, message)
+            if not isinstance(message, Ready):
+                tell(message)
+
+        try:
+            process = self.workers.start(task, argument, log)
+            self.conductor.add(self.number, process)
+            return result_of(process, hear)
+        finally:
+            self.conductor.leave(self.number)
+
+    def cpu_seconds(self) -> float | None:
+        """Return what is known of one side alone: nothing."""
+        return None
+
+
+def measure_round(
+    turns: Sequence[Turn], runs: Sequence[Run], on: Halves, tell: Listener
+) -> list[RepeatRecord]:
+    """Measure both sides of a round at once, with evidence; a failure is a record too."""
+    number = turns[0].repeat
+    conductor = _Conductor(tell)
+    sides = [_Side(side, workers, conductor) for side, workers in enumerate(on.of_round(number))]
+
+    def one(side: int) -> RepeatRecord:
+        turn, run = turns[side], runs[side]
+        wanted = Measurement(duet, RepeatJob(run.config, run.config.device, turn.seed))
+        return measured(turn, run, sides[side], wanted, lambda message: None)
+
+    before = readings.take(on.cpu_seconds())
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(one, side) for side in (0, 1)]
+        try:
+            records = [each.result() for each in waiting]
+        except BaseException:
+            conductor.end_all()
+            raise
+    after = readings.take(on.cpu_seconds())
+    beside = evidence.repeat_metrics(before, after)
+    return [
+        _as_duet(record, on.cores_of_round(number)[side], beside)
+        for side, record in enumerate(records)
+    ]
+
+
+def _as_duet(
+    record: RepeatRecord, cores_used: Sequence[int], beside: Sequence[Metric]
+) -> RepeatRecord:
+    """Return a record that says so: its times are no figures of the machine alone."""
+    phases = tuple(
+        replace(phase, status=STATUS_DUET) if phase.status == STATUS_OK else phase
+        for phase in record.phases
+    )
+    where = Metric("duet_cores", " ".join(map(str, cores_used)), "")
+    return replace(record, phases=phases, metrics=(*record.metrics, where, *beside))
