@@ -9,9 +9,18 @@ from statistics import median, quantiles
 from typing import Any
 
 from mnistbench.machine.evidence import worst_signs
-from mnistbench.results.phases import DATA_DOWNLOAD, STATUS_NOT_RUN, STATUS_OK, TEST, TRAIN
+from mnistbench.results.phases import (
+    DATA_DOWNLOAD,
+    STATUS_DUET,
+    STATUS_NOT_RUN,
+    STATUS_OK,
+    TEST,
+    TRAIN,
+)
 from mnistbench.session.benchmark import BenchmarkResult
 from mnistbench.session.records import RepeatRecord, Run, metric_values
+
+_MEASURED = (STATUS_OK, STATUS_DUET)
 
 _WAIT = "measure again when the machine is quieter"
 
@@ -170,7 +179,9 @@ def _seconds(repeats: Sequence[RepeatRecord], phase: str) -> list[float]:
         record.seconds
         for repeat in repeats
         for record in repeat.phases
-        if record.phase == phase and record.seconds is not None and record.status == STATUS_OK
+        if record.phase == phase
+        and record.seconds is not None
+        and record.status in (STATUS_OK, STATUS_DUET)
     ]
 
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mnistbench.analysis import drift
 from mnistbench.config.frameworks import check_installed
@@ -24,6 +24,7 @@ from mnistbench.measuring.workers import Workers
 from mnistbench.results.phases import STATUS_OK, TRAIN
 from mnistbench.results.tables import LOG
 from mnistbench.session.crews import Crew, crews_of, probe_device, probe_devices
+from mnistbench.session.duet import DESIGN, Halves, check_devices, check_possible
 from mnistbench.session.events import News, TurnEnded, TurnStarted
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
@@ -36,7 +37,7 @@ from mnistbench.session.files import (
 )
 from mnistbench.session.gauge import MachineGauge
 from mnistbench.session.rates import AFTER, BEFORE
-from mnistbench.session.records import Measurement, RepeatRecord, Run
+from mnistbench.session.records import Measurement, RepeatRecord, Run, Turn
 from mnistbench.session.repeat import measure
 from mnistbench.session.schedule import FixedRepeats, Schedule
 
@@ -68,6 +69,8 @@ class BenchmarkPlan:
     """Most further repeats of each config, in place of those that something else disturbed."""
     target: Target | None = None
     """Repeats go on until this is reached; None for a fixed number."""
+    duet: bool = False
+    """Whether the two configs are measured at the same time, each on half of the cores."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,42 @@ class BenchmarkResult:
 
 
 @dataclass(frozen=True)
+class InTurn:
+    """Measures one repeat after the other, each alone on the machine."""
+
+    crews: Sequence[Crew]
+    at_once = 1
+
+    def measure(
+        self, turns: Sequence[Turn], runs: Sequence[Run], tell: Listener
+    ) -> list[RepeatRecord]:
+        """Measure the one turn."""
+        executors = {run.run_id: crew.executor for crew in self.crews for run in crew.runs}
+        return [
+            measure(
+                turn,
+                run,
+                executors[run.run_id],
+                Measurement(repeat, RepeatJob(run.config, run.config.device, turn.seed)),
+                tell,
+            )
+            for turn, run in zip(turns, runs, strict=True)
+        ]
+
+
+class Measurer(Protocol):
+    """How turns are measured."""
+
+    at_once: int
+    """Turns that are measured together."""
+
+    def measure(
+        self, turns: Sequence[Turn], runs: Sequence[Run], tell: Listener
+    ) -> list[RepeatRecord]:
+        """Return a record for each turn, failures too; raise KeyboardInterrupt."""
+
+
+@dataclass(frozen=True)
 class Surroundings:
     """What the session was started in, before anything of it ran."""
 
@@ -104,17 +143,21 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     fills meanwhile. A repeat that fails is recorded, and the others go on.
     """
     check_installed(config.backend for config in plan.configs)
+    if plan.duet:
+        check_possible(plan.configs)
     surroundings = Surroundings(dict(os.environ), readings.take())
     downloads = fetch_missing(plan.configs, tell)
     runs = create_runs(plan.configs, plan.output, plan.tag, downloads)
     with kept_if_measured(runs):
-        crews = crews_of(runs, plan.start_method)
+        halves = Halves(runs, plan.start_method) if plan.duet else None
+        crews = halves.crews if halves else crews_of(runs, plan.start_method)
         facts = _describe(crews, plan, surroundings)
         warnings = _warn(plan, runs, facts, surroundings, tell)
-        gauge = MachineGauge(crews, plan.calibrate, plan.roofline, tell)
+        # Half of the cores is not the machine: a duet's times are held against no rate of it.
+        gauge = MachineGauge(crews, plan.calibrate and not plan.duet, plan.roofline, tell)
         gauge.measure(BEFORE)
         schedule = _schedule(plan, runs, tell)
-        finished = _take_turns(schedule, runs, crews, tell)
+        finished = _take_turns(schedule, runs, halves or InTurn(crews), tell)
         outcome = _conclude(schedule, runs)
         finished = _gauge_after(gauge, plan, finished)
     kept = tuple(run for run in runs if run.repeats)
@@ -187,16 +230,19 @@ def _describe(
     for crew in crews:
         facts.append({**machine_facts, **probe_devices(crew)})
         describe(crew, repeats, plan.warmup, {**facts[-1], **asked}, session_id)
+    if plan.duet:
+        check_devices([run for crew in crews for run in crew.runs])
     return facts[0]
 
 
 def _asked(plan: BenchmarkPlan) -> tuple[int | None, Mapping[str, object]]:
     """Return the repeats, None where a rule decides, and what is known of the rule before."""
+    design = {"design": DESIGN} if plan.duet else {}
     if plan.target is None:
-        return plan.repeats, {}
+        return plan.repeats, design
     from mnistbench.session.target import facts_before
 
-    return None, facts_before(plan.target)
+    return None, {**facts_before(plan.target), **design}
 
 
 def _warn(
@@ -218,25 +264,32 @@ def _warn(
 
 
 def _take_turns(
-    schedule: Schedule, runs: Sequence[Run], crews: Sequence[Crew], tell: Listener
+    schedule: Schedule, runs: Sequence[Run], measurer: Measurer, tell: Listener
 ) -> bool:
     """Run every turn; return whether all were run, and not interrupted by the user."""
-    executors = {run.run_id: crew.executor for crew in crews for run in crew.runs}
-    while (turn := schedule.next_turn()) is not None:
-        run = runs[turn.config_index]
-        epochs = run.config.training.epochs
-        tell(TurnStarted(run.config.name, turn, schedule.expected_turns, epochs))
-        job = RepeatJob(run.config, run.config.device, turn.seed)
+    while turns := _next_turns(schedule, measurer.at_once):
+        chosen = [runs[turn.config_index] for turn in turns]
+        for turn, run in zip(turns, chosen, strict=True):
+            epochs = run.config.training.epochs
+            tell(TurnStarted(run.config.name, turn, schedule.expected_turns, epochs))
         try:
-            record = measure(turn, run, executors[run.run_id], Measurement(repeat, job), tell)
+            records = measurer.measure(turns, chosen, tell)
         except KeyboardInterrupt:
-            run.folder.log(f"repeat {turn.repeat} interrupted by the user")
+            for run in chosen:
+                run.folder.log(f"repeat {turns[0].repeat} interrupted by the user")
             return False
-        if not turn.is_warmup:
-            keep(record, run)
-        schedule.ended(record)
-        tell(TurnEnded(run.config.name, record))
+        for run, record in zip(chosen, records, strict=True):
+            if not record.turn.is_warmup:
+                keep(record, run)
+            schedule.ended(record)
+            tell(TurnEnded(run.config.name, record))
     return True
+
+
+def _next_turns(schedule: Schedule, count: int) -> list[Turn]:
+    """Return the next turns, to be measured at once; none where the session is over."""
+    turns = [turn for _ in range(count) if (turn := schedule.next_turn()) is not None]
+    return sorted(turns, key=lambda turn: turn.config_index)
 
 
 def _record_trend(run: Run) -> None:

@@ -26,6 +26,7 @@ from mnistbench.measuring.tasks import duet
 from mnistbench.measuring.workers import Process, Workers, own_cpu_seconds, result_of
 from mnistbench.results.phases import STATUS_DUET, STATUS_OK, TEST, TRAIN, PhaseRecord
 from mnistbench.results.rows import Metric
+from mnistbench.session.crews import Crew
 from mnistbench.session.records import Measurement, RepeatRecord, Run, Turn
 from mnistbench.session.repeat import measured
 
@@ -66,41 +67,6 @@ def check_devices(runs: Sequence[Run]) -> None:
             source="--duet",
             hint="add --device cpu, or measure in turn, without --duet",
         )
-
-
-class Halves:
-    """Makes the processes of either side on either half of the cores."""
-
-    def __init__(self, runs: Sequence[Run], start_method: StartMethod) -> None:
-        """`runs` are the two sides."""
-        cut = halves(cores())
-        assert cut is not None  # checked before
-        self.cores = cut
-        self._workers = [
-            [
-                Workers(measuring_environment(run.config.device, run.config.backend),
-                        start_method, half)
-                for half in cut
-            ]
-            for run in runs
-        ]  # fmt: skip
-
-    def of_round(self, number: int) -> tuple[Workers, Workers]:
-        """Return who makes the processes of both sides: halves change sides every round."""
-        swapped = number % 2
-        return self._workers[0][swapped], self._workers[1][1 - swapped]
-
-    def cores_of_round(self, number: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Return the CPU threads of both sides."""
-        swapped = number % 2
-        return self.cores[swapped], self.cores[1 - swapped]
-
-    def cpu_seconds(self) -> float | None:
-        """Return the CPU time of this process and of all of theirs that have ended, if known."""
-        servers: dict[int, float] = {}
-        for workers in (each for side in self._workers for each in side):
-            servers |= workers.server_cpu_seconds() or {}
-        return own_cpu_seconds() + sum(servers.values())
 
 
 class _Conductor:
@@ -196,33 +162,72 @@ class _Side:
         return None
 
 
-def measure_round(
-    turns: Sequence[Turn], runs: Sequence[Run], on: Halves, tell: Listener
-) -> list[RepeatRecord]:
-    """Measure both sides of a round at once, with evidence; a failure is a record too."""
-    number = turns[0].repeat
-    conductor = _Conductor(tell)
-    sides = [_Side(side, workers, conductor) for side, workers in enumerate(on.of_round(number))]
+class Halves:
+    """Measures two sides at once, each on its half of the cores."""
 
-    def one(side: int) -> RepeatRecord:
-        turn, run = turns[side], runs[side]
-        wanted = Measurement(duet, RepeatJob(run.config, run.config.device, turn.seed))
-        return measured(turn, run, sides[side], wanted, lambda message: None)
+    at_once = 2
 
-    before = readings.take(on.cpu_seconds())
-    with ThreadPoolExecutor(2) as pool:
-        waiting = [pool.submit(one, side) for side in (0, 1)]
-        try:
-            records = [each.result() for each in waiting]
-        except BaseException:
-            conductor.end_all()
-            raise
-    after = readings.take(on.cpu_seconds())
-    beside = evidence.repeat_metrics(before, after)
-    return [
-        _as_duet(record, on.cores_of_round(number)[side], beside)
-        for side, record in enumerate(records)
-    ]
+    def __init__(self, runs: Sequence[Run], start_method: StartMethod) -> None:
+        """`runs` are the two sides."""
+        cut = halves(cores())
+        assert cut is not None  # checked before
+        self.cores = cut
+        self._workers = [
+            [
+                Workers(measuring_environment(run.config.device, run.config.backend),
+                        start_method, half)
+                for half in cut
+            ]
+            for run in runs
+        ]  # fmt: skip
+        self.crews = [
+            Crew(workers[side], (run,))
+            for side, (workers, run) in enumerate(zip(self._workers, runs, strict=True))
+        ]
+        """What tells of each side's framework: also the first to load it, on either half."""
+
+    def measure(
+        self, turns: Sequence[Turn], runs: Sequence[Run], tell: Listener
+    ) -> list[RepeatRecord]:
+        """Measure both sides of a round at once, with evidence; a failure is a record too."""
+        before = readings.take(self.cpu_seconds())
+        records = self._measured(turns, runs, tell)
+        after = readings.take(self.cpu_seconds())
+        beside = evidence.repeat_metrics(before, after)
+        used = self._in_round(turns[0].repeat, self.cores)
+        return [_as_duet(*each, beside) for each in zip(records, used, strict=True)]
+
+    def _measured(
+        self, turns: Sequence[Turn], runs: Sequence[Run], tell: Listener
+    ) -> list[RepeatRecord]:
+        conductor = _Conductor(tell)
+        chosen = self._in_round(turns[0].repeat, (0, 1))
+
+        def one(side: int) -> RepeatRecord:
+            turn, run = turns[side], runs[side]
+            wanted = Measurement(duet, RepeatJob(run.config, run.config.device, turn.seed))
+            executor = _Side(side, self._workers[side][chosen[side]], conductor)
+            return measured(turn, run, executor, wanted, lambda message: None)
+
+        with ThreadPoolExecutor(2) as pool:
+            waiting = [pool.submit(one, side) for side in (0, 1)]
+            try:
+                return [each.result() for each in waiting]
+            except BaseException:
+                conductor.end_all()
+                raise
+
+    @staticmethod
+    def _in_round(number: int, of_halves: tuple[Any, Any]) -> tuple[Any, Any]:
+        """Return what both sides have of the halves in a round: they swap every round."""
+        return of_halves[number % 2], of_halves[1 - number % 2]
+
+    def cpu_seconds(self) -> float | None:
+        """Return the CPU time of this process and of all of theirs that have ended, if known."""
+        servers: dict[int, float] = {}
+        for workers in (each for side in self._workers for each in side):
+            servers |= workers.server_cpu_seconds() or {}
+        return own_cpu_seconds() + sum(servers.values())
 
 
 def _as_duet(
