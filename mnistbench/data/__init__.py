@@ -9,6 +9,7 @@ from mnistbench.data.dataset import (
     identify,
     import_copy,
     keep,
+    learnt_count,
     load,
     select,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "image_numbers",
     "import_copy",
     "keep",
+    "learnt_count",
     "load",
     "not_here",
     "numbers",

@@ -34,7 +34,6 @@ from mnistbench.session.events import TurnEnded, TurnStarted
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
     assign_downloads,
-    checked_identity,
     describe,
     keep,
     write_cloudmesh_report,
@@ -178,10 +177,16 @@ def _draw_guesses(
 
 def _create(plan: EvaluationPlan) -> Run:
     config = _tested_config(plan)
-    identity = checked_identity(config)
+    identity = _identity(config)
     folder = RunFolder.create(plan.output, _folder_name(plan.split), config.to_yaml())
     run_id = new_run_id(config.name, host.node())
     return Run(config, run_id, folder, identity, phases=EVALUATION_PHASES)
+
+
+def _identity(config: RunConfig) -> data.DataIdentity:
+    whole = data.load(config)
+    data.select(whole, config, trains=False)
+    return data.identify(whole, config)
 
 
 def _tested_config(plan: EvaluationPlan) -> RunConfig:
@@ -233,7 +238,7 @@ def _concluded(plan: EvaluationPlan, run: Run) -> Evaluation:
 
 
 def _findings(plan: EvaluationPlan, run: Run, probabilities: npt.NDArray[Any]) -> Findings:
-    dataset = data.select(data.load(run.config), run.config)
+    dataset = data.select(data.load(run.config), run.config, trains=False)
     is_test = plan.split == "test"
     where = "" if plan.data_path is None else f" of {plan.data_path.name}"
     made = "synthetic " if run.config.dataset.source == "synthetic" else ""

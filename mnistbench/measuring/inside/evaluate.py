@@ -39,7 +39,7 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
     config = job.config
     whole = load(clock, config)
     identity = data.identify(whole, config)
-    dataset = data.select(whole, config)
+    dataset = data.select(whole, config, trains=False)
     trained_on = _trained_on(job, dataset)
     way = EXECUTIONS[config.training.execution]
     with clock.phase(PREPROCESS):
@@ -68,7 +68,7 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
 def _trained_on(job: EvaluateJob, dataset: data.Dataset) -> npt.NDArray[np.uint8]:
     if job.config == job.trained_by or job.config.dataset.normalization != "standardize":
         return dataset.x_train
-    return data.select(data.load(job.trained_by), job.trained_by).x_train
+    return data.select(data.load(job.trained_by), job.trained_by, trains=False).x_train
 
 
 def _numbers(images: data.Numbers | data.RawImages) -> Any:
@@ -87,7 +87,7 @@ def run_guesses(job: GuessJob) -> npt.NDArray[Any]:
     model = load_model(job.model, job.config)
     reference = job.images
     if job.config.dataset.normalization in ("divide_max", "standardize"):
-        reference = data.select(data.load(job.config), job.config).x_train
+        reference = data.select(data.load(job.config), job.config, trains=False).x_train
     numbers = data.image_numbers(job.images, job.config, reference)
     return _guesses(model, numbers, job.config)
 
