@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -14,7 +15,7 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.data import store
 from mnistbench.data.arrays import Arrays, Bytes, digests
 from mnistbench.data.readers import read_any
-from mnistbench.data.sources import Source, find, source_of
+from mnistbench.data.sources import Source, find, keras_sources, source_of
 from mnistbench.errors import InputError
 
 
@@ -83,8 +84,24 @@ def bring(configs: Iterable[RunConfig]) -> list[DatasetFacts]:
         if source is None:
             absent.append(facts)
         elif source.kind == "keras":
-            keep(checked(source.read(), facts, source.name), facts, source.name)
+            keep_cached(facts)
     return absent
+
+
+def keep_cached(facts: DatasetFacts) -> Path:
+    """Put the first whole copy of Keras's cache into mnistbench's folder, and return its place.
+
+    Raises InputError, of the last copy, if none is whole.
+    """
+    *others, last = keras_sources(facts)
+    for source in others:
+        with contextlib.suppress(InputError):
+            return _keep_from(source)
+    return _keep_from(last)
+
+
+def _keep_from(source: Source) -> Path:
+    return keep(checked(source.read(), source.facts, source.name), source.facts, source.name)
 
 
 def keep(dataset: Dataset, facts: DatasetFacts, origin: str) -> Path:

@@ -58,7 +58,8 @@ def print_evaluation(console: Console, evaluation: Evaluation, split: str) -> No
     which = "Test" if split == "test" else "Training"
     console.print(f"{which} loss: {evaluation.loss:.4f}", highlight=False)
     console.print(f"{which} accuracy: {evaluation.accuracy:.1%}", highlight=False)
-    for line in _remarks(run):
+    lines = [*(f"The model {remark}" for remark in evaluation.remarks), *_remarks(run)]
+    for line in lines:
         console.print(line, soft_wrap=True, highlight=False)
     console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
 
