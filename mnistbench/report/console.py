@@ -11,6 +11,7 @@ from mnistbench.report.peak import roofline_lines
 from mnistbench.report.summary import (
     contention_text,
     drift_text,
+    learning_text,
     phase_summaries,
     time_to_accuracy,
 )
@@ -91,6 +92,7 @@ def _findings(run: Run) -> list[str]:
         parameters = metric_values(run, "parameters")[0]
         speed = statistics.median(metric_values(run, "train_samples_per_second"))
         lines.append(f"Parameters: {parameters:,}; training: {speed:,.0f} samples/s")
+    lines += filter(None, [learning_text(run)])
     return [*lines, *roofline_lines(run), *_target_line(run), *_remarks(run)]
 
 
