@@ -225,12 +225,15 @@ def test_pictures_that_cannot_be_used(
 
 
 def test_a_model_that_does_not_fit_is_one_line(run: Path, tmp_path: Path) -> None:
+    config = tmp_path / "other.yaml"
+    config.write_text("dataset: {name: cifar10, source: synthetic}\nmodel: {family: dense}\n")
+    output = tmp_path / "out"
     done = mnistbench(
-        "evaluate", run / "model.keras", "--config", "mnist-cnn", "--output", tmp_path, "-q", code=2
+        "evaluate", run / "model.keras", "--config", config, "--output", output, "-q", code=2
     )
     assert done.stderr.count("\n") == 1
-    assert "its input is (None, 784), but mnist-cnn on MNIST needs (None, 28, 28, 1)" in done.stderr
-    assert not list(tmp_path.iterdir())
+    assert "takes images of 784 numbers; those of CIFAR-10 are 32 x 32 x 3" in done.stderr
+    assert not list(output.iterdir())
 
 
 def test_code_inside_a_model_is_not_run(run: Path, tmp_path: Path) -> None:
@@ -258,8 +261,7 @@ def test_code_inside_a_model_is_not_run(run: Path, tmp_path: Path) -> None:
     arguments = ("evaluate", crafted, "--config", run / "config.yaml", "--output", tmp_path / "out")
     done = mnistbench(*arguments, "-q", code=2)
     assert done.stderr.count("\n") == 1
-    assert "cannot be loaded as a Keras model" in done.stderr
-    assert "lambda" in done.stderr.lower()
+    assert "has a Lambda layer, whose Python code is never run here" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -56,12 +56,11 @@ def fetch(name: str, quiet: bool, verbose: bool) -> None:
     if source is not None and source.kind == "embedded":
         click.echo(f"{facts.title} is inside mnistbench: nothing to fetch")
         return
-    if source is not None and source.kind == "keras":
-        place = data.keep(data.checked(source.read(), facts, source.name), facts, source.name)
-        click.echo(f"{facts.title} taken from Keras's cache: {place}")
+    place = store.stored(facts)
+    if place is not None and store.is_intact(place, facts.digests):
+        click.echo(f"{facts.title} is here already, whole: {place}")
         return
-    if source is not None and source.path and store.is_intact(source.path, facts.digests):
-        click.echo(f"{facts.title} is here already, whole: {source.path}")
+    if _from_cache(facts):
         return
     if quiet:
         phase = download(facts, lambda event: None)
@@ -69,6 +68,23 @@ def fetch(name: str, quiet: bool, verbose: bool) -> None:
         with progress_on(plain_console(stderr=True)) as progress:
             phase = download(facts, progress)
     click.echo(f"{facts.title} downloaded in {phase.seconds:.1f} s: {store.stored(facts)}")
+
+
+def _from_cache(facts: DatasetFacts) -> bool:
+    """Take the data set from Keras's cache; tell of a copy that is damaged, and return False."""
+    from mnistbench import data
+    from mnistbench.data.sources import keras_sources
+
+    if not keras_sources(facts):
+        return False
+    try:
+        place = data.keep_cached(facts)
+    except InputError as error:
+        problem = str(error).split("; ")[0]
+        click.echo(f"mnistbench: {problem}; passed over", err=True)
+        return False
+    click.echo(f"{facts.title} taken from Keras's cache: {place}")
+    return True
 
 
 @command.command("import")

@@ -152,3 +152,15 @@ class EvaluationResult(RepeatResult):
 
     probabilities: npt.NDArray[Any] | None
     """float32, (n, classes), in the order of the images; None if they were not asked for."""
+    remarks: tuple[str, ...] = ()
+    """In what the model was judged by terms of its own, a line each."""
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """What a model takes images for."""
+
+    probabilities: npt.NDArray[Any]
+    """float32, (n, classes), in the order of the images."""
+    remarks: tuple[str, ...]
+    """As those of an EvaluationResult."""

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from mnistbench.analysis.learning import broken_loss
 from mnistbench.measuring.jobs import Downloading, EpochEnded, StopRequested
 from mnistbench.report.terminal import seconds_text
 from mnistbench.results.phases import STATUS_OK, TEST, TRAIN, PhaseRecord
@@ -177,5 +178,7 @@ def turn_text(event: TurnEnded) -> str:
         if m.name in ("test_accuracy", "train_accuracy")
     )
     times = f"{main} {seconds_text(seconds)} s"
-    mark = ", contended" if record.is_contended else ""
+    broken = broken_loss({metric.name: metric.value for metric in record.metrics})
+    mark = f", {broken}" if broken else ""
+    mark += ", contended" if record.is_contended else ""
     return f"{event.config} {which}: {times}, {split} accuracy {accuracy:.4f}{mark}"

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import Any
 
+from mnistbench.analysis.learning import not_learnt
 from mnistbench.machine.evidence import worst_signs
 from mnistbench.results.phases import DATA_DOWNLOAD, STATUS_NOT_RUN, STATUS_OK, TEST, TRAIN
 from mnistbench.session.benchmark import BenchmarkResult
@@ -39,6 +40,23 @@ def uncontended_summaries(run: Run) -> list[PhaseSummary]:
     """Return one line for each phase over the repeats that nothing else disturbed."""
     calm = [record for record in run.repeats if not record.is_contended]
     return [_summary(phase, _seconds(calm, phase)) for phase in run.phases]
+
+
+def learning_text(run: Run) -> str:
+    """Return how many repeats did not learn, and the first one's reason; empty for none."""
+    classes = run.config.facts.classes
+    metrics = [{m.name: m.value for m in record.metrics} for record in run.repeats]
+    reasons = [reason for each in metrics if (reason := not_learnt(each, classes))]
+    if not reasons:
+        return ""
+    which = (
+        f"{len(reasons)} of {len(run.repeats)} repeats" if len(run.repeats) > 1 else "The network"
+    )
+    if "became" in reasons[0]:
+        remedy = "try a smaller training.learning_rate or dataset.normalization=divide_255"
+    else:
+        remedy = "try more training.epochs or dataset.train_samples, or another learning rate"
+    return f"{which} did not learn: {reasons[0]}; {remedy}"
 
 
 def contention_text(run: Run) -> str:
