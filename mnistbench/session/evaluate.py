@@ -20,7 +20,7 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.data import Split
 from mnistbench.errors import InputError, RunError
 from mnistbench.machine import host
-from mnistbench.measuring.jobs import EvaluateJob, EvaluationResult, GuessJob, Listener
+from mnistbench.measuring.jobs import EvaluateJob, EvaluationResult, GuessJob
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import evaluate, guess
 from mnistbench.measuring.workers import StartMethod, TaskFailure, Workers
@@ -30,7 +30,7 @@ from mnistbench.results.phases import EVALUATION_PHASES, STATUS_OK
 from mnistbench.results.rows import ClassRow, GuessRow, to_csv
 from mnistbench.results.tables import CONFIG, LOG
 from mnistbench.session.crews import probe_devices
-from mnistbench.session.events import TurnEnded, TurnStarted
+from mnistbench.session.events import Listener, TurnEnded, TurnStarted
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
     assign_downloads,

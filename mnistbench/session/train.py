@@ -17,7 +17,7 @@ from mnistbench.config.network import layer_table
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
 from mnistbench.machine import host
-from mnistbench.measuring.jobs import Listener, TrainJob
+from mnistbench.measuring.jobs import Message, TrainJob
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import train
 from mnistbench.measuring.workers import StartMethod, Workers
@@ -34,7 +34,7 @@ from mnistbench.results.phases import (
 from mnistbench.results.rows import HistoryRow, to_csv
 from mnistbench.results.tables import CONFIG, MACHINE, METRICS, TIMINGS
 from mnistbench.session.crews import probe_devices
-from mnistbench.session.events import TurnStarted
+from mnistbench.session.events import Listener, TurnStarted
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
     assign_downloads,
@@ -209,7 +209,7 @@ def _train(
 ) -> RepeatRecord:
     turn = _turn(run)
 
-    def listen(event: object) -> None:
+    def listen(event: Message) -> None:
         if isinstance(event, HistoryRow):
             run.folder.append(training_files.HISTORY, [event])
         tell(event)
