@@ -13,10 +13,8 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.data.dataset import DataIdentity
 from mnistbench.data.preprocessing import Split
 from mnistbench.machine.workloads import Point
-from mnistbench.results.phases import PhaseRecord
-from mnistbench.results.rows import Metric
-
-Listener = Callable[[object], None]
+from mnistbench.results.phases import PhaseRecord, PhaseStarted
+from mnistbench.results.rows import HistoryRow, Metric
 
 
 @dataclass(frozen=True)
@@ -120,6 +118,12 @@ class EpochEnded:
 @dataclass(frozen=True)
 class StopRequested:
     """The training has seen that the user asked for an early end."""
+
+
+Message = PhaseStarted | PhaseRecord | EpochEnded | Downloading | StopRequested | HistoryRow
+"""All that a measuring process tells while it works."""
+
+Listener = Callable[[Message], None]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ from mnistbench.measuring.jobs import (
     EvaluationResult,
     Guesses,
     GuessJob,
-    Listener,
 )
 from mnistbench.measuring.tasks import evaluate, guess
 from mnistbench.results.folder import RunFolder, new_run_id
@@ -36,7 +35,7 @@ from mnistbench.results.phases import EVALUATION_PHASES, STATUS_OK
 from mnistbench.results.rows import ClassRow, GuessRow, to_csv
 from mnistbench.results.tables import CONFIG, LOG, MODEL
 from mnistbench.session.crews import Crew, executor_of, probe_devices
-from mnistbench.session.events import TurnEnded, TurnStarted
+from mnistbench.session.events import Listener, TurnEnded, TurnStarted
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
     assign_downloads,

@@ -20,7 +20,7 @@ from mnistbench.config.work import train_phase_work
 from mnistbench.errors import RunError
 from mnistbench.machine.workloads import COPY, MATRIX_PRODUCT_OF
 from mnistbench.measuring.executor import StartMethod, TaskFailure
-from mnistbench.measuring.jobs import Listener, RepeatJob
+from mnistbench.measuring.jobs import RepeatJob
 from mnistbench.measuring.tasks import input_pipeline
 from mnistbench.results.phases import (
     BUILD,
@@ -36,6 +36,7 @@ from mnistbench.results.rows import PartRow, SettingRow, to_csv
 from mnistbench.results.tables import LOG
 from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
 from mnistbench.session.crews import executor_of
+from mnistbench.session.events import Listener
 from mnistbench.session.records import Run, metric_values
 
 PARTS = "explain.csv"

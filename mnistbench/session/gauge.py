@@ -9,13 +9,12 @@ from pathlib import Path
 from mnistbench.analysis.roofline import SHARES, peaks, share_metrics
 from mnistbench.config.frameworks import REFERENCE_BACKEND
 from mnistbench.measuring.executor import Executor
-from mnistbench.measuring.jobs import Listener
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.workers import Workers
 from mnistbench.results.rows import MetricRow, Sample
 from mnistbench.results.tables import CALIBRATION, LOG, METRICS, PEAK
 from mnistbench.session.crews import Crew
-from mnistbench.session.events import Gauging
+from mnistbench.session.events import Gauging, Listener
 from mnistbench.session.rates import measure_calibration, measure_peak, rate_rows
 from mnistbench.session.records import RepeatRecord, Run
 

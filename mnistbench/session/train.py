@@ -17,7 +17,7 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
 from mnistbench.machine import host
 from mnistbench.measuring.executor import Executor, StartMethod
-from mnistbench.measuring.jobs import Listener, TrainJob
+from mnistbench.measuring.jobs import Message, TrainJob
 from mnistbench.measuring.tasks import train
 from mnistbench.results.checkpoints import checkpoint_epoch, last_checkpoint
 from mnistbench.results.folder import RunFolder, new_run_id
@@ -42,7 +42,7 @@ from mnistbench.results.tables import (
     read_table,
 )
 from mnistbench.session.crews import Crew, executor_of, probe_devices
-from mnistbench.session.events import TurnStarted
+from mnistbench.session.events import Listener, TurnStarted
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
     assign_downloads,
@@ -214,7 +214,7 @@ def _train(
 ) -> RepeatRecord:
     turn = _turn(run)
 
-    def listen(event: object) -> None:
+    def listen(event: Message) -> None:
         if isinstance(event, HistoryRow):
             run.folder.append(HISTORY, [event])
         tell(event)
