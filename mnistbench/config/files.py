@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from mnistbench.config.versions import check_version
 from mnistbench.errors import InputError
 
 SUFFIXES = (".yaml", ".yml")
@@ -89,6 +90,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise InputError("is not UTF-8 text", source=path, hint="is it a config?") from None
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", source=path) from None
+    check_version(text, str(path))
     fields = read_yaml(text, str(path))
     if fields is None:
         raise InputError("is empty", source=path, hint="see: mnistbench config show mnist-dense")
