@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 _THREADS = max(1, min(4, (os.cpu_count() or 2) // 2))
 _SEPARATORS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*", re.ASCII)
-_DECIMAL_POINT = re.compile(r"\s*[-+]?\d*\.\d+([eE][-+]?\d+)?\s*", re.ASCII)
 _WHAT = "give a run folder, a timings.csv or a cloudmesh log"
 
+DECIMAL_COMMA = r"\s*[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?\s*"
+"""A number as half of Europe writes it."""
 TOO_MANY = "_more"
 """A column that is only filled where a line has more cells than the header names."""
 
@@ -214,8 +214,11 @@ def _has_decimal_commas(source: Path, place: int) -> bool:
     found: dict[str, tuple[int, str]] = {}
     for line, row in rows_of(source):
         cell = row[place] if place < len(row) else ""
-        for kind, pattern in (("comma", _DECIMAL_COMMA), ("point", _DECIMAL_POINT)):
-            if kind not in found and pattern.fullmatch(cell):
+        for kind, pattern in (
+            ("comma", DECIMAL_COMMA),
+            ("point", DECIMAL_COMMA.replace(",", r"\.")),
+        ):
+            if kind not in found and re.fullmatch(pattern, cell):
                 found[kind] = (line, cell)
         if len(found) == 2:
             (line, comma), (other, point) = found["comma"], found["point"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mnistbench.errors import InputError
 from mnistbench.results import left_out
-from mnistbench.results.csv import TOO_MANY, columns_of, first_row, load_table, parts
+from mnistbench.results.csv import DECIMAL_COMMA, TOO_MANY, columns_of, first_row, load_table, parts
 from mnistbench.results.left_out import LeftOut
 
 if TYPE_CHECKING:
@@ -103,7 +103,12 @@ def _load_rows(
                 f"(status IS NULL OR {TOO_MANY} IS NOT NULL OR {wanted} OR ({header})) "
                 f"AND NOT coalesce({same}, false)",
             )  # fmt: skip
-    database.execute("CREATE TABLE problems AS SELECT * FROM rows WHERE problem IS NOT NULL")
+    # A quotation mark that nobody closes swallows the lines after it.
+    database.execute(
+        "CREATE TABLE problems AS SELECT problem, cells, "
+        "len(string_split(array_to_string(cells, ''), chr(10))) AS lines "
+        "FROM rows WHERE problem IS NOT NULL"
+    )
     found = database.execute("SELECT DISTINCT problem FROM problems").fetchall()
     return [problem for (problem,) in found]
 
@@ -114,38 +119,37 @@ def _selected(columns: Sequence[str], header: str) -> str:
     )
     start = "start_utc" if "start_utc" in columns else "''"
     # As they stand, of odd rows alone: to find them in their file again.
-    cells = ", ".join(
-        f"CASE WHEN problem IS NOT NULL THEN {name} END AS {name}_cell" for name in left_out.KEY
-    )
-    # A quotation mark that nobody closes swallows the lines after it.
-    text = " || ".join(f"coalesce({name}, '')" for name in NEEDED)
+    cells = f"CASE WHEN problem IS NOT NULL THEN [{', '.join(left_out.KEY)}] END AS cells"
     return (
         f"coalesce(run_id, '') AS run_id, {facts}, phase, {_SECONDS} AS seconds, "
         f"{start} AS start, status, CASE WHEN {header} THEN '{_HEADER}' ELSE {_PROBLEM} END "
-        f"AS problem, CASE WHEN problem IS NULL THEN {_REPEAT}::INTEGER END AS number_in_run, "
-        f"{cells}, CASE WHEN problem IS NOT NULL "
-        f"THEN len(string_split({text}, chr(10))) END AS lines"
+        f"AS problem, try_cast(repeat AS INTEGER) AS number_in_run, {cells}"
     )
 
 
 def _problem(
     database: DuckDBPyConnection, reason: str, count: int, paths: Sequence[Path]
 ) -> LeftOut:
-    cells = ", ".join(f"{name}_cell" for name in left_out.KEY)
-    keys = database.execute(
-        f"SELECT DISTINCT {cells} FROM problems WHERE problem = $reason LIMIT {_MOST_KEYS}",
-        {"reason": reason},
-    ).fetchall()
+    keys = _cells(database, "problem = $reason", {"reason": reason})
     return left_out.named(reason, count, keys, paths, _COLUMN_OF[reason])
 
 
-def _check_decimal_commas(database: DuckDBPyConnection, paths: Sequence[Path]) -> None:
-    cells = ", ".join(f"{name}_cell" for name in left_out.KEY)
-    keys = database.execute(
-        f"SELECT DISTINCT {cells} FROM problems WHERE problem = '{left_out.TIME}' "
-        f"AND regexp_full_match(seconds_cell, '\\s*[-+]?\\d*,\\d+([eE][-+]?\\d+)?\\s*') "
-        f"LIMIT {_MOST_KEYS}"
+def _cells(
+    database: DuckDBPyConnection, which: str, values: Mapping[str, str]
+) -> list[left_out.RowKey]:
+    rows = database.execute(
+        f"SELECT DISTINCT cells FROM problems WHERE {which} LIMIT {_MOST_KEYS}", dict(values)
     ).fetchall()
+    return [tuple(cells) for (cells,) in rows]
+
+
+def _check_decimal_commas(database: DuckDBPyConnection, paths: Sequence[Path]) -> None:
+    place = left_out.KEY.index("seconds") + 1
+    keys = _cells(
+        database,
+        f"problem = '{left_out.TIME}' AND regexp_full_match(cells[{place}], $comma)",
+        {"comma": DECIMAL_COMMA},
+    )
     if keys:
         first = left_out.named(left_out.TIME, len(keys), keys, paths, "seconds")
         raise InputError(
