@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
-from mnistbench.cli.parameters import Duration, Share
+from mnistbench.cli.parameters import Share, TimeSpan
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _DEFAULT_MAX_SECONDS = 600.0
 )
 @click.option(
     "--max-time",
-    type=Duration(),
+    type=TimeSpan(),
     help="With --target-ci: begin no round of repeats that would end later than this, as 90s, "
     "10m or 1h.  [default: 10m]",
 )

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from mnistbench.config.versions import check_version
 from mnistbench.errors import InputError
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -133,7 +134,9 @@ def user_path(text: str, source: str) -> Path:
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """Return the fields of a config file; raise InputError if it is no YAML mapping."""
-    fields = read_yaml(_text(path), str(path))
+    text = _text(path)
+    check_version(text, str(path))
+    fields = read_yaml(text, str(path))
     if fields is None:
         raise InputError("is empty", source=path, hint="see: mnistbench config show mnist-dense")
     if not isinstance(fields, dict):
