@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from mnistbench.cli import main
 
 # A shell's background job ignores Ctrl-C, and what it starts inherits that: the tests must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -40,7 +43,10 @@ def command(*arguments: str) -> list[str]:
 def run(
     *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the real command in a process of its own."""
+    """Run the command in a process of its own, as a shell does.
+
+    For signals, streams, start-up, what is imported first, and surroundings that must be foreign.
+    """
     return subprocess.run(
         command(*arguments),
         capture_output=True,
@@ -49,6 +55,39 @@ def run(
         env={**os.environ, **(env or {})},
         timeout=280,
     )
+
+
+def run_here(
+    *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the same command in the test's own process: no start of Python, one fork server for all.
+
+    What is measured is still measured in a fresh process each, and the files are the same.
+    """
+    # As standard streams of a process are: bytes below, and an error's text always fits.
+    output, error = (
+        io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors=errors)
+        for errors in ("strict", "backslashreplace")
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["mnistbench", *arguments])
+        patch.setattr(sys, "stdout", output)
+        patch.setattr(sys, "stderr", error)
+        for name, value in (env or {}).items():
+            patch.setenv(name, value)
+        if cwd is not None:
+            patch.chdir(cwd)
+        with pytest.raises(SystemExit) as end:
+            main()
+    code = end.value.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(list(arguments), code, _text(output), _text(error))
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode().replace("\r\n", "\n")
 
 
 def rows(file: Path) -> list[dict[str, str]]:
@@ -76,8 +115,13 @@ class Session:
 
 
 def benchmark(output: Path, *arguments: str) -> Session:
-    done = run("benchmark", *arguments, "--output", str(output))
-    return Session(done, output)
+    """Run the command in a process of its own."""
+    return Session(run("benchmark", *arguments, "--output", str(output)), output)
+
+
+def benchmark_here(output: Path, *arguments: str) -> Session:
+    """Run the same in the test's own process."""
+    return Session(run_here("benchmark", *arguments, "--output", str(output)), output)
 
 
 def failure_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -92,7 +136,7 @@ def failure_line(done: subprocess.CompletedProcess[str]) -> str:
 def small_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """Three configs, two repeats and a warm-up each, of few images."""
     arguments: Sequence[str] = ("mnist-dense", "mnist-cnn", "mnist-dense-relu")
-    return benchmark(
+    return benchmark_here(
         tmp_path_factory.mktemp("small"), *arguments, *FEW, "--repeats", "2", "--warmup", "1",
         "--set", "training.epochs=2", "--tag", 'a "tag", with\nall it takes',
     )  # fmt: skip
@@ -102,6 +146,6 @@ def small_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 def one_epoch_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """One epoch of the five MNIST configs, in one folder of results."""
     output = tmp_path_factory.mktemp("epoch")
-    benchmark(output, *LEARNT_IN_PART, "--set", "training.epochs=1",
-              "--set", "dataset.train_samples=12000")  # fmt: skip
-    return benchmark(output, *LEARNT_WHOLE, "--set", "training.epochs=1")
+    benchmark_here(output, *LEARNT_IN_PART, "--set", "training.epochs=1",
+                   "--set", "dataset.train_samples=12000")  # fmt: skip
+    return benchmark_here(output, *LEARNT_WHOLE, "--set", "training.epochs=1")
