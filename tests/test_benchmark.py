@@ -237,7 +237,7 @@ def again(tmp_path_factory: pytest.TempPathFactory, small_session: Session) -> S
     """Two of the small session's configs once more, spawned, and printed as JSON."""
     return benchmark_here(
         tmp_path_factory.mktemp("again"), "mnist-dense", "mnist-cnn", *FEW, "--format", "json",
-        "--set", "training.epochs=2", "--start-method", "spawn", "-q",
+        "--set", "training.epochs=2", "--start-method", "spawn", "-q", "--no-calibrate",
     )  # fmt: skip
 
 
@@ -289,6 +289,7 @@ def test_csv_on_stdout_is_the_file(tmp_path: Path) -> None:
         tmp_path, "mnist-dense-relu", *FEW, "--format", "csv",
         "--set", "training.epochs=1", "--set", "training.loss=sparse_categorical_crossentropy",
         "--set", "dataset.normalization=standardize", "--set", "training.validation=0.25",
+        "--no-calibrate",
     )  # fmt: skip
     file = session.folder("mnist-dense-relu") / "timings.csv"
     assert session.done.stdout == file.read_text(encoding="utf-8")
@@ -308,7 +309,7 @@ def test_a_users_own_copy_is_used_and_said(tmp_path: Path) -> None:
         y_test=np.arange(32) % 10,
     )
     (tmp_path / "own.yaml").write_text("dataset: {path: own.npz}\nmodel: {family: dense}\n")
-    session = benchmark_here(tmp_path / "results", str(tmp_path / "own.yaml"))
+    session = benchmark_here(tmp_path / "results", str(tmp_path / "own.yaml"), "--no-calibrate")
     assert session.done.returncode == 0, session.done.stderr
     assert "own.npz is not the published MNIST" in session.done.stdout
     facts = {r["attribute"]: r["value"] for r in rows(session.folder("own") / "machine.csv")}

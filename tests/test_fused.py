@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 
 import pytest
-from conftest import FEW, Session, benchmark_here, failure_line, rows, run_here
+from conftest import FEW, Session, benchmark_here, failure_line, rows, run, run_here
 from scipy import stats
 
 from mnistbench.data.arrays import ALIGNMENT_BYTES, aligned_bytes
@@ -40,7 +40,7 @@ def both_ways(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """Every case in both modes, with the images in the order of the files."""
     folder = tmp_path_factory.mktemp("both")
     files = [config_file(folder, name, way) for name in CASES for way in ("fit", "fused")]
-    session = benchmark_here(folder / "results", *map(str, files))
+    session = benchmark_here(folder / "results", *map(str, files), "--no-calibrate")
     assert session.done.returncode == 0, session.done.stderr
     return session
 
@@ -91,7 +91,7 @@ def test_small_steps_have_one_thread_unless_the_user_says_otherwise(tmp_path: Pa
     fused = ("mnist-dense", *FEW, "--set", "training.execution=fused", "--no-calibrate")
     own_flag = "--xla_backend_extra_options=xla_cpu_disable_slp_vectorizer"
     left = benchmark_here(tmp_path / "a", *fused)
-    done = run_here("benchmark", *fused, "--output", str(tmp_path / "b"),
+    done = run("benchmark", *fused, "--output", str(tmp_path / "b"),
                env={"TF_NUM_INTRAOP_THREADS": "2", "XLA_FLAGS": own_flag})  # fmt: skip
     assert done.returncode == 0, done.stderr
     chosen = Session(done, tmp_path / "b")
@@ -132,7 +132,9 @@ def test_over_ten_seeds_the_accuracies_do_not_differ(tmp_path: Path) -> None:
             "model: {family: dense, hidden_units: [128]}\n"
             f"training: {{batch_size: 256, execution: {way}}}\n"
         )
-    session = benchmark_here(tmp_path / "results", *map(str, files), "--repeats", "10")
+    session = benchmark_here(
+        tmp_path / "results", *map(str, files), "--repeats", "10", "--no-calibrate"
+    )
     fit, fused = (
         list(map(float, session.metric(way, "test_accuracy"))) for way in ("fit", "fused")
     )
@@ -147,7 +149,7 @@ def test_over_ten_seeds_the_accuracies_do_not_differ(tmp_path: Path) -> None:
 def test_train_resumes_and_evaluate_agrees(tmp_path: Path) -> None:
     few = (*FEW, "--set", "training.execution=fused", "--set", "training.batch_size=100")
     whole = run_here("train", "mnist-cnn", *few, "--set", "training.epochs=2",
-                "--checkpoint-every", "1", "--output", str(tmp_path / "a"))  # fmt: skip
+                     "--checkpoint-every", "1", "--output", str(tmp_path / "a"))  # fmt: skip
     assert whole.returncode == 0, whole.stderr
     [folder] = (tmp_path / "a").iterdir()
     metrics = {row["metric"]: row["value"] for row in rows(folder / "metrics.csv")}
@@ -177,7 +179,7 @@ def test_mixed_precision_is_recorded_and_learns(execution: str, tmp_path: Path) 
     session = benchmark_here(
         tmp_path, "mnist-dense-512", "--set", "training.precision=mixed_bfloat16",
         "--set", f"training.execution={execution}", "--set", "dataset.train_samples=12000",
-        "--set", "dataset.test_samples=2000",
+        "--set", "dataset.test_samples=2000", "--no-calibrate",
     )  # fmt: skip
     [accuracy] = map(float, session.metric("mnist-dense-512", "test_accuracy"))
     assert accuracy > 0.8

@@ -9,9 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FEW, command, failure_line, rows, run_here
+from conftest import FEW, command, failure_line, rows, run, run_here
 
-QUICK = ("--quiet", *FEW, "--set", "training.batch_size=512", "--set", "training.epochs=3")
+QUICK = (
+    "--quiet",
+    "--no-calibrate",
+    *FEW,
+    "--set",
+    "training.batch_size=512",
+    "--set",
+    "training.epochs=3",
+)
 """One step an epoch."""
 
 
@@ -40,7 +48,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = (np.arange(600) % 10).astype(np.uint8)
     arrays = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
     np.savez(cwd / "mine.npz", **arrays)  # type: ignore[arg-type]
-    done = run_here(
+    done = run(
         "benchmark", *QUICK, "--output", "out[red]x:fire:", "--tag", os.fsdecode(b"a\xffb"),
         "--set", "dataset.path=mine.npz", "--set", "training.validation=test",
         cwd=cwd,

@@ -16,7 +16,7 @@ FEW = ("--set", "dataset.train_samples=6000", "--set", "dataset.test_samples=100
 def test_a_training_ends_at_its_target(execution: str, tmp_path: Path) -> None:
     session = benchmark_here(
         tmp_path, "mnist-dense", *FEW, "--until", "test_accuracy>=80%", "--execution", execution,
-        "--set", "training.epochs=9",
+        "--set", "training.epochs=9", "--no-calibrate",
     )  # fmt: skip
     assert session.done.returncode == 0, session.done.stderr
 
@@ -38,9 +38,10 @@ def test_a_training_ends_at_its_target(execution: str, tmp_path: Path) -> None:
 
 
 def test_repeats_that_never_get_there_are_counted_so(tmp_path: Path) -> None:
-    done = run_here("benchmark", "mnist-dense", *FEW, "--until", "test_accuracy>=0.999", "--repeats",
-               "2", "--execution", "fused", "--format", "json",
-               "--output", str(tmp_path))  # fmt: skip
+    done = run_here(
+        "benchmark", "mnist-dense", *FEW, "--until", "test_accuracy>=0.999", "--repeats", "2",
+        "--execution", "fused", "--format", "json", "--no-calibrate", "--output", str(tmp_path),
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     [told] = json.loads(done.stdout)["runs"]
     assert told["time_to_accuracy"] == {
