@@ -1,4 +1,8 @@
-"""Runs of the real command, shared by the tests that only read what they left behind."""
+"""Runs of the real command, shared by the tests that only read what they left behind.
+
+With `-n auto` each worker of pytest has one core to itself, which its measuring processes inherit:
+two trainings at once on the same two cores would wait for each other's threads.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,45 @@ from mnistbench.cli import main
 
 # A shell's background job ignores Ctrl-C, and what it starts inherits that: the tests must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+MOST_WORKERS = 4
+"""Each may hold a framework's memory three times over."""
+
+LONGEST_FIRST = (
+    "test_learning", "test_fused", "test_data_command", "test_benchmark", "test_failures",
+    "test_backends", "test_train_interrupt", "test_selfcheck", "test_foreign_code",
+    "test_contention", "test_evaluate", "test_target_ci", "test_explain", "test_roofline",
+)  # fmt: skip
+"""Begun first, so that no worker is left alone with one of them at the end."""
+
+TOGETHER = {"test_provenance": "test_benchmark"}
+"""Files that read another's session: one worker measures it once."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return min(MOST_WORKERS, len(_cores()))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    if worker is not None and len(_cores()) > 1 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {_cores()[int(worker.removeprefix("gw")) % len(_cores())]})
+
+
+def _cores() -> list[int]:
+    known = hasattr(os, "sched_getaffinity")
+    return sorted(os.sched_getaffinity(0)) if known else list(range(os.cpu_count() or 1))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file on one worker, as they share its sessions."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    groups = {item: TOGETHER.get(item.path.stem, item.path.stem) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: places.get(groups[item], len(places)))
+
 
 FEW = ("--set", "dataset.train_samples=512", "--set", "dataset.test_samples=256")
 """Makes a run quick where learning is not the point."""

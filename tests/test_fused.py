@@ -132,9 +132,8 @@ def test_over_ten_seeds_the_accuracies_do_not_differ(tmp_path: Path) -> None:
             "model: {family: dense, hidden_units: [128]}\n"
             f"training: {{batch_size: 256, execution: {way}}}\n"
         )
-    session = benchmark_here(
-        tmp_path / "results", *map(str, files), "--repeats", "10", "--no-calibrate"
-    )
+    repeats = ("--repeats", "10", "--no-calibrate")
+    session = benchmark_here(tmp_path / "results", *map(str, files), *repeats)
     fit, fused = (
         list(map(float, session.metric(way, "test_accuracy"))) for way in ("fit", "fused")
     )
