@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import failure_line, run
+from conftest import failure_line, run_here
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,7 +109,7 @@ def test_a_truncated_npz_is_refused_before_tensorflow(tmp_path: Path) -> None:
     assert embedded is not None
     file = tmp_path / "own.npz"
     file.write_bytes(embedded.read_bytes()[:5_000_000])
-    done = run("benchmark", "--set", f"dataset.path={file}", "--output", str(tmp_path / "out"))
+    done = run_here("benchmark", "--set", f"dataset.path={file}", "--output", str(tmp_path / "out"))
     assert done.returncode == 2
     assert str(file) in failure_line(done)
     assert "fetch the file again" in failure_line(done)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import run_here
 from PIL import Image
 
 import mnistbench
@@ -24,8 +24,7 @@ EMBEDDED = Path(mnistbench.__file__).parent / "data" / "mnist.npz"
 
 
 def mnistbench(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mnistbench", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = run_here(*map(str, arguments))
     assert done.returncode == code, done.stderr
     return done
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import failure_line, rows, run
+from conftest import failure_line, rows, run_here
 from PIL import Image
 
 from mnistbench.config.loading import load_config
@@ -20,7 +20,7 @@ FEW = ("--set", "dataset.train_samples=2000", "--set", "dataset.test_samples=500
 @pytest.fixture(scope="module")
 def explained(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], Path]:
     output = tmp_path_factory.mktemp("explained")
-    done = run("explain", "mnist-dense", *FEW, "--repeats", "2", "--format", "json",
+    done = run_here("explain", "mnist-dense", *FEW, "--repeats", "2", "--format", "json",
                "--output", str(output))  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -83,7 +83,7 @@ def test_computing_is_set_against_the_measured_peak(explained: tuple[dict, Path]
 
 
 def test_a_fused_config_has_no_python_between_its_steps(tmp_path: Path) -> None:
-    done = run("explain", "mnist-dense", *FEW, "--repeats", "1", "--set",
+    done = run_here("explain", "mnist-dense", *FEW, "--repeats", "1", "--set",
                "training.execution=fused", "--output", str(tmp_path))  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Python dispatch" not in done.stdout
@@ -111,6 +111,6 @@ def test_only_what_is_faster_beyond_doubt_is_advised() -> None:
 
 
 def test_a_mistake_is_one_line() -> None:
-    done = run("explain", "mnist-dens")
+    done = run_here("explain", "mnist-dens")
     assert done.returncode == 2
     assert "mnist-dense" in failure_line(done)

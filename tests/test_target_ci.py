@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-from conftest import FEW, Session, benchmark, failure_line, rows, run
+from conftest import FEW, Session, benchmark_here, failure_line, rows, run_here
 from hand_written_runs import NOISE, OTHER_NOISE, compare, times, verdicts, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -252,14 +252,14 @@ def test_anything_else_is_refused_in_one_line(text):
     ],
 )
 def test_bad_values_are_one_line(arguments, words):
-    done = run("benchmark", *arguments)
+    done = run_here("benchmark", *arguments)
     assert done.returncode == 2
     assert words in failure_line(done)
 
 
 @pytest.fixture(scope="module")
 def reached(tmp_path_factory) -> Session:
-    return benchmark(
+    return benchmark_here(
         tmp_path_factory.mktemp("reached"), "mnist-dense-512", *FEW,
         "--target-ci", "50%", "--max-time", "200s", "--format", "json",
     )  # fmt: skip
@@ -291,7 +291,7 @@ def test_the_command_stops_by_the_rule_and_writes_down_how(reached: Session) -> 
 
 
 def test_time_that_is_up_is_no_failure(tmp_path: Path) -> None:
-    session = benchmark(
+    session = benchmark_here(
         tmp_path, "mnist-dense-512", *FEW, "--target-ci", "1%", "--max-time", "0.1s", "-q"
     )
     assert session.done.returncode == 0, session.done.stderr

@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from conftest import run_here
 
 SMALL = (
     "--set", "dataset.train_samples=1000", "--set", "dataset.test_samples=250",
@@ -22,8 +23,7 @@ SMALL = (
 
 
 def mnistbench(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mnistbench", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = run_here(*map(str, arguments))
     assert done.returncode == code, done.stderr
     return done
 
