@@ -90,8 +90,12 @@ def _open_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if type(stream) is io.TextIOWrapper:  # and not a test's
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        if isinstance(stream.buffer, io.BufferedWriter):  # a file's or a pipe's
             setattr(sys, name, _to_a_reader_that_may_leave(stream))
+        else:
+            stream.reconfigure(errors="backslashreplace")
 
 
 class _Output(io.FileIO):

@@ -67,6 +67,7 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
     logits, remarks = compile_on_own_terms(model, terms, config, _some_numbers(images))
     tested = test(clock, way(model, config, device, job.seed), images)
     clock.total()
+    guesses = _guesses(model, _numbers(images), config, logits) if job.with_guesses else None
     return EvaluationResult(
         metrics=(
             Metric(f"{job.split}_loss", tested["loss"], ""),
@@ -81,9 +82,7 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
         precision=keras.config.dtype_policy().name,
         identity=identity,
         import_phase=import_phase,
-        probabilities=(
-            _guesses(model, _numbers(images), config, logits) if job.with_guesses else None
-        ),
+        probabilities=guesses,
         remarks=remarks,
     )
 
