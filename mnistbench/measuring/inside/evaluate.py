@@ -6,6 +6,7 @@ Imports Keras: only measuring processes import this module.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -67,24 +68,20 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
     logits, remarks = compile_on_own_terms(model, terms, config, _some_numbers(images))
     tested = test(clock, way(model, config, device, job.seed), images)
     clock.total()
-    return EvaluationResult(
-        metrics=(
-            Metric(f"{job.split}_loss", tested["loss"], ""),
-            Metric(f"{job.split}_accuracy", tested["accuracy"], "1"),
-            Metric(f"{job.split}_samples", len(images.images), "1"),
-            Metric("parameters", model.count_params(), "1"),
-            *process_metrics(),
-            Metric("startup_seconds", startup_seconds, "s"),
-        ),
-        device=device,
-        precision=keras.config.dtype_policy().name,
-        identity=identity,
-        import_phase=import_phase,
-        probabilities=(
-            _guesses(model, _numbers(images), config, logits) if job.with_guesses else None
-        ),
-        remarks=remarks,
+    metrics = (
+        Metric(f"{job.split}_loss", tested["loss"], ""),
+        Metric(f"{job.split}_accuracy", tested["accuracy"], "1"),
+        Metric(f"{job.split}_samples", len(images.images), "1"),
+        Metric("parameters", model.count_params(), "1"),
+        *process_metrics(),
+        Metric("startup_seconds", startup_seconds, "s"),
     )
+    precision = keras.config.dtype_policy().name
+    measured = EvaluationResult(metrics, device, precision, identity, import_phase, None, remarks)
+    if not job.with_guesses:
+        return measured
+    guesses = _guesses(model, _numbers(images), config, logits)
+    return replace(measured, probabilities=guesses)
 
 
 def _trained_on(job: EvaluateJob, dataset: data.Dataset) -> npt.NDArray[np.uint8]:
