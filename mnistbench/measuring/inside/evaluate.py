@@ -6,7 +6,6 @@ Imports Keras: only measuring processes import this module.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -52,9 +51,7 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
 
     clock = PhaseClock(tell)
     config = job.config
-    whole = load(clock, config)
-    identity = data.identify(whole, config)
-    dataset = data.select(whole, config, trains=False)
+    identity, dataset = _read(clock, config)
     trained_on = _trained_on(job, dataset)
     # Before the images are made numbers of: the model may do that itself.
     with clock.phase(MODEL_LOAD):
@@ -77,11 +74,13 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
         Metric("startup_seconds", startup_seconds, "s"),
     )
     precision = keras.config.dtype_policy().name
-    measured = EvaluationResult(metrics, device, precision, identity, import_phase, None, remarks)
-    if not job.with_guesses:
-        return measured
-    guesses = _guesses(model, _numbers(images), config, logits)
-    return replace(measured, probabilities=guesses)
+    guesses = _guesses(model, _numbers(images), config, logits) if job.with_guesses else None
+    return EvaluationResult(metrics, device, precision, identity, import_phase, guesses, remarks)
+
+
+def _read(clock: PhaseClock, config: RunConfig) -> tuple[data.DataIdentity, data.Dataset]:
+    whole = load(clock, config)
+    return data.identify(whole, config), data.select(whole, config, trains=False)
 
 
 def _trained_on(job: EvaluateJob, dataset: data.Dataset) -> npt.NDArray[np.uint8]:
