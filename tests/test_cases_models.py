@@ -8,6 +8,7 @@ import json
 import pickle
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from fused_edges import EDGES
 from PIL import Image, ImageDraw, ImageOps
 
 from mnistbench.config.datasets import MNIST
+from mnistbench.data.pickles import PickleError, read_pickle
 from mnistbench.data.readers import read_any
 from mnistbench.data.user_images import prepare_image
 from mnistbench.errors import InputError
@@ -456,3 +458,18 @@ def test_a_damaged_keras_cache_is_passed_over(tmp_path: Path) -> None:
     assert downloading.startswith("Downloading CIFAR-10")
     assert "cannot be downloaded" in failed
     assert archive.is_file(), "Keras's cache is Keras's"
+
+
+def test_a_pickle_of_some_bytes_takes_no_memory_and_calls_nothing() -> None:
+    far_place = b"\x80\x02Nr\xff\xff\xff\x7f."
+    large_array = b"\x80\x02cnumpy\nndarray\nJ\xff\xff\xff\x7f\x85R."
+    code = b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R."
+    tracemalloc.start()
+    try:
+        assert read_pickle(far_place) is None
+        for content, problem in ((large_array, "a call of numpy ndarray"), (code, "os system")):
+            with pytest.raises(PickleError, match=problem):
+                read_pickle(content)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()

@@ -206,7 +206,7 @@ def test_transparent_parts_are_white_and_colours_of_the_right_size_stay(tmp_path
     ("content", "said"),
     [
         (None, "no such file"),
-        (b"no picture", "is no PNG or JPEG"),
+        (b"no picture", "is a text file, not a picture; give a PNG"),
         (b"\x89PNG\r\n\x1a\n" + bytes(40), "x.png"),
         ("white", "nothing that stands out"),
     ],
@@ -232,7 +232,7 @@ def test_a_model_that_does_not_fit_is_one_line(run: Path, tmp_path: Path) -> Non
     )
     assert done.stderr.count("\n") == 1
     assert "takes images of 784 numbers; those of CIFAR-10 are 32 x 32 x 3" in done.stderr
-    assert not list(output.iterdir())
+    assert not output.exists()
 
 
 def test_code_inside_a_model_is_not_run(run: Path, tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_code_inside_a_model_is_not_run(run: Path, tmp_path: Path) -> None:
     [
         (("nowhere",), "no such file or folder"),
         ((".",), "holds no model.keras"),
-        ((EMBEDDED,), "has no config.yaml beside it"),
+        ((EMBEDDED,), "is a NumPy archive, not a Keras model"),
         ((".", "7.png"), "write --images before it"),
         ((".", "--images"), "needs the pictures"),
         ((".", "--images", "7.png", "--mistakes"), "cannot be given with --images"),

@@ -116,7 +116,7 @@ def test_a_single_array_is_no_archive(tmp_path: Path) -> None:
     done = run_here("benchmark", "--output", str(tmp_path / "out"), "--set",
                f"dataset.path={tmp_path / 'one.npz'}")  # fmt: skip
     assert done.returncode == 2
-    assert "one.npz: damaged or no NumPy archive: it holds a single array" in failure_line(done)
+    assert "one.npz: is a single NumPy array (.npy), not a NumPy archive" in failure_line(done)
 
 
 def test_arrays_without_dimensions_are_told(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from mnistbench.errors import OK, RUN_FAILED, InputError
 
 if TYPE_CHECKING:
     from mnistbench.config.datasets import DatasetFacts
+    from mnistbench.data import Dataset
     from mnistbench.data.description import DatasetDescription
     from mnistbench.data.sources import Source
 
@@ -125,17 +126,17 @@ def verify() -> int:
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The picture to write; left out: NAME.png here.",
+    metavar="FILE",
+    help="Draw the first training images into this PNG.",
 )
 @click.option("--path", help="A copy of your own, as dataset.path.")
 @click.option("--synthetic", is_flag=True, help="The images that --synthetic makes.")
 @options.verbose
 def show(name: str, output: Path | None, path: str | None, synthetic: bool, verbose: bool) -> None:
-    """Print the data set NAME in figures and draw its first training images."""
+    """Print the data set NAME in figures; with --output, draw its first training images."""
     from mnistbench import data
     from mnistbench.data.description import describe
     from mnistbench.data.sources import Source
-    from mnistbench.results.image_grid import image_grid
 
     facts = _facts(name)
     if synthetic:
@@ -147,11 +148,24 @@ def show(name: str, output: Path | None, path: str | None, synthetic: bool, verb
         source = found
     dataset = data.checked(source.read(), facts, source.name)
     _print_description(describe(dataset, facts), facts, source)
-    file = output or Path(f"{facts.name}.png")
-    names = [facts.class_names[label] for label in dataset.y_train[: facts.grid**2]]
-    title = f"{facts.title}, the first training images"
-    image_grid(dataset.x_train, names, facts.grid, facts.grid, file, title)
-    click.echo(f"Picture: {file}")
+    if output is None:
+        click.echo("Picture: add --output FILE.png")
+        return
+    _draw(dataset, source, output)
+    click.echo(f"Picture: {output}")
+
+
+def _draw(dataset: Dataset, source: Source, file: Path) -> None:
+    from mnistbench.results import pictures
+
+    facts = source.facts
+    count = min(facts.grid**2, len(dataset.x_train))
+    names = [facts.class_names[label] for label in dataset.y_train[:count]]
+    whose = facts.title if source.path is None or source.must_be_canonical else source.path.name
+    title = f"{whose}, the first training images"
+    shown = dataset.x_train[:count]
+    figure = pictures.grid_figure(title, shown, names, [False] * count, facts.grid)
+    pictures.save(figure, file)
 
 
 def _facts(name: str) -> DatasetFacts:
@@ -189,6 +203,16 @@ def _verify(source: Source) -> bool:
     return found == dict(facts.digests)
 
 
+def _origin(description: DatasetDescription, source: Source) -> str:
+    """Return who made the images, where that is known."""
+    if source.kind == "synthetic":
+        return f"made from the seed {source.seed}"
+    published = source.facts.digests
+    if all(array.sha256 == published[array.name] for array in description.arrays):
+        return source.facts.origin
+    return f"not the published {source.facts.title}: who made it, under which licence, is not known"
+
+
 def _print_description(
     description: DatasetDescription, facts: DatasetFacts, source: Source
 ) -> None:
@@ -197,7 +221,7 @@ def _print_description(
     from mnistbench.report.terminal import output_console
 
     console = output_console()
-    made = f"made from the seed {source.seed}" if source.kind == "synthetic" else facts.origin
+    made = _origin(description, source)
     console.print(f"{facts.title}: {source.name}\n{made}", highlight=False, soft_wrap=True)
     arrays = Table("Array", "dtype", "Shape", "Range", "sha256")
     for array in description.arrays:

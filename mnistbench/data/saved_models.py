@@ -104,6 +104,12 @@ def _of_zip(path: Path) -> SavedModel:
     try:
         with zipfile.ZipFile(path) as archive:
             missing = [name for name in _PARTS if name not in archive.namelist()]
+            if missing and any(name.endswith(".npy") for name in archive.namelist()):
+                raise InputError(
+                    "is a NumPy archive, not a Keras model",
+                    source=path,
+                    hint="give the model in its place, and images of yours with --data",
+                )
             if missing:
                 raise InputError(
                     f"is a zip archive without {missing[0]}: no Keras model",

@@ -51,9 +51,7 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
 
     clock = PhaseClock(tell)
     config = job.config
-    whole = load(clock, config)
-    identity = data.identify(whole, config)
-    dataset = data.select(whole, config, trains=False)
+    identity, dataset = _read(clock, config)
     trained_on = _trained_on(job, dataset)
     # Before the images are made numbers of: the model may do that itself.
     with clock.phase(MODEL_LOAD):
@@ -67,24 +65,29 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
     logits, remarks = compile_on_own_terms(model, terms, config, _some_numbers(images))
     tested = test(clock, way(model, config, device, job.seed), images)
     clock.total()
-    guesses = _guesses(model, _numbers(images), config, logits) if job.with_guesses else None
-    return EvaluationResult(
-        metrics=(
-            Metric(f"{job.split}_loss", tested["loss"], ""),
-            Metric(f"{job.split}_accuracy", tested["accuracy"], "1"),
-            Metric(f"{job.split}_samples", len(images.images), "1"),
-            Metric("parameters", model.count_params(), "1"),
-            *process_metrics(),
-            Metric("startup_seconds", startup_seconds, "s"),
-        ),
-        backend=keras.backend.backend(),
-        device=device,
-        precision=keras.config.dtype_policy().name,
-        identity=identity,
-        import_phase=import_phase,
-        probabilities=guesses,
-        remarks=remarks,
+    metrics = (
+        Metric(f"{job.split}_loss", tested["loss"], ""),
+        Metric(f"{job.split}_accuracy", tested["accuracy"], "1"),
+        Metric(f"{job.split}_samples", len(images.images), "1"),
+        Metric("parameters", model.count_params(), "1"),
+        *process_metrics(),
+        Metric("startup_seconds", startup_seconds, "s"),
     )
+    return EvaluationResult(
+        metrics,
+        keras.backend.backend(),
+        device,
+        keras.config.dtype_policy().name,
+        identity,
+        import_phase,
+        _guesses(model, _numbers(images), config, logits) if job.with_guesses else None,
+        remarks,
+    )
+
+
+def _read(clock: PhaseClock, config: RunConfig) -> tuple[data.DataIdentity, data.Dataset]:
+    whole = load(clock, config)
+    return data.identify(whole, config), data.select(whole, config, trains=False)
 
 
 def _trained_on(job: EvaluateJob, dataset: data.Dataset) -> npt.NDArray[np.uint8]:
