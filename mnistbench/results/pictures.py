@@ -31,6 +31,7 @@ from mnistbench.config.network import (
 )
 from mnistbench.errors import OutputError
 from mnistbench.results.rows import HistoryRow
+from mnistbench.results.whole import whole_file
 
 DOTS_PER_INCH = 120
 
@@ -60,13 +61,11 @@ _COLORS: dict[type[Layer], str] = {
 
 def save(figure: Figure, path: Path) -> None:
     """Write the figure as PNG, whole or not at all; raise OutputError if it cannot be."""
-    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(partial, format="png")
-        partial.replace(path)
+        with whole_file(path) as partial:
+            figure.savefig(partial, format="png")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 

@@ -73,15 +73,10 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
         *process_metrics(),
         Metric("startup_seconds", startup_seconds, "s"),
     )
+    guesses = _guesses(model, _numbers(images), config, logits) if job.with_guesses else None
+    framework, precision = keras.backend.backend(), keras.config.dtype_policy().name
     return EvaluationResult(
-        metrics,
-        keras.backend.backend(),
-        device,
-        keras.config.dtype_policy().name,
-        identity,
-        import_phase,
-        _guesses(model, _numbers(images), config, logits) if job.with_guesses else None,
-        remarks,
+        metrics, framework, device, precision, identity, import_phase, guesses, remarks
     )
 
 
