@@ -91,9 +91,9 @@ def _measure(
 
 def _check(result: BenchmarkResult, seed: int, output_format: str) -> None:
     """Check what was measured, write it down and print it; say so if it was too little."""
-    from mnistbench.analysis.selfcheck import SELFCHECK, check_folders
-    from mnistbench.report.selfcheck import as_csv
+    from mnistbench.analysis.selfcheck import check_folders
     from mnistbench.results.phases import STATUS_OK
+    from mnistbench.results.tables import SELFCHECK
 
     folders = [run.folder for run in result.runs]
     for failure in result.failures:
@@ -106,7 +106,7 @@ def _check(result: BenchmarkResult, seed: int, output_format: str) -> None:
         click.echo("mnistbench: too few pairs finished to check anything", err=True)
         return
     found = check_folders(str(folders[0].path), str(folders[1].path), seed)
-    folders[0].write(SELFCHECK, as_csv(found))
+    folders[0].write_table(SELFCHECK, found.rows)
     _print(found, output_format)
     if output_format == "table":
         for folder in folders:

@@ -32,8 +32,8 @@ from mnistbench.measuring.jobs import (
 from mnistbench.measuring.tasks import evaluate, guess
 from mnistbench.results.folder import RunFolder, new_run_id
 from mnistbench.results.phases import EVALUATION_PHASES, STATUS_OK
-from mnistbench.results.rows import ClassRow, GuessRow, to_csv
-from mnistbench.results.tables import CONFIG, LOG, MODEL
+from mnistbench.results.rows import ClassRow, GuessRow
+from mnistbench.results.tables import CONFIG, GUESSES, LOG, MODEL, PREDICTIONS_PICTURE
 from mnistbench.session.crews import Crew, executor_of, probe_devices
 from mnistbench.session.events import Listener, TurnEnded, TurnStarted
 from mnistbench.session.fetching import fetch_missing
@@ -45,7 +45,6 @@ from mnistbench.session.files import (
     write_cloudmesh_report,
 )
 from mnistbench.session.findings import (
-    PREDICTIONS_PICTURE,
     Findings,
     grid_side,
     guess_text,
@@ -56,8 +55,6 @@ from mnistbench.session.repeat import measure
 
 if TYPE_CHECKING:
     from mnistbench.data.user_images import PreparedImage
-
-GUESSES = "guesses.csv"
 
 
 @dataclass(frozen=True)
@@ -162,7 +159,7 @@ def guess_images(plan: EvaluationPlan, files: Sequence[Path]) -> GuessedImages:
         GuessRow(image.file, names[row.argmax()], float(row.max()), image.steps)
         for image, row in zip(prepared, probabilities, strict=True)
     )
-    folder.write(GUESSES, to_csv(rows, GuessRow))
+    folder.write_table(GUESSES, rows)
     _draw_guesses(plan.config, images, probabilities, folder)
     return GuessedImages(folder.path, rows, problems, guesses.remarks)
 

@@ -32,17 +32,14 @@ from mnistbench.results.phases import (
     TEST,
     TRAIN,
 )
-from mnistbench.results.rows import PartRow, SettingRow, to_csv
-from mnistbench.results.tables import LOG
+from mnistbench.results.rows import PartRow, SettingRow
+from mnistbench.results.tables import LOG, PARTS, PARTS_PICTURE, SETTINGS
 from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
 from mnistbench.session.crews import executor_of
 from mnistbench.session.events import Listener
 from mnistbench.session.records import Run, metric_values
 
-PARTS = "explain.csv"
-SETTINGS = "settings.csv"
 COMPUTING = "compute"
-PICTURE = "explain.png"
 
 
 @dataclass(frozen=True)
@@ -145,11 +142,11 @@ def _keep(found: Explanation) -> None:
     from mnistbench.results import pictures
 
     folder, config = found.run.folder, found.run.config
-    folder.write(PARTS, to_csv(found.parts, PartRow))
-    folder.write(SETTINGS, to_csv(found.trials, SettingRow))
+    folder.write_table(PARTS, found.parts)
+    folder.write_table(SETTINGS, found.trials)
     title = f"{config.name} on {found.run.device}, epochs {config.training.epochs}"
     figure = pictures.parts_figure(title, [(part.part, part.seconds) for part in found.parts])
-    pictures.save(figure, folder.path / PICTURE)
+    pictures.save(figure, folder.path / PARTS_PICTURE)
 
 
 def candidates(config: RunConfig) -> tuple[list[Setting], list[str]]:
