@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from mnistbench.config.datasets import DATASETS
 from mnistbench.config.files import find_config, read_mapping, read_yaml, user_path
@@ -63,8 +61,13 @@ def _set_field(fields: dict[str, Any], field: str, value: Any, override: str) ->
     for group in groups:
         inner = fields.setdefault(group, {})
         if not isinstance(inner, dict):
+            whole = field[: field.index(f"{group}.") + len(group)]
+            hint = f"set the whole list: --set '{whole}={inner}'" if inner else None
             raise InputError(
-                f"{group} has no fields below it", source=f"--set {override}", field=field
+                f"{group} has no fields below it",
+                source=f"--set {override}",
+                field=field,
+                hint=hint if isinstance(inner, list) else None,
             )
         fields = inner
     if field == "dataset.path" and isinstance(value, str):
