@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +13,7 @@ from rich.text import Text
 from mnistbench.machine.workloads import BYTES, FLOPS
 from mnistbench.report.peak import rate_text
 from mnistbench.report.terminal import seconds_text
-from mnistbench.results.rows import PartRow, SettingRow
+from mnistbench.results.rows import PartRow, SettingRow, to_csv
 from mnistbench.session.explain import COMPUTING, Explanation
 
 _COLORS = (
@@ -36,9 +36,14 @@ def print_explanation(console: Console, found: Explanation) -> None:
     console.print(f"Files: {found.run.folder.path}", soft_wrap=True, highlight=False)
 
 
-def as_json(found: Explanation) -> dict[str, Any]:
-    """Return the explanation as plain data, for `--format json`."""
-    return {
+def as_csv(found: Explanation) -> str:
+    """Return the parts, as explain.csv has them."""
+    return to_csv(found.parts, PartRow)
+
+
+def as_json(found: Explanation) -> str:
+    """Return everything known of the parts and the settings."""
+    content = {
         "config": found.run.config.model_dump(mode="json"),
         "device": found.run.device,
         "folders": [str(run.folder.path) for run in found.result.runs],
@@ -49,6 +54,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "advice": [trial.setting for trial in found.advice],
         "not_tried": list(found.not_tried),
     }
+    return json.dumps(content, indent=2)
 
 
 def _parts_table(found: Explanation) -> Table:
