@@ -15,6 +15,7 @@ from statistics import median
 import numpy as np
 
 from mnistbench.analysis import stats
+from mnistbench.config.frameworks import BACKENDS
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import train_phase_work
 from mnistbench.errors import RunError
@@ -183,8 +184,8 @@ def _fits(config: RunConfig) -> bool:
 
 
 def _has_pipeline(config: RunConfig) -> bool:
-    """Return whether the input pipeline can be told apart: only TensorFlow puts steps together."""
-    return _fits(config) and config.backend == "tensorflow"
+    """Return whether the input pipeline can be told apart."""
+    return _fits(config) and BACKENDS[config.backend].has_input_pipeline
 
 
 def _has_bfloat16(config: RunConfig) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mnistbench.analysis.roofline import SHARES, peaks, share_metrics
+from mnistbench.config.frameworks import MACHINE_BACKEND
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.workers import Workers
 from mnistbench.results.rows import MetricRow, RateRow, Sample, to_csv
@@ -14,8 +15,6 @@ from mnistbench.results.tables import CALIBRATION, LOG, METRICS, PEAK
 from mnistbench.session.events import Gauging, Listener
 from mnistbench.session.rates import measure_calibration, measure_peak, rate_rows
 from mnistbench.session.records import RepeatRecord, Run
-
-_BACKEND = "tensorflow"
 
 
 class MachineGauge:
@@ -38,7 +37,7 @@ class MachineGauge:
         runs = [run for _, crew in crews for run in crew]
         self._runs = runs
         self._crews = crews
-        calibrate = calibrate and all(run.config.backend == _BACKEND for run in runs)
+        calibrate = calibrate and all(run.config.backend == MACHINE_BACKEND for run in runs)
         self._calibrate = calibrate
         self._roofline = roofline
         self._tell = tell
@@ -83,10 +82,10 @@ class MachineGauge:
         """Measure in a process of TensorFlow's, a run's kind of process if there is one."""
         for workers, crew in self._crews:
             for run in crew:
-                if run.device == device and run.config.backend == _BACKEND:
+                if run.device == device and run.config.backend == MACHINE_BACKEND:
                     return measure(workers, device, log)
         # A fork server has one framework, and here it is another.
-        workers = Workers(measuring_environment(device, _BACKEND), "spawn")
+        workers = Workers(measuring_environment(device, MACHINE_BACKEND), "spawn")
         try:
             return measure(workers, device, log)
         finally:
