@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -208,7 +209,8 @@ def test_a_missing_backend_is_one_line_and_no_folder(
     assert done.returncode == 2
     line = failure_line(done)
     assert line.endswith(
-        "backend: 'torch' is not installed; install it with: pip install 'mnistbench[torch]'"
+        "backend: 'torch' is not installed; install it with: "
+        f"{sys.executable} -m pip install 'torch>=2.4'"
     )
     assert not output.exists()
 

@@ -137,7 +137,7 @@ def test_arrays_without_dimensions_are_told(tmp_path: Path) -> None:
             ("mnist-mlp", "--set", "dataset.train_samples=2", "--set", "training.validation=0.9"),
             "--set training.validation=0.9: training.validation: 0.9 of 2 images leaves none",
         ),
-        (("mnist-mlp", "--set", "training.batch_size=1e30"), "must be a valid integer"),
+        (("mnist-mlp", "--set", "training.batch_size=1e30"), "must be a whole number"),
         (
             ("mnist-mlp", "--set", "training.batch_size=99999999999999999999"),
             "must be less than 2147483648",

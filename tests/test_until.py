@@ -57,7 +57,10 @@ def test_repeats_that_never_get_there_are_counted_so(tmp_path: Path) -> None:
     ("arguments", "parts"),
     [
         (("--until", "accuracy=0.9"), ("--until", "'accuracy=0.9'", "test_accuracy>=0.97")),
-        (("--until", "test_accuracy>=1.5"), ("target_accuracy", "1.5", "less than or equal to 1")),
+        (
+            ("--until", "test_accuracy>=1.5"),
+            ("--until: 'test_accuracy>=1.5'", "write 'test_accuracy>=1.5%' or"),
+        ),
         (("--until", "test_accuracy>=1e"), ("--until", "'test_accuracy>=1e'")),
         (
             ("--set", "training.target_accuracy=0.9"),

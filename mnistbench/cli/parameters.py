@@ -70,3 +70,29 @@ class TimeSpan(click.ParamType):  # type: ignore[type-arg]  # generic only in la
                 ctx,
             )
         return seconds
+
+
+MOST = 10_000
+"""Of repeats, pairs and the like: what is above is a slip of the hand, and would not end."""
+
+
+class Count(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
+    """A whole number within limits, both allowed."""
+
+    name = "N"
+
+    def __init__(self, lowest: int, highest: int = MOST) -> None:
+        """Both ends are allowed."""
+        self._lowest, self._highest = lowest, highest
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the number; fail in one line."""
+        text = str(value).strip()
+        number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,20}", text) else None
+        if number is None or not self._lowest <= number <= self._highest:
+            self.fail(
+                f"{text!r} is not a whole number from {self._lowest} to {self._highest}", param, ctx
+            )
+        return number

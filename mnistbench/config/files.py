@@ -116,8 +116,8 @@ def _config_files_in(folder: Path) -> list[str]:
 def nearest_names(word: str, names: Iterable[str]) -> list[str]:
     """Return the names that a word is the beginning of, or else the one most like it, if any."""
     names = sorted(names, key=len)
-    if word in names:
-        return [word]
+    if nearly := difflib.get_close_matches(word, names, n=1, cutoff=0.9):
+        return nearly
     begun = [name for name in names if word and name.lower().startswith(word.lower())]
     return begun[:_MOST_NAMES] or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
 

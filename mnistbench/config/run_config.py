@@ -147,7 +147,8 @@ class RunConfig(BaseModel):
     model: Model
     training: TrainingConfig = TrainingConfig()
     backend: Backend = "tensorflow"
-    """The framework that Keras trains with; `jax` and `torch` are extras of the installation."""
+    """The framework that Keras trains with; `jax` and `torch` are installed by
+    packages of these names."""
     device: Device = "auto"
     """`cpu`, `gpu` (an error where there is none), or `auto`: a GPU where the backend sees one."""
 

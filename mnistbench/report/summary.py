@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from mnistbench.analysis.learning import not_learnt
 from mnistbench.machine.evidence import worst_signs
 from mnistbench.results.phases import DATA_DOWNLOAD, STATUS_NOT_RUN, STATUS_OK, TEST, TRAIN
+from mnistbench.results.tables import TIMINGS
 from mnistbench.session.benchmark import BenchmarkResult
 from mnistbench.session.records import RepeatRecord, Run, metric_values
 
@@ -124,15 +126,22 @@ def time_to_accuracy(run: Run) -> TimeToAccuracy | None:
     return TimeToAccuracy(target, len(reached), sum(reached), tuple(seconds))
 
 
-def as_json(result: BenchmarkResult) -> dict[str, Any]:
-    """Return the session as plain data, for `--format json`."""
-    return {
+def as_csv(result: BenchmarkResult) -> str:
+    """Return the timings of every run, under one header."""
+    tables = [(run.folder.path / TIMINGS).read_text(encoding="utf-8") for run in result.runs]
+    return "".join([*tables[:1], *(table.partition("\n")[2] for table in tables[1:])])
+
+
+def as_json(result: BenchmarkResult) -> str:
+    """Return everything known of the session."""
+    content = {
         "interrupted": result.interrupted,
         "warnings": list(result.warnings),
         "machine": dict(result.facts),
         "runs": [_run_as_json(run) for run in result.runs],
         "target": None if result.target is None else asdict(result.target),
     }
+    return json.dumps(content, indent=2, default=str, allow_nan=False)
 
 
 def json_value(value: Any) -> Any:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mnistbench.config.frameworks import check_installed
+from mnistbench.config.frameworks import BACKENDS, TENSORBOARD, check_installed, install_command
 from mnistbench.config.loading import load_config
 from mnistbench.config.network import layer_table
 from mnistbench.config.run_config import RunConfig
@@ -96,10 +96,10 @@ def run_training(plan: TrainPlan, tell: Listener) -> TrainResult:
         raise InputError(
             "needs the package tensorboard",
             source="--tensorboard",
-            hint="pip install 'mnistbench[tensorboard]'",
+            hint=install_command(TENSORBOARD),
         )
     check_installed([plan.config.backend])
-    if plan.tensorboard and plan.config.backend != "tensorflow":
+    if plan.tensorboard and not BACKENDS[plan.config.backend].writes_tensorboard:
         raise InputError(
             f"Keras writes these logs by TensorFlow, and the backend is {plan.config.backend}",
             source="--tensorboard",
