@@ -159,12 +159,12 @@ def in_terminal(width: int, *arguments: object) -> str:
 
     pid, terminal = pty.fork()
     if pid == 0:
-        os.environ.pop("COLUMNS", None)
-        os.environ["TERM"] = "xterm"  # a dumb one has 80 columns, whatever it says
+        # Its own environment: readline sets COLUMNS behind Python's back, and a dumb terminal
+        # has 80 columns, whatever it says.
+        environment = {n: v for n, v in os.environ.items() if n != "COLUMNS"} | {"TERM": "xterm"}
         fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-        os.execv(
-            sys.executable, [sys.executable, "-m", "mnistbench", "compare", *map(str, arguments)]
-        )
+        command = [sys.executable, "-m", "mnistbench", "compare", *map(str, arguments)]
+        os.execve(sys.executable, command, environment)
     content = b""
     while True:
         try:
@@ -410,7 +410,10 @@ def test_the_machine_is_found_between_commas(tag, version):
 
 def test_columns_that_are_not_sure_are_told(tmp_path):
     write(tmp_path / "base.log", log_of(times(20.0)))
-    write(tmp_path / "new.log", log_of(times(20.0, OTHER_NOISE), tag="a,b,c,d,Linux,e,f", node="other"))
+    write(
+        tmp_path / "new.log",
+        log_of(times(20.0, OTHER_NOISE), tag="a,b,c,d,Linux,e,f", node="other"),
+    )
     _, output, _ = compare(tmp_path / "base.log", tmp_path / "new.log")
     assert "10 lines with commas in their tags tell a time, but not surely" in flat(output)
     assert "different machines" not in output
