@@ -9,7 +9,7 @@ import click
 
 from mnistbench.cli import options
 from mnistbench.cli.output import progress, show_log
-from mnistbench.cli.parameters import Count, Share
+from mnistbench.cli.parameters import Count, Share, TimeSpan
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 from mnistbench.report.exports import export
 

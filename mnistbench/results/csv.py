@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _THREADS = max(1, min(4, (os.cpu_count() or 2) // 2))
 _SEPARATORS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+csv.field_size_limit(1 << 30)  # a quotation mark that nobody closes makes one field of the rest
 _WHAT = "give a run folder, a timings.csv or a cloudmesh log"
 
 DECIMAL_COMMA = r"\s*[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?\s*"
@@ -279,9 +280,13 @@ def _unreadable(part: CsvPart, error: Exception) -> InputError:
                 field=f"row {content.count(10, 0, wrong) + 1}",
                 hint="save the file as UTF-8",
             )
-    reason = str(error).splitlines()[0]
     more = f" or one of {len(part.files) - 1} more" if len(part.files) > 1 else ""
-    return InputError(f"is no readable CSV: {reason}", source=f"{part.files[0]}{more}")
+    line = re.search(r"Line: (\d+)", str(error))
+    row = f"row {line[1]}" if line and not more else None
+    problem = f"is no readable CSV: {str(error).splitlines()[0]}"
+    if "line size" in str(error):
+        problem = "a quotation mark is not closed, or the line is longer than 2 MB"
+    return InputError(problem, source=f"{part.files[0]}{more}", field=row)
 
 
 def _first_wrong_byte(content: bytes) -> int | None:

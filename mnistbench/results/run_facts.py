@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistbench.errors import InputError
-from mnistbench.results.csv import columns_of, load_table, parts, rows_of
+from mnistbench.results.csv import load_table, parts
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -27,34 +27,24 @@ class RunFigures:
 
 
 def machine_facts(
-    database: DuckDBPyConnection, files: Mapping[Path, str], resumed: set[str]
+    database: DuckDBPyConnection, files: Sequence[Path], resumed: set[str]
 ) -> dict[str, dict[str, str]]:
-    """Return the facts of each run's machine, from machine.csv files and the runs beside them.
+    """Return the facts of each run's machine, from machine.csv files.
 
     Raises InputError for two values of one fact, but of runs that a second process resumed.
     """
     facts: dict[str, dict[str, str]] = {}
-    # Until runs of several machines were joined, the file did not name its run.
-    unnamed = [path for path in files if "run_id" not in columns_of(path)]
-    rows = [(files[path], *row) for path in unnamed for row in _attributes(path)]
-    named = [path for path in files if path not in unnamed]
-    if named:
-        with parts(named, ("run_id", "attribute", "value")) as joined:
-            for part in joined:
-                load_table(
-                    database, part, "machines", "DISTINCT run_id, attribute, value",
-                    "attribute IS NOT NULL AND value IS NOT NULL AND attribute <> 'attribute'",
-                )  # fmt: skip
-        rows += database.execute("FROM machines").fetchall()
-    for run_id, attribute, value in rows:
+    with parts(files, ("run_id", "attribute", "value")) as joined:
+        for part in joined:
+            load_table(
+                database, part, "machines", "DISTINCT run_id, attribute, value",
+                "attribute IS NOT NULL AND value IS NOT NULL AND attribute <> 'attribute'",
+            )  # fmt: skip
+    for run_id, attribute, value in database.execute("FROM machines ORDER BY ALL").fetchall():
         known = facts.setdefault(run_id, {})
         if known.setdefault(attribute, value) != value and run_id not in resumed:
-            raise _two_values(run_id, attribute, [known[attribute], value], list(files))
+            raise _two_values(run_id, attribute, [known[attribute], value], files)
     return facts
-
-
-def _attributes(path: Path) -> list[tuple[str, str]]:
-    return [(row[0], row[1]) for _, row in rows_of(path) if len(row) > 1]
 
 
 def run_figures(

@@ -99,7 +99,7 @@ def _add_neighbours(
             "SELECT DISTINCT run_id FROM resumed JOIN runs USING (number)"
         ).fetchall()
     }
-    machines = {f / MACHINE: run_id for f, run_id in folders.items() if (f / MACHINE).is_file()}
+    machines = [folder / MACHINE for folder in folders if (folder / MACHINE).is_file()]
     metrics = [folder / METRICS for folder in folders if (folder / METRICS).is_file()]
     by_run = machine_facts(database, machines, resumed) if machines else {}
     figures = run_figures(database, metrics, resumed) if metrics else {}

@@ -201,6 +201,7 @@ def _make_runs(database: DuckDBPyConnection) -> None:
         f"CREATE TABLE zeros AS SELECT DISTINCT number, phase FROM rows JOIN runs USING ({keys}) "
         f"WHERE problem = '{left_out.ZERO}'"
     )
+    database.execute("DROP TABLE rows")
 
 
 def _count_once(database: DuckDBPyConnection, paths: Sequence[Path]) -> list[LeftOut]:
