@@ -52,14 +52,18 @@ def _cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if known else list(range(os.cpu_count() or 1))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep the tests of a file on one worker, as they share its sessions."""
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
-    groups = {item: TOGETHER.get(item.path.stem, item.path.stem) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: places.get(groups[item], len(places)))
+    items.sort(key=lambda item: places.get(_group(item), len(places)))
+
+
+def _group(item: pytest.Item) -> str:
+    return TOGETHER.get(item.path.stem, item.path.stem)
 
 
 FEW = ("--set", "dataset.train_samples=512", "--set", "dataset.test_samples=256")
@@ -189,6 +193,6 @@ def small_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 def one_epoch_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """One epoch of the five MNIST configs, in one folder of results."""
     output = tmp_path_factory.mktemp("epoch")
-    benchmark_here(output, *LEARNT_IN_PART, "--set", "training.epochs=1",
+    benchmark_here(output, *LEARNT_IN_PART, "--set", "training.epochs=1", "--no-calibrate",
                    "--set", "dataset.train_samples=12000")  # fmt: skip
-    return benchmark_here(output, *LEARNT_WHOLE, "--set", "training.epochs=1")
+    return benchmark_here(output, *LEARNT_WHOLE, "--set", "training.epochs=1", "--no-calibrate")

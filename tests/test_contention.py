@@ -66,7 +66,7 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     try:
         yield benchmark(
             tmp_path_factory.mktemp("disturbed"), "mnist-dense", *FEW,
-            "--repeats", "5", "--rerun-contended", "1",
+            "--repeats", "5", "--rerun-contended", "1", "--no-calibrate",
         )  # fmt: skip
     finally:
         for process in busy:
