@@ -15,8 +15,8 @@ all: lint test
 benchmark: $(VENV)/installed
 	$(BIN)/mnistbench benchmark
 
-# A worker for each core, up to four; the tests of a file share what they measured.
-PYTEST := pytest -n auto --dist loadgroup --no-loadscope-reorder
+# A worker for each core, up to four; the tests of a file stay on one, as they share what they measure.
+PYTEST := pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # `make test COVERAGE=yes` also counts the lines and branches that were run, and asks for enough.
 test: $(VENV)/installed-dev

@@ -33,9 +33,6 @@ LONGEST_FIRST = (
 )  # fmt: skip
 """Begun first, so that no worker is left alone with one of them at the end."""
 
-TOGETHER = {"test_provenance": "test_benchmark"}
-"""Files that read another's session: one worker measures it once."""
-
 
 def pytest_xdist_auto_num_workers() -> int:
     return min(MOST_WORKERS, len(_cores()))
@@ -52,18 +49,9 @@ def _cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if known else list(range(os.cpu_count() or 1))
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep the tests of a file on one worker, as they share its sessions."""
-    item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: places.get(_group(item), len(places)))
-
-
-def _group(item: pytest.Item) -> str:
-    return TOGETHER.get(item.path.stem, item.path.stem)
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 FEW = ("--set", "dataset.train_samples=512", "--set", "dataset.test_samples=256")
