@@ -33,9 +33,6 @@ LONGEST_FIRST = (
 )  # fmt: skip
 """Begun first, so that no worker is left alone with one of them at the end."""
 
-TOGETHER = {"test_provenance": "test_benchmark"}
-"""Files that read another's session: one worker measures it once."""
-
 
 def pytest_xdist_auto_num_workers() -> int:
     return min(MOST_WORKERS, len(_cores()))
@@ -52,14 +49,9 @@ def _cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if known else list(range(os.cpu_count() or 1))
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker, as they share its sessions."""
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
-    groups = {item: TOGETHER.get(item.path.stem, item.path.stem) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: places.get(groups[item], len(places)))
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 FEW = ("--set", "dataset.train_samples=512", "--set", "dataset.test_samples=256")
@@ -189,6 +181,6 @@ def small_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 def one_epoch_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """One epoch of the five MNIST configs, in one folder of results."""
     output = tmp_path_factory.mktemp("epoch")
-    benchmark_here(output, *LEARNT_IN_PART, "--set", "training.epochs=1",
+    benchmark_here(output, *LEARNT_IN_PART, "--set", "training.epochs=1", "--no-calibrate",
                    "--set", "dataset.train_samples=12000")  # fmt: skip
-    return benchmark_here(output, *LEARNT_WHOLE, "--set", "training.epochs=1")
+    return benchmark_here(output, *LEARNT_WHOLE, "--set", "training.epochs=1", "--no-calibrate")

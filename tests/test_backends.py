@@ -244,7 +244,7 @@ def test_convolutions_on_jax_are_stepped_on_a_cpu_and_learn_the_same(tmp_path: P
             f"training: {{batch_size: 100, shuffle: false, execution: {way}}}\n"
         )
     files = [str(tmp_path / f"{way}.yaml") for way in ("fit", "fused")]
-    session = benchmark(tmp_path / "results", *files)
+    session = benchmark(tmp_path / "results", *files, "--no-calibrate")
     assert session.done.returncode == 0, session.done.stderr
     for way in ("fit", "fused"):
         losses += map(float, session.metric(way, "test_loss"))

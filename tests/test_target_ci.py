@@ -261,7 +261,7 @@ def test_bad_values_are_one_line(arguments, words):
 def reached(tmp_path_factory) -> Session:
     return benchmark_here(
         tmp_path_factory.mktemp("reached"), "mnist-dense-512", *FEW,
-        "--target-ci", "50%", "--max-time", "200s", "--format", "json",
+        "--target-ci", "50%", "--max-time", "200s", "--format", "json", "--no-calibrate",
     )  # fmt: skip
 
 
@@ -292,7 +292,15 @@ def test_the_command_stops_by_the_rule_and_writes_down_how(reached: Session) -> 
 
 def test_time_that_is_up_is_no_failure(tmp_path: Path) -> None:
     session = benchmark_here(
-        tmp_path, "mnist-dense-512", *FEW, "--target-ci", "1%", "--max-time", "0.1s", "-q"
+        tmp_path,
+        "mnist-dense-512",
+        *FEW,
+        "--no-calibrate",
+        "--target-ci",
+        "1%",
+        "--max-time",
+        "0.1s",
+        "-q",
     )
     assert session.done.returncode == 0, session.done.stderr
     assert "Time is up (0 s) before the train time was known within 1 %" in session.done.stdout
