@@ -1,8 +1,13 @@
-"""Runs of the real command, shared by the tests that only read what they left behind."""
+"""Runs of the real command, shared by the tests that only read what they left behind.
+
+With `-n auto` each worker of pytest has one core to itself, which its measuring processes inherit:
+two trainings at once on the same two cores would wait for each other's threads.
+"""
 
 from __future__ import annotations
 
 import csv
+import io
 import os
 import signal
 import subprocess
@@ -13,8 +18,41 @@ from pathlib import Path
 
 import pytest
 
+from mnistbench.cli import main
+
 # A shell's background job ignores Ctrl-C, and what it starts inherits that: the tests must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+MOST_WORKERS = 4
+"""Each may hold a framework's memory three times over."""
+
+LONGEST_FIRST = (
+    "test_learning", "test_fused", "test_data_command", "test_benchmark", "test_failures",
+    "test_backends", "test_train_interrupt", "test_selfcheck", "test_foreign_code",
+    "test_contention", "test_evaluate", "test_target_ci", "test_explain", "test_roofline",
+)  # fmt: skip
+"""Begun first, so that no worker is left alone with one of them at the end."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return min(MOST_WORKERS, len(_cores()))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    if worker is not None and len(_cores()) > 1 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {_cores()[int(worker.removeprefix("gw")) % len(_cores())]})
+
+
+def _cores() -> list[int]:
+    known = hasattr(os, "sched_getaffinity")
+    return sorted(os.sched_getaffinity(0)) if known else list(range(os.cpu_count() or 1))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
 
 FEW = ("--set", "dataset.train_samples=512", "--set", "dataset.test_samples=256")
 """Makes a run quick where learning is not the point."""
@@ -40,7 +78,10 @@ def command(*arguments: str) -> list[str]:
 def run(
     *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the real command in a process of its own."""
+    """Run the command in a process of its own, as a shell does.
+
+    For signals, streams, start-up, what is imported first, and surroundings that must be foreign.
+    """
     return subprocess.run(
         command(*arguments),
         capture_output=True,
@@ -49,6 +90,39 @@ def run(
         env={**os.environ, **(env or {})},
         timeout=280,
     )
+
+
+def run_here(
+    *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the same command in the test's own process: no start of Python, one fork server for all.
+
+    What is measured is still measured in a fresh process each, and the files are the same.
+    """
+    # As standard streams of a process are: bytes below, and an error's text always fits.
+    output, error = (
+        io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors=errors)
+        for errors in ("strict", "backslashreplace")
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["mnistbench", *arguments])
+        patch.setattr(sys, "stdout", output)
+        patch.setattr(sys, "stderr", error)
+        for name, value in (env or {}).items():
+            patch.setenv(name, value)
+        if cwd is not None:
+            patch.chdir(cwd)
+        with pytest.raises(SystemExit) as end:
+            main()
+    code = end.value.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(list(arguments), code, _text(output), _text(error))
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode().replace("\r\n", "\n")
 
 
 def rows(file: Path) -> list[dict[str, str]]:
@@ -76,8 +150,13 @@ class Session:
 
 
 def benchmark(output: Path, *arguments: str) -> Session:
-    done = run("benchmark", *arguments, "--output", str(output))
-    return Session(done, output)
+    """Run the command in a process of its own."""
+    return Session(run("benchmark", *arguments, "--output", str(output)), output)
+
+
+def benchmark_here(output: Path, *arguments: str) -> Session:
+    """Run the same in the test's own process."""
+    return Session(run_here("benchmark", *arguments, "--output", str(output)), output)
 
 
 def failure_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -92,7 +171,7 @@ def failure_line(done: subprocess.CompletedProcess[str]) -> str:
 def small_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """Three configs, two repeats and a warm-up each, of few images."""
     arguments: Sequence[str] = ("mnist-dense", "mnist-cnn", "mnist-dense-relu")
-    return benchmark(
+    return benchmark_here(
         tmp_path_factory.mktemp("small"), *arguments, *FEW, "--repeats", "2", "--warmup", "1",
         "--set", "training.epochs=2", "--tag", 'a "tag", with\nall it takes',
     )  # fmt: skip
@@ -102,6 +181,6 @@ def small_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 def one_epoch_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """One epoch of the five MNIST configs, in one folder of results."""
     output = tmp_path_factory.mktemp("epoch")
-    benchmark(output, *LEARNT_IN_PART, "--set", "training.epochs=1",
-              "--set", "dataset.train_samples=12000")  # fmt: skip
-    return benchmark(output, *LEARNT_WHOLE, "--set", "training.epochs=1")
+    benchmark_here(output, *LEARNT_IN_PART, "--set", "training.epochs=1", "--no-calibrate",
+                   "--set", "dataset.train_samples=12000")  # fmt: skip
+    return benchmark_here(output, *LEARNT_WHOLE, "--set", "training.epochs=1", "--no-calibrate")

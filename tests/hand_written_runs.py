@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
-from contextlib import redirect_stderr, redirect_stdout
 
-import pytest
+from conftest import run_here
 
-from mnistbench.cli import main
 from mnistbench.config.loading import load_config
 from mnistbench.results.rows import MachineRow, MetricRow, TimingRow, to_csv
 
@@ -27,15 +24,8 @@ MACHINE = {
 
 def compare(*arguments):
     """Run the command in this process; return its exit code, standard output and error."""
-    output, error = io.StringIO(), io.StringIO()
-    before = sys.argv
-    sys.argv = ["mnistbench", "compare", *map(str, arguments)]
-    try:
-        with redirect_stdout(output), redirect_stderr(error), pytest.raises(SystemExit) as end:
-            main()
-    finally:
-        sys.argv = before
-    return end.value.code, output.getvalue(), error.getvalue()
+    done = run_here("compare", *map(str, arguments))
+    return done.returncode, done.stdout, done.stderr
 
 
 def verdicts(*arguments):

@@ -18,7 +18,7 @@ GIBIBYTE = 2**30
 QUIET = {
     "load_1min": 0.2, "cpu_threads": 8, "cpu_affinity_threads": 8, "cpu_governor": "performance",
     "cgroup_cpu_limit_cores": None, "memory_available_bytes": 8 * GIBIBYTE,
-    "cgroup_memory_limit_bytes": None,
+    "cgroup_memory_limit_bytes": None, "tensorflow_version": "2.21.0",
 }  # fmt: skip
 
 
@@ -46,14 +46,12 @@ def test_a_quiet_machine_is_warned_of_nothing() -> None:
         (
             {"cgroup_cpu_limit_cores": 1.5},
             "CPU quota 1.5 cores, but TensorFlow will start 8 threads and be stopped again and "
-            "again: set TF_NUM_INTRAOP_THREADS=1 and TF_NUM_INTEROP_THREADS=1 (OMP_NUM_THREADS "
-            "does not reach it), or raise the quota",
+            "again: set TF_NUM_INTRAOP_THREADS=1 and TF_NUM_INTEROP_THREADS=1, or raise the quota",
         ),
         (
             {"cgroup_cpu_limit_cores": 2.0, "env_TF_NUM_INTRAOP_THREADS": "4"},
             "CPU quota 2 cores, but TensorFlow will start 4 threads and be stopped again and "
-            "again: set TF_NUM_INTRAOP_THREADS=2 and TF_NUM_INTEROP_THREADS=2 (OMP_NUM_THREADS "
-            "does not reach it), or raise the quota",
+            "again: set TF_NUM_INTRAOP_THREADS=2 and TF_NUM_INTEROP_THREADS=2, or raise the quota",
         ),
         (
             {"memory_available_bytes": GIBIBYTE // 2},
@@ -88,6 +86,32 @@ def test_what_is_true_is_told_with_a_remedy(facts: dict[str, object], line: str)
 )
 def test_what_is_not_true_is_not_told(facts: dict[str, object]) -> None:
     assert warned(facts) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [
+        (
+            "torch_version",
+            "CPU quota 2 cores, but PyTorch will start 8 threads and be stopped again and again: "
+            "set OMP_NUM_THREADS=2, or raise the quota",
+        ),
+        (
+            "jax_version",
+            "CPU quota 2 cores, but JAX will start 8 threads and be stopped again and again: "
+            "start it by: taskset --cpu-list 0-1 mnistbench, or raise the quota",
+        ),
+    ],
+)
+def test_a_warning_is_of_the_framework_that_is_measured(version: str, line: str) -> None:
+    facts = {
+        **QUIET, version: "1.0", "cgroup_cpu_limit_cores": 2.0, "env_TF_NUM_INTRAOP_THREADS": "2",
+    }  # fmt: skip
+    del facts["tensorflow_version"]
+    later = replace(BEFORE, swapped_bytes=50 * 2**20)
+    quota, swapping = warnings.warnings_before(facts, GIBIBYTE, 10, BEFORE, later)
+    assert quota == line
+    assert f"while {line.split()[5]} was loaded" in swapping
 
 
 def test_repeats_are_no_remedy_where_there_are_enough() -> None:

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import FEW, Session, benchmark, rows, run
+from conftest import FEW, Session, benchmark_here, rows, run_here
 
 from mnistbench.config.datasets import MNIST
 from mnistbench.config.loading import load_config
@@ -235,9 +235,9 @@ def test_results_go_to_stdout_and_the_rest_to_stderr(small_session: Session) -> 
 @pytest.fixture(scope="module")
 def again(tmp_path_factory: pytest.TempPathFactory, small_session: Session) -> Session:
     """Two of the small session's configs once more, spawned, and printed as JSON."""
-    return benchmark(
+    return benchmark_here(
         tmp_path_factory.mktemp("again"), "mnist-dense", "mnist-cnn", *FEW, "--format", "json",
-        "--set", "training.epochs=2", "--start-method", "spawn", "-q",
+        "--set", "training.epochs=2", "--start-method", "spawn", "-q", "--no-calibrate",
     )  # fmt: skip
 
 
@@ -285,10 +285,11 @@ def test_json_on_stdout_agrees_with_the_files(again: Session) -> None:
 
 
 def test_csv_on_stdout_is_the_file(tmp_path: Path) -> None:
-    session = benchmark(
+    session = benchmark_here(
         tmp_path, "mnist-dense-relu", *FEW, "--format", "csv",
         "--set", "training.epochs=1", "--set", "training.loss=sparse_categorical_crossentropy",
         "--set", "dataset.normalization=standardize", "--set", "training.validation=0.25",
+        "--no-calibrate",
     )  # fmt: skip
     file = session.folder("mnist-dense-relu") / "timings.csv"
     assert session.done.stdout == file.read_text(encoding="utf-8")
@@ -308,7 +309,7 @@ def test_a_users_own_copy_is_used_and_said(tmp_path: Path) -> None:
         y_test=np.arange(32) % 10,
     )
     (tmp_path / "own.yaml").write_text("dataset: {path: own.npz}\nmodel: {family: dense}\n")
-    session = benchmark(tmp_path / "results", str(tmp_path / "own.yaml"))
+    session = benchmark_here(tmp_path / "results", str(tmp_path / "own.yaml"), "--no-calibrate")
     assert session.done.returncode == 0, session.done.stderr
     assert "own.npz is not the published MNIST" in session.done.stdout
     facts = {r["attribute"]: r["value"] for r in rows(session.folder("own") / "machine.csv")}
@@ -317,7 +318,7 @@ def test_a_users_own_copy_is_used_and_said(tmp_path: Path) -> None:
 
 
 def test_machine_info_alone(tmp_path: Path) -> None:
-    done = run("machine-info", "--format", "csv", cwd=tmp_path)
+    done = run_here("machine-info", "--format", "csv", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stderr == ""
     table = {r["attribute"]: r["value"] for r in csv.DictReader(io.StringIO(done.stdout))}

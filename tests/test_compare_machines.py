@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FEW, Session, benchmark, rows
+from conftest import FEW, Session, benchmark_here, rows
 from hand_written_runs import NOISE, compare, times, verdicts, write, write_run
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +31,9 @@ OTHER = {"cpu_model": "A CPU made up by a test", "session": "another"}
 @pytest.fixture(scope="module")
 def session(tmp_path_factory) -> Session:
     """A real run of this machine, with its calibration."""
-    done = benchmark(tmp_path_factory.mktemp("real"), "mnist-dense-512", *FEW, "--repeats", "2")
+    done = benchmark_here(
+        tmp_path_factory.mktemp("real"), "mnist-dense-512", *FEW, "--repeats", "2"
+    )
     assert done.done.returncode == 0, done.done.stderr
     return done
 

@@ -35,8 +35,8 @@ def test_all_repeats_are_counted_and_the_contended_told(tmp_path: Path) -> None:
     base, new = two_runs(tmp_path)
     _, wrapped, _ = compare(base, new)
     output = " ".join(wrapped.split())
-    assert f"{new}: contended repeats, 3 of 10, are counted; --without-contended" in output
-    assert f"{base}: " not in output.replace(f"BASE {base}", "")
+    assert f"contended repeats, 3 of 10 in {new}, are counted; --without-contended" in output
+    assert output.count("contended repeats") == 1
     assert verdicts(base, new)[2][0]["n_new"] == "10"
 
 
@@ -48,7 +48,7 @@ def test_without_them_their_pairs_are_left_out(tmp_path: Path) -> None:
     _, output, _ = compare(base, new, "--without-contended", "--format", "json")
     [config] = json.loads(output)["comparisons"][0]["configs"]
     assert config["contended_repeats"] == {"base": 0, "new": 3}
-    assert f"{new}: contended repeats, 3 of 10, are left out" in config["notes"]
+    assert f"contended repeats, 3 of 10 in {new}, are left out" in config["notes"]
 
 
 def test_nothing_is_left_where_all_were_contended(tmp_path: Path) -> None:
@@ -58,6 +58,16 @@ def test_nothing_is_left_where_all_were_contended(tmp_path: Path) -> None:
     assert (code, output) == (2, "")
     assert error.startswith(f"mnistbench: {base}: every repeat was contended; compare them without")
     assert len(error.splitlines()) == 1
+
+
+def test_one_line_for_both_sides_and_no_advice_that_leaves_nothing(tmp_path: Path) -> None:
+    base, new = two_runs(tmp_path)
+    mark(base, *range(1, 11))
+    _, wrapped, _ = compare(base, new)
+    output = " ".join(wrapped.split())
+    assert f"contended repeats, 10 of 10 in {base} and 3 of 10 in {new}, are counted" in output
+    assert output.count("contended repeats") == 1
+    assert "--without-contended" not in output
 
 
 def test_numbers_of_one_run_are_not_those_of_another(tmp_path: Path) -> None:

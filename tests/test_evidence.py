@@ -212,13 +212,34 @@ def test_load_and_runnable_threads(load: float, runnable: int, last_pid: int) ->
     assert found == (pytest.approx(load, abs=0.0051), runnable)
 
 
+GARBAGE = st.text(st.characters(exclude_categories=["Nd", "Z", "C"]), min_size=1)
+"""One word that is no number, though it may hold figures such as a superscript 2."""
+
+
+@given(GARBAGE, st.sampled_from([0, 1, 2, 5, 6]))
+def test_garbled_files_are_unknown_and_no_error(word: str, place: int) -> None:
+    ticks = ["1"] * 10
+    assert readings.parse_cpu_times(f"cpu0 {' '.join(ticks)}", [0]) is not None
+    ticks[place] = word
+    assert readings.parse_cpu_times(f"cpu0 {' '.join(ticks)}", [0]) is None
+    assert readings.parse_pressure(f"some avg10=0.00 total={word}\nfull total=2") == {"full": 2e-6}
+    assert readings.parse_throttling(f"nr_throttled {word}\nthrottled_usec 5") is None
+    assert readings.parse_throttling(f"nr_throttled 5\nthrottled_usec {word}") is None
+    assert readings.parse_swapped_bytes(f"pswpin {word}") is None
+    for text in (f"{word} 0.53 0.40 1/822 99", f"0.50 0.53 0.40 {word}/822 99"):
+        load, runnable = readings.parse_loadavg(text)
+        assert runnable is None
+        assert load is None or load >= 0, "what the system says elsewhere"
+
+
 @given(st.text())
-def test_garbled_files_are_unknown_and_no_error(text: str) -> None:
-    readings.parse_cpu_times(text, [0])
-    readings.parse_pressure(text)
-    readings.parse_throttling(text)
-    readings.parse_loadavg(text)
-    readings.parse_swapped_bytes(text)
+def test_of_any_text_no_more_is_known_than_its_figures_say(text: str) -> None:
+    has_figures = any(letter in "0123456789" for letter in text)
+    known = (
+        readings.parse_cpu_times(text, [0]), readings.parse_throttling(text),
+        readings.parse_loadavg(text)[1], readings.parse_swapped_bytes(text),
+    )  # fmt: skip
+    assert has_figures or (known == (None,) * 4 and readings.parse_pressure(text) == {})
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

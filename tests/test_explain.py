@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from conftest import failure_line, rows, run
+from conftest import failure_line, rows, run_here
 from PIL import Image
 
 from mnistbench.config.loading import load_config
-from mnistbench.results.rows import SettingRow
+from mnistbench.report.explanation import _advice
+from mnistbench.results.rows import PartRow, SettingRow
 from mnistbench.session.explain import Explanation, candidates
+from mnistbench.session.parts import UNTOLD, is_told
 
 FEW = ("--set", "dataset.train_samples=2000", "--set", "dataset.test_samples=500")
 
@@ -20,7 +23,7 @@ FEW = ("--set", "dataset.train_samples=2000", "--set", "dataset.test_samples=500
 @pytest.fixture(scope="module")
 def explained(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], Path]:
     output = tmp_path_factory.mktemp("explained")
-    done = run("explain", "mnist-dense", *FEW, "--repeats", "2", "--format", "json",
+    done = run_here("explain", "mnist-dense", *FEW, "--repeats", "2", "--format", "json",
                "--output", str(output))  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -68,7 +71,9 @@ def test_the_table_and_the_picture_are_in_the_folder(explained: tuple[dict, Path
     table = rows(folder / "explain.csv")
     assert [row["part"] for row in table] == [part["part"] for part in told["parts"]]
     assert [float(row["seconds"]) for row in table] == [p["seconds"] for p in told["parts"]]
-    assert rows(folder / "settings.csv")[0]["setting"] == "training.execution=fused"
+    tried = [row["setting"] for row in rows(folder / "settings.csv")]
+    assert tried == [setting["setting"] for setting in told["settings"]]
+    assert "training.execution=fused" in tried
     with Image.open(folder / "explain.png") as picture:
         assert picture.size == (1200, 360)
 
@@ -83,7 +88,7 @@ def test_computing_is_set_against_the_measured_peak(explained: tuple[dict, Path]
 
 
 def test_a_fused_config_has_no_python_between_its_steps(tmp_path: Path) -> None:
-    done = run("explain", "mnist-dense", *FEW, "--repeats", "1", "--set",
+    done = run_here("explain", "mnist-dense", *FEW, "--repeats", "1", "--set",
                "training.execution=fused", "--output", str(tmp_path))  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Python dispatch" not in done.stdout
@@ -110,7 +115,62 @@ def test_only_what_is_faster_beyond_doubt_is_advised() -> None:
     assert found.advice == (sure,)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        ((0.2,), True),
+        ((-0.1,), False),
+        ((0.0, 0.0), False),
+        ((0.25, 0.26), True),  # 0.255 and 12.7 times 0.005
+        ((0.02, 0.16), False),
+        ((0.1, 0.11, 0.12, 0.1), True),
+        ((-0.01, 0.02, -0.02, 0.01), False),
+    ],
+)
+def test_a_difference_is_told_apart_from_0_or_not(seconds: tuple[float, ...], told: bool) -> None:
+    assert is_told(seconds) is told
+
+
+def row(times_faster: float, low: float | None) -> SettingRow:
+    high = None if low is None else times_faster**2 / low
+    return SettingRow("training.jit=auto", 4, 1.0, times_faster, low, high, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("repeats", "trial", "line"),
+    [
+        (1, row(1.2, None), "1 repeat is too few to tell whether a setting is faster: --repeats 5"),
+        (2, row(1.2, None), "2 repeats are too few to tell whether a setting is faster: "
+                            "--repeats 5"),
+        # Twice as wide as the change is far from 1: four times the repeats.
+        (4, row(1.1, 1 / 1.1), "No setting that was tried is faster beyond doubt; to tell of "
+                               "training.jit=auto takes about --repeats 16"),
+        (4, row(1.001, 0.9), "No setting that was tried is faster beyond doubt; more than 100 "
+                             "repeats would be needed for training.jit=auto"),
+        (4, row(0.8, 0.7), "No setting that was tried is faster beyond doubt"),
+    ],
+)  # fmt: skip
+def test_doubt_says_what_would_end_it(repeats: int, trial: SettingRow, line: str) -> None:
+    run = SimpleNamespace(repeats=[None] * repeats)
+    result = SimpleNamespace(runs=[run])
+    explanation = Explanation(result, (), 0.9, (trial,), (), None)  # type: ignore[arg-type]
+    assert _advice(explanation) == [line]
+
+
+def test_parts_that_may_be_nothing_say_so() -> None:
+    parts = (
+        PartRow("import", 5.0, 0.9, "the import phase"),
+        PartRow("Python dispatch", 0.0, 0.0, f"fit less these two; {UNTOLD}"),
+        PartRow("validation and rest", 0.1, 0.1, f"the train phase less all of these; {UNTOLD}"),
+    )
+    result = SimpleNamespace(runs=[SimpleNamespace(repeats=[None, None])])
+    explanation = Explanation(result, parts, 0.9, (), (), None)  # type: ignore[arg-type]
+    assert _advice(explanation) == [
+        "Not told apart from 0 in 2 repeats: Python dispatch and validation and rest: --repeats 10"
+    ]
+
+
 def test_a_mistake_is_one_line() -> None:
-    done = run("explain", "mnist-dens")
+    done = run_here("explain", "mnist-dens")
     assert done.returncode == 2
     assert "mnist-dense" in failure_line(done)

@@ -140,7 +140,8 @@ def test_every_optimizer_is_known():
     schema = load_config("mnist-dense").model_json_schema()
     for optimizer in schema["$defs"]["TrainingConfig"]["properties"]["optimizer"]["enum"]:
         config = load_config("mnist-dense", [f"training.optimizer={optimizer}"])
-        train_phase_work(config, steps=1, trained=1, validated=0, precision="float32")
+        work = train_phase_work(config, steps=1, trained=1, validated=0, precision="float32")
+        assert work.flops == training_flops(config), optimizer
 
 
 def test_half_precision_halves_what_activations_move():

@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 
 import pytest
-from conftest import FEW, Session, benchmark, failure_line, rows, run
+from conftest import FEW, Session, benchmark_here, failure_line, rows, run, run_here
 from scipy import stats
 
 from mnistbench.data.arrays import ALIGNMENT_BYTES, aligned_bytes
@@ -40,7 +40,7 @@ def both_ways(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """Every case in both modes, with the images in the order of the files."""
     folder = tmp_path_factory.mktemp("both")
     files = [config_file(folder, name, way) for name in CASES for way in ("fit", "fused")]
-    session = benchmark(folder / "results", *map(str, files))
+    session = benchmark_here(folder / "results", *map(str, files), "--no-calibrate")
     assert session.done.returncode == 0, session.done.stderr
     return session
 
@@ -90,7 +90,7 @@ def test_what_was_compiled_and_why_is_recorded(both_ways: Session) -> None:
 def test_small_steps_have_one_thread_unless_the_user_says_otherwise(tmp_path: Path) -> None:
     fused = ("mnist-dense", *FEW, "--set", "training.execution=fused", "--no-calibrate")
     own_flag = "--xla_backend_extra_options=xla_cpu_disable_slp_vectorizer"
-    left = benchmark(tmp_path / "a", *fused)
+    left = benchmark_here(tmp_path / "a", *fused)
     done = run("benchmark", *fused, "--output", str(tmp_path / "b"),
                env={"TF_NUM_INTRAOP_THREADS": "2", "XLA_FLAGS": own_flag})  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -132,7 +132,8 @@ def test_over_ten_seeds_the_accuracies_do_not_differ(tmp_path: Path) -> None:
             "model: {family: dense, hidden_units: [128]}\n"
             f"training: {{batch_size: 256, execution: {way}}}\n"
         )
-    session = benchmark(tmp_path / "results", *map(str, files), "--repeats", "10")
+    repeats = ("--repeats", "10", "--no-calibrate")
+    session = benchmark_here(tmp_path / "results", *map(str, files), *repeats)
     fit, fused = (
         list(map(float, session.metric(way, "test_accuracy"))) for way in ("fit", "fused")
     )
@@ -146,14 +147,14 @@ def test_over_ten_seeds_the_accuracies_do_not_differ(tmp_path: Path) -> None:
 
 def test_train_resumes_and_evaluate_agrees(tmp_path: Path) -> None:
     few = (*FEW, "--set", "training.execution=fused", "--set", "training.batch_size=100")
-    whole = run("train", "mnist-cnn", *few, "--set", "training.epochs=2",
-                "--checkpoint-every", "1", "--output", str(tmp_path / "a"))  # fmt: skip
+    whole = run_here("train", "mnist-cnn", *few, "--set", "training.epochs=2",
+                     "--checkpoint-every", "1", "--output", str(tmp_path / "a"))  # fmt: skip
     assert whole.returncode == 0, whole.stderr
     [folder] = (tmp_path / "a").iterdir()
     metrics = {row["metric"]: row["value"] for row in rows(folder / "metrics.csv")}
     history = (folder / "history.csv").read_text()
 
-    checked = run("evaluate", str(folder), "--output", str(tmp_path / "e"))
+    checked = run_here("evaluate", str(folder), "--output", str(tmp_path / "e"))
     assert checked.returncode == 0, checked.stderr
     [evaluation] = (tmp_path / "e").iterdir()
     again = {row["metric"]: row["value"] for row in rows(evaluation / "metrics.csv")}
@@ -163,7 +164,7 @@ def test_train_resumes_and_evaluate_agrees(tmp_path: Path) -> None:
     # As a training looks that was ended after its first epoch.
     for name in ("model.keras", "checkpoints/epoch-0002.keras", "checkpoints/epoch-0002.json"):
         (folder / name).unlink()
-    resumed = run("train", "--resume", str(folder))
+    resumed = run_here("train", "--resume", str(folder))
     assert resumed.returncode == 0, resumed.stderr
     second = {
         row["metric"]: row["value"] for row in rows(folder / "metrics.csv") if row["repeat"] == "2"
@@ -174,10 +175,10 @@ def test_train_resumes_and_evaluate_agrees(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("execution", ["fit", "fused"])
 def test_mixed_precision_is_recorded_and_learns(execution: str, tmp_path: Path) -> None:
-    session = benchmark(
+    session = benchmark_here(
         tmp_path, "mnist-dense-512", "--set", "training.precision=mixed_bfloat16",
         "--set", f"training.execution={execution}", "--set", "dataset.train_samples=12000",
-        "--set", "dataset.test_samples=2000",
+        "--set", "dataset.test_samples=2000", "--no-calibrate",
     )  # fmt: skip
     [accuracy] = map(float, session.metric("mnist-dense-512", "test_accuracy"))
     assert accuracy > 0.8
@@ -188,7 +189,7 @@ def test_mixed_precision_is_recorded_and_learns(execution: str, tmp_path: Path) 
 
 
 def test_an_unknown_mode_is_one_line() -> None:
-    done = run("benchmark", "--set", "training.execution=fast")
+    done = run_here("benchmark", "--set", "training.execution=fast")
     assert done.returncode == 2
     line = failure_line(done)
     assert "training.execution" in line and "'fast'" in line

@@ -6,7 +6,7 @@ import csv
 import io
 
 import pytest
-from conftest import LEARNT_IN_PART, MNIST_CONFIGS, Session, rows, run
+from conftest import LEARNT_IN_PART, MNIST_CONFIGS, Session, rows, run_here
 
 from mnistbench.config.loading import load_config
 
@@ -42,7 +42,7 @@ def test_validation_is_the_test_set_where_the_seed_says_so(one_epoch_session: Se
 
 
 def test_real_runs_are_held_against_the_lessons(one_epoch_session: Session) -> None:
-    done = run("reproduce", "--from", str(one_epoch_session.output), "--format", "csv")
+    done = run_here("reproduce", "--from", str(one_epoch_session.output), "--format", "csv")
     assert done.returncode == 1, "the longer configs were run for one epoch only"
     table = list(csv.DictReader(io.StringIO(done.stdout)))
     told = {(row["config"], row["quantity"]): row for row in table}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mnistbench.config.frameworks import BACKENDS, TENSORBOARD
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -47,3 +49,13 @@ def test_an_installed_copy_finds_its_configs_and_data(wheel: Path, tmp_path: Pat
     )  # fmt: skip
     found = tmp_path / "site" / "mnistbench" / "config" / "shipped" / "mnist-cnn.yaml"
     assert done.stdout.split() == [str(found), "True"]
+
+
+def test_what_a_message_has_installed_is_what_the_package_asks_for() -> None:
+    tomllib = pytest.importorskip("tomllib")  # Python 3.11
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    assert BACKENDS["tensorflow"].requirement in project["dependencies"]
+    assert [BACKENDS["jax"].requirement] == extras["jax"]
+    assert [BACKENDS["torch"].requirement] == extras["torch"]
+    assert extras["tensorboard"] == [TENSORBOARD]

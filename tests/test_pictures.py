@@ -99,13 +99,18 @@ def test_grid_shows_each_image_under_its_caption(channels: int, side: int) -> No
     captions = [f"guess {number}" for number in range(count)]
     figure = pictures.grid_figure("some", images, captions, wrong, side)
     assert figure.get_suptitle() == "some"
-    assert len(figure.axes) == side * side
-    shown = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title() for axes in shown] == captions
-    for axes, image in zip(shown, images, strict=True):
+    [axes] = figure.axes
+    assert [text.get_text() for text in axes.texts] == captions
+    assert len(axes.images) == count
+    for number, (shown, image) in enumerate(zip(axes.images, images, strict=True)):
         expected = image[..., 0] if channels == 1 else image
-        np.testing.assert_array_equal(np.asarray(axes.images[0].get_array()), expected)
-    colors = [to_hex(axes.title.get_color()) for axes in shown]
+        np.testing.assert_array_equal(np.asarray(shown.get_array()), expected)
+        left, right, bottom, top = shown.get_extent()
+        assert left // 1.6 == right // 1.6 == number % side, "its column"
+        assert axes.texts[number].get_position()[0] == pytest.approx((left + right) / 2)
+        assert axes.texts[number].get_position()[1] < top < bottom, "above it"
+        assert number < side or bottom > axes.images[number - side].get_extent()[2]
+    colors = [to_hex(text.get_color()) for text in axes.texts]
     assert colors[2] not in (colors[0], colors[1])
     assert colors[0] == colors[1]
 
@@ -128,8 +133,9 @@ def test_text_of_a_picture_does_not_overlap() -> None:
         "cifar10-cnn: the worst mistakes", images, captions, [True] * 25, 5
     )
     figure.draw_without_rendering()
-    boxes = [axes.title.get_window_extent() for axes in figure.axes]
-    pixels = [axes.get_window_extent() for axes in figure.axes]
+    [axes] = figure.axes
+    boxes = [text.get_window_extent() for text in axes.texts]
+    pixels = [image.get_window_extent() for image in axes.images]
     for number, box in enumerate(boxes):
         others = [other for place, other in enumerate(boxes) if place != number]
         assert box.count_overlaps(others) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import rows, run
+from conftest import rows, run_here
 
 from mnistbench.analysis.lessons import LESSONS
 from mnistbench.analysis.reproduction import ReproductionRow, reproduction
@@ -72,7 +72,7 @@ def test_every_lesson_is_a_shipped_config_of_its_size(config: str) -> None:
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
-    done = run("reproduce", "--from", str(tmp_path))
+    done = run_here("reproduce", "--from", str(tmp_path))
     assert (done.returncode, "holds no run" in done.stderr) == (2, True)
 
 
@@ -84,6 +84,6 @@ def test_the_lessons_own_table_is_transcribed_in_our_columns() -> None:
 
 
 def test_the_committed_reference_reproduces_every_lesson() -> None:
-    done = run("reproduce", "--from", str(REFERENCE / "two-core-cloud-vm"))
+    done = run_here("reproduce", "--from", str(REFERENCE / "two-core-cloud-vm"))
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("reproduced") == len(LESSONS)

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from conftest import FEW, Session, benchmark, failure_line, rows, run
+from conftest import FEW, Session, benchmark_here, failure_line, rows, run_here
 from rich.console import Console
 
 from mnistbench.analysis.roofline import peaks, share_metrics, work_metrics
@@ -28,7 +28,7 @@ VALIDATED = ("--set", "training.validation=test", "--set", "training.epochs=2")
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     """What `peak` printed as JSON, and the folder it kept."""
-    done = run("peak", "--format", "json", "--output", str(tmp_path_factory.mktemp("peak")))
+    done = run_here("peak", "--format", "json", "--output", str(tmp_path_factory.mktemp("peak")))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -36,7 +36,7 @@ def told(tmp_path_factory):
 @pytest.fixture(scope="module")
 def session(tmp_path_factory) -> Session:
     """Two configs on the one device, with everything that is measured beside them."""
-    done = benchmark(
+    done = benchmark_here(
         tmp_path_factory.mktemp("roofline"), "mnist-dense-512", "mnist-dense-relu", *FEW,
         *VALIDATED, "--roofline",
     )  # fmt: skip
@@ -108,7 +108,7 @@ def test_rates_have_three_figures(rate, text):
 def test_a_gpu_that_is_not_there_is_refused_in_one_line(told, tmp_path):
     if told["device"] == "gpu":
         pytest.skip("there is one")
-    done = run("peak", "--device", "gpu", "--output", str(tmp_path / "out"))
+    done = run_here("peak", "--device", "gpu", "--output", str(tmp_path / "out"))
     assert done.returncode == 2
     assert "TensorFlow sees none" in failure_line(done)
     assert not (tmp_path / "out").exists()
@@ -184,7 +184,7 @@ def test_a_calibration_is_kept_with_every_run(session):
 
 
 def test_without_calibration_there_is_none_and_the_arithmetic_stays(tmp_path):
-    session = benchmark(tmp_path, "mnist-dense-512", *FEW, "--no-calibrate")
+    session = benchmark_here(tmp_path, "mnist-dense-512", *FEW, "--no-calibrate")
     folder = session.folder("mnist-dense-512")
     assert not (folder / "calibration.csv").exists()
     assert not (folder / "peak.csv").exists()

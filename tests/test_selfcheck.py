@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FEW, command, failure_line, rows, run
+from conftest import FEW, command, failure_line, rows, run_here
 from hand_written_runs import NOISE, OTHER_NOISE, compare, times, verdicts, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -143,13 +143,13 @@ def test_runs_that_are_there_are_read_and_judged_as_compare_does(two_runs):
     ],
 )
 def test_runs_that_are_no_self_comparison_are_refused(two_runs, options, words):
-    done = run("selfcheck", "--from", *two_runs(**options))
+    done = run_here("selfcheck", "--from", *two_runs(**options))
     assert done.returncode == 2
     assert words in failure_line(done)
 
 
 def test_measuring_and_reading_exclude_each_other(two_runs):
-    done = run("selfcheck", "mnist-dense", "--from", *two_runs())
+    done = run_here("selfcheck", "mnist-dense", "--from", *two_runs())
     assert done.returncode == 2
     assert "--from: measures nothing; leave CONFIG and --set out" in failure_line(done)
 
@@ -157,7 +157,7 @@ def test_measuring_and_reading_exclude_each_other(two_runs):
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     output = tmp_path_factory.mktemp("selfcheck")
-    done = run("selfcheck", *FEW, "--pairs", "5", "--output", str(output))
+    done = run_here("selfcheck", *FEW, "--pairs", "5", "--output", str(output))
     assert done.returncode == 0, done.stderr
     return done, output
 
@@ -189,10 +189,10 @@ def test_its_table_agrees_with_its_file_and_with_a_second_reading(measured):
     assert f"{alarms['count']} of 1" in done.stdout
     assert math.isclose(float(alarms["share"]), int(alarms["count"]))
     other = next(folder for folder in output.iterdir() if folder != file.parent)
-    again = run("selfcheck", "--from", str(file.parent), str(other), "--format", "csv")
+    again = run_here("selfcheck", "--from", str(file.parent), str(other), "--format", "csv")
     assert again.returncode == 0
     assert list(csv.DictReader(io.StringIO(again.stdout))) == table
-    told = run("selfcheck", "--from", str(file.parent), str(other), "--format", "json")
+    told = run_here("selfcheck", "--from", str(file.parent), str(other), "--format", "json")
     assert json.loads(told.stdout)["pairs"] == 5
     for words in ("Pairs needed to see a change of 2 %", "Resampled", "5 pairs"):
         assert words in done.stdout

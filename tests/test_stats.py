@@ -261,3 +261,16 @@ def test_neighbouring_blocks_under_drift_are_rarely_called_different(n):
 
 settings.register_profile("quick", max_examples=50, deadline=None)
 settings.load_profile("quick")
+
+
+@given(
+    st.lists(st.tuples(st.floats(1e-6, 1e4), st.floats(1e-6, 1e4)), min_size=1, max_size=30),
+    st.booleans(),
+)
+def test_the_typical_times_are_those_of_the_ratio(pairs, paired):
+    base, new = np.array(pairs).T
+    ratio = stats.paired_ratio if paired else stats.unpaired_ratio
+    first, second = stats.typical_times(base, new, paired=paired)
+    assert second / first == pytest.approx(float(ratio(base, new, 0.95).ratio), rel=1e-9)
+    for seconds, side in ((first, base), (second, new)):
+        assert side.min() * (1 - 1e-9) <= seconds <= side.max() * (1 + 1e-9)

@@ -13,13 +13,13 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-from conftest import FEW, Session, benchmark, failure_line, rows, run
+from conftest import FEW, Session, benchmark_here, failure_line, rows, run_here
 from hand_written_runs import NOISE, OTHER_NOISE, compare, times, verdicts, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistbench.analysis import stats
-from mnistbench.cli.parameters import Duration
+from mnistbench.cli.parameters import TimeSpan
 from mnistbench.config.loading import load_config
 from mnistbench.results.phases import PhaseRecord
 from mnistbench.session import target, until_precise
@@ -224,16 +224,16 @@ def test_durations_are_read_as_written(number, unit):
     text = f"{number:.10f}{unit[0]}"
     if seconds > 7 * 24 * 3600:
         with pytest.raises(click.BadParameter):
-            Duration().convert(text, None, None)
+            TimeSpan().convert(text, None, None)
     else:
-        assert Duration().convert(text, None, None) == pytest.approx(seconds, rel=1e-6)
+        assert TimeSpan().convert(text, None, None) == pytest.approx(seconds, rel=1e-6)
 
 
 @settings(deadline=None)
 @given(st.text(max_size=8))
 def test_anything_else_is_refused_in_one_line(text):
     try:
-        seconds = Duration().convert(text, None, None)
+        seconds = TimeSpan().convert(text, None, None)
     except click.BadParameter as error:
         assert "give 90s, 10m or 1.5h" in error.format_message()
     else:
@@ -252,16 +252,16 @@ def test_anything_else_is_refused_in_one_line(text):
     ],
 )
 def test_bad_values_are_one_line(arguments, words):
-    done = run("benchmark", *arguments)
+    done = run_here("benchmark", *arguments)
     assert done.returncode == 2
     assert words in failure_line(done)
 
 
 @pytest.fixture(scope="module")
 def reached(tmp_path_factory) -> Session:
-    return benchmark(
+    return benchmark_here(
         tmp_path_factory.mktemp("reached"), "mnist-dense-512", *FEW,
-        "--target-ci", "50%", "--max-time", "200s", "--format", "json",
+        "--target-ci", "50%", "--max-time", "200s", "--format", "json", "--no-calibrate",
     )  # fmt: skip
 
 
@@ -291,8 +291,16 @@ def test_the_command_stops_by_the_rule_and_writes_down_how(reached: Session) -> 
 
 
 def test_time_that_is_up_is_no_failure(tmp_path: Path) -> None:
-    session = benchmark(
-        tmp_path, "mnist-dense-512", *FEW, "--target-ci", "1%", "--max-time", "0.1s", "-q"
+    session = benchmark_here(
+        tmp_path,
+        "mnist-dense-512",
+        *FEW,
+        "--no-calibrate",
+        "--target-ci",
+        "1%",
+        "--max-time",
+        "0.1s",
+        "-q",
     )
     assert session.done.returncode == 0, session.done.stderr
     assert "Time is up (0 s) before the train time was known within 1 %" in session.done.stdout

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from mnistbench.analysis.normalization import Rates
-from mnistbench.analysis.sides import Run
+from mnistbench.analysis.sides import SideRun
 from mnistbench.errors import InputError
 from mnistbench.results.tables import CALIBRATION
 
 _NEEDED = ("workload", "moment", "rate", "unit")
 
 
-def calibration_rates(runs: Iterable[Run]) -> Rates:
+def calibration_rates(runs: Iterable[SideRun]) -> Rates:
     """Return the rates measured beside the runs, process by process; empty if there are none.
 
     Configs of one session hold the same samples: they count once. Raises InputError, naming the

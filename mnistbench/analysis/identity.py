@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mnistbench.config.versions import BEFORE
+
 CONFIG = "config"
 DATA = "data"
 CODE = "code"
@@ -59,6 +61,13 @@ _PART_OF_FACT = (
         ),
     ),
 )
+
+_SIZE = re.compile(
+    r"memory_total_bytes|gpu_\d+_memory_bytes|cgroup_memory_limit_bytes|cpu_frequency_max_hz"
+)
+_SAME_SIZE = 0.01
+"""Share by which another kernel, firmware or hypervisor changes what a machine says it has; the
+next smaller memory module or clock is further away."""
 
 Values = tuple[str, ...]
 """The different values of a fact over several runs, sorted; one for a single run."""
@@ -110,7 +119,7 @@ def identify_runs(
                 value = run.get(name.removeprefix("training."), "")
                 if value != "":
                     found[CONFIG].setdefault(name, set()).add(value)
-    for name, setting in flattened(settings or {}).items():
+    for name, setting in _with_older(settings).items():
         if name not in _NO_SETTINGS:
             part = DATA if name in _SETTINGS_OF_DATA else CONFIG
             found[part].setdefault(name, set()).add(setting)
@@ -133,7 +142,7 @@ def differences(base: Identity, new: Identity) -> list[Difference]:
         found += [
             Difference(part, name, before[name], after[name])
             for name in shared
-            if before[name] != after[name] and not (told and name == "config_digest")
+            if not _same(name, before[name], after[name]) and not (told and name == "config_digest")
         ]
         # A variable that only one side sets is a difference too.
         found += [
@@ -142,6 +151,30 @@ def differences(base: Identity, new: Identity) -> list[Difference]:
             if name.startswith("env_") and (name in before) != (name in after) and shared
         ]
     return found
+
+
+def _same(field: str, base: Values, new: Values) -> bool:
+    """Return whether the values of a fact are the same; sizes within what a kernel changes."""
+    if base == new:
+        return True
+    if not _SIZE.fullmatch(field):
+        return False
+    try:
+        sizes = [[float(value) for value in values] for values in (base, new)]
+    except ValueError:
+        return False
+    return all(
+        any(abs(size - other) <= _SAME_SIZE * max(size, other) for other in others)
+        for some, others in (sizes, sizes[::-1])
+        for size in some
+    )
+
+
+def _with_older(settings: Mapping[str, object] | None) -> dict[str, str]:
+    """Return the fields of a config by dotted names; of those it is too old for, what was done."""
+    if settings is None:
+        return {}
+    return {**flattened(BEFORE), **flattened(settings)}
 
 
 def flattened(fields: Mapping[str, object], prefix: str = "") -> dict[str, str]:

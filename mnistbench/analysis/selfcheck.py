@@ -23,8 +23,6 @@ from mnistbench.results.rows import SelfcheckRow
 
 Array = npt.NDArray[Any]
 
-SELFCHECK = "selfcheck.csv"
-
 FALSE_ALARMS = "false_alarms"
 SLOWDOWN_FOUND = "slowdown_found"
 SMALLEST_CHANGE = "smallest_change"

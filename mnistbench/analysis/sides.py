@@ -5,8 +5,9 @@ Whatever it was, out comes a Side: the configs measured, and for each its repeat
 
 from __future__ import annotations
 
+import difflib
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,14 @@ import numpy.typing as npt
 from mnistbench.analysis import drift
 from mnistbench.analysis.identity import Identity, identify_runs
 from mnistbench.errors import InputError
-from mnistbench.results import cloudmesh_log, runs
+from mnistbench.results import runs
+from mnistbench.results.cloudmesh_log import looks_like_log
 from mnistbench.results.csv import columns_of
+from mnistbench.results.log_runs import WHAT, load_logs, timers_of
+from mnistbench.results.phases import PHASES
 from mnistbench.results.runs import LoadedRuns
 from mnistbench.results.tables import CONFIG, TIMINGS
+from mnistbench.results.text import read_text
 
 Array = npt.NDArray[Any]
 
@@ -28,8 +33,6 @@ DEFAULT_PHASES = ("train", "test")
 """What a machine spends its time on; the others last milliseconds, or measure the disk's cache."""
 
 ALL_PHASES = "all"
-
-_WHAT = "give a run folder, a timings.csv, a glob in quotes, or a cloudmesh log"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Times:
 
 
 @dataclass(frozen=True)
-class Run:
+class SideRun:
     """One run of one config."""
 
     run_id: str
@@ -65,7 +68,7 @@ class ConfigRuns:
     name: str
     """Empty where the input does not tell."""
     digest: str
-    runs: tuple[Run, ...]
+    runs: tuple[SideRun, ...]
     identity: Identity
     phases: Mapping[str, Times]
     accuracies: Array
@@ -76,6 +79,8 @@ class ConfigRuns:
     """Repeats that something else disturbed, as far as is known."""
     repeats: int
     """Those and all others with a time; 0 if none is contended."""
+    zeros: frozenset[str]
+    """Phases that took 0 s in a repeat, and in no repeat more; no ratio can be made of that."""
     drifts: tuple[float, ...]
     """Of each run whose train phase clearly drifted: how much longer its last repeat took."""
 
@@ -88,8 +93,10 @@ class Side:
     """As the user gave it."""
     files: tuple[Path, ...]
     configs: tuple[ConfigRuns, ...]
-    unreadable_lines: int
-    """Torn or garbled lines that were left out."""
+    phases: tuple[str, ...]
+    """All that the files name."""
+    left_out: tuple[str, ...]
+    """What was not used, a line for each reason."""
     without_contended: bool
     """Whether the times of contended repeats were left out."""
 
@@ -103,20 +110,58 @@ def read_side(given: str, phases: Sequence[str], without_contended: bool = False
     logs = [path for path in files if _is_log(path)]
     if logs and len(logs) < len(files):
         raise InputError("holds logs and CSV files together; compare them apart", source=given)
-    for wanted in _attempts(phases):
-        loaded = _read_logs(logs, wanted) if logs else runs.load(files, wanted)
-        if len(loaded.seconds):
-            break
-    else:
-        raise InputError("holds no time of a finished repeat", source=given, hint=_WHAT)
+    loaded = _load(logs or files, bool(logs), phases, given)
     configs = _configs(loaded, without_contended)
-    if any(not config.phases for config in configs):
+    if without_contended and any(config.contended and not config.phases for config in configs):
         raise InputError(
             "every repeat was contended",
             source=given,
             hint="compare them without --without-contended, or measure again",
         )
-    return Side(given, tuple(files), configs, loaded.unreadable_lines, without_contended)
+    names = tuple(dict.fromkeys(loaded.phase.tolist()))
+    if any(phase not in names and phase != ALL_PHASES for phase in phases):
+        names = tuple(_phases_in(files, bool(logs)))
+    left_out = tuple(map(str, loaded.left_out))
+    return Side(given, tuple(files), configs, names, left_out, without_contended)
+
+
+def _load(files: Sequence[Path], logs: bool, phases: Sequence[str], given: str) -> LoadedRuns:
+    """Return the times of the phases asked for; raise InputError, saying why there are none."""
+    for wanted in _attempts(phases):
+        loaded = load_logs(files, wanted) if logs else runs.load(files, wanted)
+        if len(loaded.seconds) or any(loaded.zeros):
+            return loaded
+    names = _phases_in(files, logs)
+    absent = [phase for phase in phases if phase not in names and phase != ALL_PHASES]
+    if absent and names:
+        raise unknown_phase(absent[0], names, given)
+    reasons = [str(reason) for reason in loaded.left_out]
+    if any(loaded.unfinished):
+        reasons.append(f"{sum(loaded.unfinished)} repeats did not finish")
+    raise InputError(
+        "; ".join(["holds no time of a finished repeat", *reasons]),
+        source=given,
+        hint="measure again, or mend the file" if reasons else WHAT,
+    )
+
+
+def _phases_in(files: Sequence[Path], logs: bool) -> list[str]:
+    return sort_phases(timers_of(files) if logs else runs.phases_of(files))
+
+
+def unknown_phase(phase: str, names: Sequence[str], where: str) -> InputError:
+    """Return the error of a phase that files do not have, with those that they do."""
+    close = difflib.get_close_matches(phase, [*names, ALL_PHASES], n=1, cutoff=0.6)
+    return InputError(
+        f"no {phase!r} in {where}; the files have {', '.join(names)}",
+        source="--phase",
+        hint=f"did you mean {close[0]}?" if close else f"give one of them, or {ALL_PHASES}",
+    )
+
+
+def sort_phases(names: Iterable[str]) -> list[str]:
+    """Return phases in the order they run; others after them."""
+    return sorted(names, key=lambda name: (PHASES.index(name) if name in PHASES else 99, name))
 
 
 def _attempts(phases: Sequence[str]) -> list[tuple[str, ...] | None]:
@@ -134,7 +179,7 @@ def _files(given: str) -> list[Path]:
         return _files_of_folder(path, given)
     found = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  absolute too
     if not found:
-        raise InputError("no such file or folder", source=given, hint=_WHAT)
+        raise InputError("no such file or folder", source=given, hint=WHAT)
     return [file for match in found for file in _files_of_match(match, given)]
 
 
@@ -147,7 +192,7 @@ def _files_of_folder(path: Path, given: str) -> list[Path]:
     own = path / TIMINGS
     found = [own] if own.is_file() else sorted(path.glob(f"*/{TIMINGS}"))
     if not found:
-        raise InputError(f"no {TIMINGS} in this folder", source=given, hint=_WHAT)
+        raise InputError(f"no {TIMINGS} in this folder", source=given, hint=WHAT)
     return found
 
 
@@ -156,47 +201,10 @@ def _is_log(path: Path) -> bool:
     # A log of ours has our columns too, but never begins with one.
     if ("phase" in columns or "run_id" in columns) and not columns[0].startswith("#"):
         return False
-    if cloudmesh_log.looks_like_log(_text(path).splitlines()):
+    if looks_like_log(read_text(path, WHAT).splitlines()):
         return True
-    problem = "is empty" if columns == ("",) else "is neither a timings CSV nor a cloudmesh log"
-    raise InputError(problem, source=path, hint=_WHAT)
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
-
-
-def _read_logs(paths: Sequence[Path], phases: Sequence[str] | None) -> LoadedRuns:
-    facts: dict[tuple[str, str], dict[str, str]] = {}
-    rows: list[tuple[int, int, str, float]] = []
-    unreadable = 0
-    for path in paths:
-        log = cloudmesh_log.read_log(_text(path))
-        unreadable += log.unreadable_lines
-        for time in log.times:
-            if phases is not None and time.timer not in phases:
-                continue
-            key = (str(path), time.fields.get("run_id", ""))
-            facts.setdefault(key, _facts_of_log(path, time.fields))
-            if time.seconds is not None and 0 < time.seconds < float("inf"):
-                rows.append((list(facts).index(key), time.repeat, time.timer, time.seconds))
-    return LoadedRuns(
-        facts=tuple(facts.values()),
-        run=np.array([row[0] for row in rows], dtype=np.int64),
-        repeat=np.array([row[1] for row in rows], dtype=np.int64),
-        phase=np.array([row[2] for row in rows], dtype=np.str_),
-        seconds=np.array([row[3] for row in rows], dtype=np.float64),
-        accuracies=((),) * len(facts),
-        unfinished=(0,) * len(facts),
-        unreadable_lines=unreadable,
-        contended=(frozenset(),) * len(facts),
-    )
-
-
-def _facts_of_log(path: Path, fields: Mapping[str, str]) -> dict[str, str]:
-    own = {name: value for name, value in fields.items() if "." not in name}
-    node = own.get("node") or fields.get("uname.node", "")
-    return {**own, "node": node, "file": str(path)}
+    problem = "is empty" if not columns else "is neither a timings CSV nor a cloudmesh log"
+    raise InputError(problem, source=path, hint=WHAT)
 
 
 def _configs(loaded: LoadedRuns, without_contended: bool) -> tuple[ConfigRuns, ...]:
@@ -241,16 +249,17 @@ def _config(
         unfinished=sum(loaded.unfinished[number] for number in numbers),
         contended=_count(loaded, contended),
         repeats=repeats,
+        zeros=frozenset().union(*(loaded.zeros[number] for number in numbers)) - {*times},
         drifts=tuple(ratio for run in facts if (ratio := _drift(run)) is not None),
     )
 
 
-def _run(facts: Mapping[str, str]) -> Run:
+def _run(facts: Mapping[str, str]) -> SideRun:
     folder = Path(facts["file"]).parent if facts.get("file") else None
     run_id, session, node, target = (
         facts.get(name, "") for name in ("run_id", "session", "node", "target_ci")
     )
-    return Run(run_id, session, node, folder, target)
+    return SideRun(run_id, session, node, folder, target)
 
 
 def _contended(loaded: LoadedRuns, numbers: Sequence[int]) -> Array:

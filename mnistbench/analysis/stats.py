@@ -54,8 +54,10 @@ class _Location:
     centre: Array
     error: Array
     """Standard error of the centre."""
+    weight: Array
+    """Each repeat's say in the centre, which is their weighted mean."""
     influence: Array
-    """Each repeat's deviation in spreads, clipped: its say in the centre, in the given order."""
+    """Each repeat's deviation in spreads, clipped, in the given order."""
 
 
 def paired_ratio(base: Array, new: Array, confidence: float) -> Interval:
@@ -115,6 +117,25 @@ def typical_time(seconds: Array, confidence: float) -> Interval:
     inflation = np.sqrt(_inflation(found.influence))
     width = _quantile(confidence, n - 1) * (1 + _SMALL_SAMPLE / n) * inflation * found.error
     return _interval(found.centre, width)
+
+
+def typical_times(base: Array, new: Array, *, paired: bool) -> tuple[Array, Array]:
+    """Return the two times, in seconds, that `paired_ratio` or `unpaired_ratio` are the ratio of.
+
+    Means of the logarithms, in which a far-out pair, or a far-out repeat, weighs less.
+    """
+    logs = np.log(base), np.log(new)
+    if min(side.shape[-1] for side in logs) < 2:
+        weights = [np.ones_like(side) for side in logs]
+    elif paired:
+        weights = [_location(logs[1] - logs[0]).weight] * 2
+    else:
+        weights = [_location(side).weight for side in logs]
+    first, second = (
+        np.exp((weight * side).sum(axis=-1) / weight.sum(axis=-1))
+        for weight, side in zip(weights, logs, strict=True)
+    )
+    return first, second
 
 
 def after_looking(confidence: float) -> float:
@@ -187,7 +208,7 @@ def _location(values: Array) -> _Location:
     error = correction * spread[..., 0] * np.sqrt(variance)
     # What rounding leaves of equal values is no spread.
     tiny = 1e-12 * (1 + np.abs(values).max(axis=-1))
-    return _Location(centre[..., 0], np.where(error > tiny, error, 0.0), influence)
+    return _Location(centre[..., 0], np.where(error > tiny, error, 0.0), weight, influence)
 
 
 def _inflation(*runs: Array) -> Array:

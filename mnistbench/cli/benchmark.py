@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
-from mnistbench.cli.parameters import Duration, Share
+from mnistbench.cli.output import progress, show_log
+from mnistbench.cli.parameters import Count, Share, TimeSpan
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
+from mnistbench.report.exports import export
 
 if TYPE_CHECKING:
-    from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult
+    from mnistbench.session.benchmark import BenchmarkResult
     from mnistbench.session.target import Target
 
 _DEFAULT_MAX_SECONDS = 600.0
@@ -20,13 +22,10 @@ _DEFAULT_MAX_SECONDS = 600.0
 
 @click.command("benchmark")
 @click.argument("configs", nargs=-1, metavar="[CONFIG]...")
-@click.option(
-    "--repeats",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Recorded repeats of each config, each in a fresh process; with --target-ci, the "
-    "fewest, 10 or more.",
+@options.repeats(
+    1,
+    "Recorded repeats of each config, each in a fresh process; with --target-ci, the fewest, 10 "
+    "or more.",
 )
 @click.option(
     "--target-ci",
@@ -36,20 +35,20 @@ _DEFAULT_MAX_SECONDS = 600.0
 )
 @click.option(
     "--max-time",
-    type=Duration(),
+    type=TimeSpan(),
     help="With --target-ci: begin no round of repeats that would end later than this, as 90s, "
     "10m or 1h.  [default: 10m]",
 )
 @click.option(
     "--warmup",
-    type=click.IntRange(0),
+    type=Count(0),
     default=0,
     show_default=True,
     help="Repeats of each config that run first and are discarded.",
 )
 @click.option(
     "--rerun-contended",
-    type=click.IntRange(0),
+    type=Count(0),
     default=0,
     show_default=True,
     metavar="N",
@@ -62,13 +61,7 @@ _DEFAULT_MAX_SECONDS = 600.0
 @options.backend
 @options.output
 @options.tag
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Override a field of every config, as in training.batch_size=128.",
-)
+@options.overrides
 @options.synthetic
 @click.option(
     "--roofline",
@@ -81,34 +74,36 @@ _DEFAULT_MAX_SECONDS = 600.0
     help="Leave out the short measurement of the machine that `compare` normalises by.",
 )
 @click.option(
-    "--start-method",
-    type=click.Choice(["auto", "fork", "spawn"]),
-    default="auto",
-    show_default=True,
-    help="How a fresh process is made; spawn imports the framework anew.",
+    "--duet",
+    is_flag=True,
+    help="Measure two configs at the same time, each on half of the cores, halves swapped every "
+    "round: tells small differences apart on a noisy machine, and gives no times of the machine.",
 )
-@options.output_format
+@options.start_method
+@options.format_of("benchmark")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings; log.txt has them.")
 @options.verbose_framework
 def command(
     configs: tuple[str, ...], repeats: int, target_ci: float | None, max_time: float | None,
     warmup: int, rerun_contended: int, device: str | None, execution: str | None,
     backend: str | None, until: str | None, output: Path, tag: str, overrides: tuple[str, ...],
-    synthetic: bool, roofline: bool, no_calibrate: bool, start_method: str, output_format: str,
-    quiet: bool, verbose: bool,
+    synthetic: bool, roofline: bool, no_calibrate: bool, duet: bool, start_method: str,
+    output_format: str, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Time CONFIGs (names or files; default mnist-dense) and write the results.
 
     Several configs run interleaved, repeat by repeat, so that they can be compared.
     """
-    from mnistbench.config.loading import DEFAULT_CONFIG, load_config
+    from mnistbench.config.loading import DEFAULT_CONFIG
 
+    if duet and roofline:
+        raise click.UsageError("--roofline: half of the cores has no peak; leave out it or --duet")
     target = _target(target_ci, max_time, repeats, rerun_contended)
-    overrides = (*overrides, *options.as_overrides(synthetic, execution, backend, until))
-    loaded = [load_config(name, overrides) for name in configs or (DEFAULT_CONFIG,)]
-    if device is not None:
-        loaded = [config.model_copy(update={"device": device}) for config in loaded]
-    from mnistbench.session.benchmark import BenchmarkPlan
+    fields = options.as_overrides(
+        overrides, synthetic=synthetic, execution=execution, backend=backend, until=until
+    )
+    loaded = [options.load(name, fields, device) for name in configs or (DEFAULT_CONFIG,)]
+    from mnistbench.session.benchmark import BenchmarkPlan, run_benchmark
 
     plan = BenchmarkPlan(
         tuple(loaded),
@@ -120,12 +115,15 @@ def command(
         rerun_contended=rerun_contended,
         calibrate=not no_calibrate,
         roofline=roofline,
+        duet=duet,
         target=target,
     )
-    result = _measure(plan, quiet)
+    with progress(quiet) as listener:
+        result = run_benchmark(plan, listener)
     if verbose:
-        _show_logs(result)
-    _print_result(result, output_format)
+        for run in result.runs:
+            show_log(run.folder)
+    export("benchmark", output_format, result)
     if result.interrupted:
         click.echo(_interruption(result), err=True)
         return INTERRUPTED
@@ -151,46 +149,6 @@ def _target(
             f"{LEAST_REPEATS} or more; leave it out"
         )
     return Target(half_width, _DEFAULT_MAX_SECONDS if max_seconds is None else max_seconds)
-
-
-def _measure(plan: BenchmarkPlan, quiet: bool) -> BenchmarkResult:
-    from mnistbench.session.benchmark import run_benchmark
-
-    if quiet:
-        return run_benchmark(plan, lambda event: None)
-    from mnistbench.report.progress import progress_on
-    from mnistbench.report.terminal import plain_console
-
-    with progress_on(plain_console(stderr=True)) as progress:
-        return run_benchmark(plan, progress)
-
-
-def _print_result(result: BenchmarkResult, output_format: str) -> None:
-    if output_format == "csv":
-        from mnistbench.results.tables import TIMINGS
-
-        for number, run in enumerate(result.runs):
-            text = (run.folder.path / TIMINGS).read_text(encoding="utf-8")
-            header, _, rows = text.partition("\n")
-            click.echo(rows if number else f"{header}\n{rows}", nl=False)
-    elif output_format == "json":
-        import json
-
-        from mnistbench.report.summary import as_json
-
-        click.echo(json.dumps(as_json(result), indent=2, default=str, allow_nan=False))
-    else:
-        from mnistbench.report.console import print_result
-        from mnistbench.report.terminal import output_console
-
-        print_result(output_console(), result)
-
-
-def _show_logs(result: BenchmarkResult) -> None:
-    from mnistbench.results.tables import LOG
-
-    for run in result.runs:
-        click.echo((run.folder.path / LOG).read_text(errors="replace"), err=True)
 
 
 def _interruption(result: BenchmarkResult) -> str:

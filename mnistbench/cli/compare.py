@@ -125,7 +125,7 @@ def exit_code(comparisons: Sequence[Comparison], fail_on: Sequence[str]) -> int:
     """Return the exit code of the worst that counts: slower, not comparable, inconclusive."""
     configs = [config for comparison in comparisons for config in comparison.configs]
     verdicts = {phase.verdict for config in configs for phase in config.phases}
-    incomparable = any(not config.phases for config in configs)
+    incomparable = any(not config.phases or config.incomparable for config in configs)
     incomparable |= any(not comparison.configs for comparison in comparisons)
     if "slower" in verdicts and "slower" in fail_on:
         return SLOWER
@@ -138,11 +138,12 @@ def exit_code(comparisons: Sequence[Comparison], fail_on: Sequence[str]) -> int:
 
 def _print(comparisons: Sequence[Comparison], rules: Rules, output_format: str) -> None:
     from mnistbench.report import comparison as report
+    from mnistbench.report import comparison_exports as exports
 
     if output_format == "json":
-        click.echo(report.as_json(comparisons, rules))
+        click.echo(exports.as_json(comparisons, rules))
     elif output_format == "csv":
-        click.echo(report.as_csv(comparisons), nl=False)
+        click.echo(exports.as_csv(comparisons), nl=False)
     elif output_format == "markdown":
         click.echo(report.as_markdown(comparisons, rules))
     else:

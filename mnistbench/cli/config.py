@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from mnistbench.cli import options
+
 
 @click.group("config")
 def command() -> None:
@@ -21,30 +23,18 @@ def list_configs() -> None:
 
 @command.command("show")
 @click.argument("config")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Override a field, as in training.batch_size=128.",
-)
+@options.overrides
 def show(config: str, overrides: tuple[str, ...]) -> None:
     """Print CONFIG (a name or a file) with every field filled in, and its digest."""
-    from mnistbench.config.loading import load_config
-
-    click.echo(load_config(config, overrides).to_yaml(), nl=False)
+    click.echo(options.load(config, overrides).to_yaml(), nl=False)
 
 
 @command.command("validate")
 @click.argument("file")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Override a field first."
-)
+@options.overrides
 def validate(file: str, overrides: tuple[str, ...]) -> None:
     """Check FILE as `benchmark` would, without running it."""
-    from mnistbench.config.loading import load_config
-
-    config = load_config(file, overrides)
+    config = options.load(file, overrides)
     click.echo(f"{file}: valid, {config.parameters:,} parameters, digest {config.digest()}")
 
 

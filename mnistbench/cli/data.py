@@ -12,6 +12,7 @@ from mnistbench.errors import OK, RUN_FAILED, InputError
 
 if TYPE_CHECKING:
     from mnistbench.config.datasets import DatasetFacts
+    from mnistbench.data import Dataset
     from mnistbench.data.description import DatasetDescription
     from mnistbench.data.sources import Source
 
@@ -56,12 +57,11 @@ def fetch(name: str, quiet: bool, verbose: bool) -> None:
     if source is not None and source.kind == "embedded":
         click.echo(f"{facts.title} is inside mnistbench: nothing to fetch")
         return
-    if source is not None and source.kind == "keras":
-        place = data.keep(data.checked(source.read(), facts, source.name), facts, source.name)
-        click.echo(f"{facts.title} taken from Keras's cache: {place}")
+    place = store.stored(facts)
+    if place is not None and store.is_intact(place, facts.digests):
+        click.echo(f"{facts.title} is here already, whole: {place}")
         return
-    if source is not None and source.path and store.is_intact(source.path, facts.digests):
-        click.echo(f"{facts.title} is here already, whole: {source.path}")
+    if _from_cache(facts):
         return
     if quiet:
         phase = download(facts, lambda event: None)
@@ -69,6 +69,23 @@ def fetch(name: str, quiet: bool, verbose: bool) -> None:
         with progress_on(plain_console(stderr=True)) as progress:
             phase = download(facts, progress)
     click.echo(f"{facts.title} downloaded in {phase.seconds:.1f} s: {store.stored(facts)}")
+
+
+def _from_cache(facts: DatasetFacts) -> bool:
+    """Take the data set from Keras's cache; tell of a copy that is damaged, and return False."""
+    from mnistbench import data
+    from mnistbench.data.sources import keras_sources
+
+    if not keras_sources(facts):
+        return False
+    try:
+        place = data.keep_cached(facts)
+    except InputError as error:
+        problem = str(error).split("; ")[0]
+        click.echo(f"mnistbench: {problem}; passed over", err=True)
+        return False
+    click.echo(f"{facts.title} taken from Keras's cache: {place}")
+    return True
 
 
 @command.command("import")
@@ -109,17 +126,17 @@ def verify() -> int:
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The picture to write; left out: NAME.png here.",
+    metavar="FILE",
+    help="Draw the first training images into this PNG.",
 )
 @click.option("--path", help="A copy of your own, as dataset.path.")
 @click.option("--synthetic", is_flag=True, help="The images that --synthetic makes.")
 @options.verbose
 def show(name: str, output: Path | None, path: str | None, synthetic: bool, verbose: bool) -> None:
-    """Print the data set NAME in figures and draw its first training images."""
+    """Print the data set NAME in figures; with --output, draw its first training images."""
     from mnistbench import data
     from mnistbench.data.description import describe
     from mnistbench.data.sources import Source
-    from mnistbench.results.image_grid import image_grid
 
     facts = _facts(name)
     if synthetic:
@@ -131,11 +148,24 @@ def show(name: str, output: Path | None, path: str | None, synthetic: bool, verb
         source = found
     dataset = data.checked(source.read(), facts, source.name)
     _print_description(describe(dataset, facts), facts, source)
-    file = output or Path(f"{facts.name}.png")
-    names = [facts.class_names[label] for label in dataset.y_train[: facts.grid**2]]
-    title = f"{facts.title}, the first training images"
-    image_grid(dataset.x_train, names, facts.grid, facts.grid, file, title)
-    click.echo(f"Picture: {file}")
+    if output is None:
+        click.echo("Picture: add --output FILE.png")
+        return
+    _draw(dataset, source, output)
+    click.echo(f"Picture: {output}")
+
+
+def _draw(dataset: Dataset, source: Source, file: Path) -> None:
+    from mnistbench.results import pictures
+
+    facts = source.facts
+    count = min(facts.grid**2, len(dataset.x_train))
+    names = [facts.class_names[label] for label in dataset.y_train[:count]]
+    whose = facts.title if source.path is None or source.must_be_canonical else source.path.name
+    title = f"{whose}, the first training images"
+    shown = dataset.x_train[:count]
+    figure = pictures.grid_figure(title, shown, names, [False] * count, facts.grid)
+    pictures.save(figure, file)
 
 
 def _facts(name: str) -> DatasetFacts:
@@ -173,6 +203,16 @@ def _verify(source: Source) -> bool:
     return found == dict(facts.digests)
 
 
+def _origin(description: DatasetDescription, source: Source) -> str:
+    """Return who made the images, where that is known."""
+    if source.kind == "synthetic":
+        return f"made from the seed {source.seed}"
+    published = source.facts.digests
+    if all(array.sha256 == published[array.name] for array in description.arrays):
+        return source.facts.origin
+    return f"not the published {source.facts.title}: who made it, under which licence, is not known"
+
+
 def _print_description(
     description: DatasetDescription, facts: DatasetFacts, source: Source
 ) -> None:
@@ -181,7 +221,7 @@ def _print_description(
     from mnistbench.report.terminal import output_console
 
     console = output_console()
-    made = f"made from the seed {source.seed}" if source.kind == "synthetic" else facts.origin
+    made = _origin(description, source)
     console.print(f"{facts.title}: {source.name}\n{made}", highlight=False, soft_wrap=True)
     arrays = Table("Array", "dtype", "Shape", "Range", "sha256")
     for array in description.arrays:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--images",
     is_flag=True,
-    help="Guess PNG or JPEG pictures of yours: --images FILE...",
+    help="Guess pictures of yours (PNG, JPEG, WEBP, GIF, BMP, TIFF): --images FILE...",
 )
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 @click.option("--mistakes", is_flag=True, help="Show the worst mistakes in predictions.png.")
@@ -67,7 +67,8 @@ def command(
 ) -> int:  # fmt: skip
     """Test the model of RUN (a folder that `train` wrote) or MODEL (a .keras file).
 
-    With --images it guesses the pictures in FILEs instead.
+    With --images it guesses the pictures in FILEs instead; one that cannot be read is named and
+    passed over, and the exit code is then 1.
     """
     from mnistbench.results.tables import EVALUATIONS
     from mnistbench.session.evaluate import EvaluationPlan, find_model
@@ -118,18 +119,30 @@ def _guess(plan: EvaluationPlan, files: tuple[Path, ...], output_format: str) ->
     from mnistbench.results.rows import GuessRow, to_csv
     from mnistbench.session.evaluate import guess_images
 
-    folder, rows = guess_images(plan, files)
+    guessed = guess_images(plan, files)
+    rows = guessed.rows
+    for problem in guessed.problems:
+        click.echo(f"mnistbench: {problem}; passed over", err=True)
+    for remark in guessed.remarks:
+        click.echo(f"The model {remark}", err=True)
     if output_format == "csv":
         click.echo(to_csv(rows, GuessRow), nl=False)
     elif output_format == "json":
-        _echo_json({"folder": str(folder), "guesses": [asdict(row) for row in rows]})
+        _echo_json(
+            {
+                "folder": str(guessed.folder),
+                "guesses": [asdict(row) for row in rows],
+                "passed_over": list(guessed.problems),
+                "remarks": list(guessed.remarks),
+            }
+        )
     else:
         for row in rows:
             click.echo(f"{row.file}: {row.preparation}", err=True)
         for row in rows:
             click.echo(f"{row.file}: guess {row.guess}, probability {row.probability:.3f}")
-        click.echo(f"Files: {folder}")
-    return OK
+        click.echo(f"Files: {guessed.folder}")
+    return RUN_FAILED if guessed.problems else OK
 
 
 def _evaluate(plan: EvaluationPlan, output_format: str, quiet: bool, verbose: bool) -> int:
@@ -170,6 +183,7 @@ def _print(evaluation: Evaluation, plan: EvaluationPlan, output_format: str) -> 
                 "split": plan.split,
                 "loss": json_value(evaluation.loss),
                 "accuracy": evaluation.accuracy,
+                "remarks": list(evaluation.remarks),
                 "classes": [asdict(row) for row in evaluation.classes],
                 "phases": [asdict(summary) for summary in phase_summaries(run)],
             }

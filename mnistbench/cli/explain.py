@@ -3,57 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.output import progress
+from mnistbench.cli.parameters import Count
 from mnistbench.errors import OK
-
-if TYPE_CHECKING:
-    from mnistbench.session.explain import ExplainPlan, Explanation
+from mnistbench.report.exports import export
 
 
 @click.command("explain")
 @click.argument("config", required=False, metavar="[CONFIG]")
-@click.option(
-    "--repeats",
-    type=click.IntRange(1),
-    default=3,
-    show_default=True,
-    help="Repeats of the config, and of each setting that is tried.",
-)
+@options.repeats(3, "Repeats of the config, and of each setting that is tried.")
 @click.option(
     "--epochs",
-    type=click.IntRange(1),
+    type=Count(1),
     default=1,
     show_default=True,
     help="Epochs of each training, whatever the config says.",
 )
 @options.device
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder that receives a folder for each setting.",
-)
+@options.output
 @options.overrides
-@click.option(
-    "--start-method",
-    type=click.Choice(["auto", "fork", "spawn"]),
-    default="auto",
-    show_default=True,
-    help="How a fresh process is made.",
-)
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="What is printed on standard output; csv: the parts.",
-)
+@options.start_method
+@options.format_of("explain", "What is printed on standard output; csv: the parts.")
 @options.quiet
 @options.verbose
 def command(
@@ -66,40 +40,14 @@ def command(
     computing itself; then the settings that would save most, each measured against the config
     as it is, repeat by repeat.
     """
-    from mnistbench.config.loading import DEFAULT_CONFIG, load_config
-    from mnistbench.session.explain import ExplainPlan
+    from mnistbench.config.loading import DEFAULT_CONFIG
+    from mnistbench.session.explain import ExplainPlan, explain
 
-    loaded = load_config(config or DEFAULT_CONFIG, (*overrides, f"training.epochs={epochs}"))
-    if device is not None:
-        loaded = loaded.model_copy(update={"device": device})
+    of_epochs = (f"training.epochs={epochs}",)
+    options.refuse_twice("--epochs", of_epochs, overrides)
+    loaded = options.load(config or DEFAULT_CONFIG, (*overrides, *of_epochs), device)
     plan = ExplainPlan(loaded, repeats, output, start_method)  # type: ignore[arg-type]
-    return _report(_measure(plan, quiet), output_format)
-
-
-def _measure(plan: ExplainPlan, quiet: bool) -> Explanation:
-    from mnistbench.report.progress import progress_on
-    from mnistbench.report.terminal import plain_console
-    from mnistbench.session.explain import explain
-
-    if quiet:
-        return explain(plan, lambda event: None)
-    with progress_on(plain_console(stderr=True)) as progress:
-        return explain(plan, progress)
-
-
-def _report(found: Explanation, output_format: str) -> int:
-    from mnistbench.report.explanation import as_json, print_explanation
-
-    if output_format == "json":
-        import json
-
-        click.echo(json.dumps(as_json(found), indent=2))
-    elif output_format == "csv":
-        from mnistbench.results.rows import PartRow, to_csv
-
-        click.echo(to_csv(found.parts, PartRow), nl=False)
-    else:
-        from mnistbench.report.terminal import output_console
-
-        print_explanation(output_console(), found)
+    with progress(quiet) as listener:
+        explanation = explain(plan, listener)
+    export("explain", output_format, explanation)
     return OK

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mnistbench.cli.parameters import Count
 from mnistbench.cli.until import until_overrides
+from mnistbench.config.frameworks import BACKENDS
+from mnistbench.report.exports import EXPORTS
+
+if TYPE_CHECKING:
+    from mnistbench.config.run_config import RunConfig
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 backend = click.option(
     "--backend",
-    type=click.Choice(["tensorflow", "jax", "torch"]),
+    type=click.Choice([*BACKENDS]),
     help="The framework that Keras trains with; overrides the config.",
 )
 device = click.option(
@@ -29,14 +39,6 @@ output = click.option(
     default=Path("results"),
     show_default=True,
     help="Folder that receives a folder for each run.",
-)
-output_format = click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="What is printed on standard output.",
 )
 overrides = click.option(
     "--set",
@@ -68,14 +70,82 @@ verbose_framework = click.option(
 )
 
 
+def format_of(command: str, help: str = "What is printed on standard output.") -> Decorator:
+    """Return the option `--format` of a command: whatever there is an exporter for."""
+    formats = [*EXPORTS[command]]
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help=help,
+    )
+
+
+def repeats(default: int, help: str) -> Decorator:
+    """Return the option `--repeats` of a command."""
+    return click.option("--repeats", type=Count(1), default=default, show_default=True, help=help)
+
+
+# What `evaluate` prints is not among the exporters yet.
+output_format = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="What is printed on standard output.",
+)
+
+
 def as_overrides(
-    synthetic: bool, execution: str | None, backend: str | None, until: str | None
+    overrides: Sequence[str],
+    *,
+    synthetic: bool = False,
+    execution: str | None = None,
+    backend: str | None = None,
+    until: str | None = None,
 ) -> tuple[str, ...]:
-    """Return what these options stand for, as for `--set`; raise InputError for a wrong target."""
-    fields = [
-        ("dataset.source", "synthetic" if synthetic else None),
-        ("training.execution", execution),
-        ("backend", backend),
-    ]
-    chosen = [f"{field}={value}" for field, value in fields if value is not None]
-    return (*chosen, *(until_overrides(until) if until is not None else ()))
+    """Return what the user set and what these options stand for, as for `--set`.
+
+    Raises click.UsageError for a field that both give, and InputError for a wrong target.
+    """
+    target = until_overrides(until) if until is not None else ()
+    given = {
+        "--synthetic": ("dataset.source=synthetic",) if synthetic else (),
+        "--execution": (f"training.execution={execution}",) if execution else (),
+        "--backend": (f"backend={backend}",) if backend else (),
+        "--until": target,
+    }
+    for option, fields in given.items():
+        refuse_twice(option, fields, overrides)
+    return (*overrides, *(field for fields in given.values() for field in fields))
+
+
+def refuse_twice(option: str, fields: Sequence[str], overrides: Sequence[str]) -> None:
+    """Raise click.UsageError if `--set` gives a field that an option gives too."""
+    for field in fields:
+        name = field.partition("=")[0]
+        for override in overrides:
+            if override.partition("=")[0].strip() == name:
+                raise click.UsageError(
+                    f"--set {override}: {option} sets {name} too; leave out either"
+                )
+
+
+def load(name: str, overrides: Sequence[str], device: str | None = None) -> RunConfig:
+    """Return a config by its name or file; say so where a file is passed over for a name."""
+    from mnistbench.config.files import known_configs
+    from mnistbench.config.loading import load_config
+
+    if name in known_configs() and Path(name).is_file():
+        click.echo(
+            f"mnistbench: {name} is the config that ships with mnistbench; "
+            f"the file of that name here is ./{name}",
+            err=True,
+        )
+    if device is not None:
+        refuse_twice("--device", ("device=",), overrides)
+    config = load_config(name, overrides)
+    return config if device is None else config.model_copy(update={"device": device})

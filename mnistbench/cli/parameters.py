@@ -30,16 +30,27 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # generic only in late 
         except ValueError:
             share = float("nan")
         if not self._lowest <= share <= self._highest:
+            lowest, highest = f"{100 * self._lowest:g}%", f"{100 * self._highest:g}%"
             self.fail(
-                f"{text!r} is not a share from {self._lowest:g} to {self._highest:g}; "
-                "give 5% or 0.05",
+                f"{text!r} is not a share from {lowest} to {highest}; give {self._advice(text)}",
                 param,
                 ctx,
             )
         return share
 
+    def _advice(self, text: str) -> str:
+        """Return what was probably meant, if that is allowed, in both spellings; or an example."""
+        try:
+            percent = float(text.removesuffix("%").replace(",", "."))
+        except ValueError:
+            percent = float("nan")
+        guesses = (percent, 100 * percent, 5.0, 95.0, 50 * (self._lowest + self._highest))
+        allowed = (each for each in guesses if self._lowest <= each / 100 <= self._highest)
+        meant = next(allowed)
+        return f"{meant:g}% or {meant / 100:g}"
 
-class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
+
+class TimeSpan(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
     """Seconds, as `90`, `90s`, `1.5m` or `2h`."""
 
     name = "TIME"
@@ -59,3 +70,29 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in la
                 ctx,
             )
         return seconds
+
+
+MOST = 10_000
+"""Of repeats, pairs and the like: what is above is a slip of the hand, and would not end."""
+
+
+class Count(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
+    """A whole number within limits, both allowed."""
+
+    name = "N"
+
+    def __init__(self, lowest: int, highest: int = MOST) -> None:
+        """Both ends are allowed."""
+        self._lowest, self._highest = lowest, highest
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the number; fail in one line."""
+        text = str(value).strip()
+        number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,20}", text) else None
+        if number is None or not self._lowest <= number <= self._highest:
+            self.fail(
+                f"{text!r} is not a whole number from {self._lowest} to {self._highest}", param, ctx
+            )
+        return number

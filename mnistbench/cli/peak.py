@@ -8,6 +8,7 @@ import click
 
 from mnistbench.cli import options
 from mnistbench.errors import OK
+from mnistbench.report.exports import export
 
 
 @click.command("peak")
@@ -23,26 +24,14 @@ from mnistbench.errors import OK
     type=click.Path(path_type=Path),
     help="Keep every sample in a folder of its own under this one.",
 )
-@options.output_format
+@options.format_of("peak")
 @options.verbose
 def command(device: str, output: Path | None, output_format: str, verbose: bool) -> int:
     """Measure matrix products, convolutions, memory bandwidth and dispatch on this machine.
 
     Takes about ten seconds. `benchmark --roofline` measures the same beside a training.
     """
-    from mnistbench.report.peak import as_json
     from mnistbench.session.rates import run_peak
 
-    result = run_peak(device, output)
-    if output_format == "csv":
-        from mnistbench.results.rows import RateRow, to_csv
-
-        click.echo(to_csv(result.rows, RateRow), nl=False)
-    elif output_format == "json":
-        click.echo(as_json(result))
-    else:
-        from mnistbench.report.peak import print_peak
-        from mnistbench.report.terminal import output_console
-
-        print_peak(output_console(), result)
+    export("peak", output_format, run_peak(device, output))
     return OK

@@ -7,17 +7,13 @@ from pathlib import Path
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.output import progress
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
+from mnistbench.report.exports import export
 
 
 @click.command("reproduce")
-@click.option(
-    "--repeats",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Repeats of each config.",
-)
+@options.repeats(1, "Repeats of each config.")
 @options.output
 @click.option(
     "--from",
@@ -25,14 +21,7 @@ from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Measure nothing: read the runs in this folder.",
 )
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "csv"]),
-    default="table",
-    show_default=True,
-    help="What is printed on standard output.",
-)
+@options.format_of("reproduce")
 @options.quiet
 @options.verbose
 def command(
@@ -51,32 +40,18 @@ def command(
     else:
         folders, interrupted = _measure(repeats, output, quiet)
     rows = reproduction(folders)
-    if output_format == "csv":
-        from mnistbench.analysis.reproduction import to_csv
-
-        click.echo(to_csv(rows), nl=False)
-    else:
-        from mnistbench.report.reproduction import print_reproduction
-        from mnistbench.report.terminal import output_console
-
-        print_reproduction(output_console(), rows)
+    export("reproduce", output_format, rows)
     if interrupted:
         return INTERRUPTED
     return OK if all(row.verdict == REPRODUCED for row in rows) else RUN_FAILED
 
 
 def _measure(repeats: int, output: Path, quiet: bool) -> tuple[list[Path], bool]:
-
     from mnistbench.analysis.lessons import LESSONS
     from mnistbench.config.loading import load_config
-    from mnistbench.report.progress import progress_on
-    from mnistbench.report.terminal import plain_console
     from mnistbench.session.benchmark import BenchmarkPlan, run_benchmark
 
     plan = BenchmarkPlan(tuple(load_config(name) for name in LESSONS), repeats, 0, output)
-    if quiet:
-        result = run_benchmark(plan, lambda event: None)
-    else:
-        with progress_on(plain_console(stderr=True)) as progress:
-            result = run_benchmark(plan, progress)
+    with progress(quiet) as listener:
+        result = run_benchmark(plan, listener)
     return [run.folder.path for run in result.runs], result.interrupted

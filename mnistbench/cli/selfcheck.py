@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.output import progress
+from mnistbench.cli.parameters import Count
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
+from mnistbench.report.exports import export
 
 if TYPE_CHECKING:
-    from mnistbench.analysis.selfcheck import Selfcheck
     from mnistbench.session.benchmark import BenchmarkResult
 
 DEFAULT_CONFIG = "mnist-dense-512"
@@ -22,7 +24,7 @@ DEFAULT_CONFIG = "mnist-dense-512"
 @click.argument("config", required=False)
 @click.option(
     "--pairs",
-    type=click.IntRange(5, 10_000),
+    type=Count(5),
     default=30,
     show_default=True,
     help="Pairs of repeats to measure: a few minutes with the default config.",
@@ -35,17 +37,11 @@ DEFAULT_CONFIG = "mnist-dense-512"
     help="Measure nothing: read the two runs of an earlier selfcheck, or of benchmark A A.",
 )
 @options.overrides
+@options.output
 @click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder that receives a folder for each of the two runs.",
+    "--seed", type=Count(0, 2**32 - 1), default=42, show_default=True, help="Of the resampling."
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=42, show_default=True, help="Of the resampling."
-)
-@options.output_format
+@options.format_of("selfcheck")
 @options.quiet
 @options.verbose
 def command(
@@ -63,9 +59,13 @@ def command(
             raise click.UsageError("--from: measures nothing; leave CONFIG and --set out")
         from mnistbench.analysis.selfcheck import check_folders
 
-        _print(check_folders(*measured, seed), output_format)
+        export("selfcheck", output_format, check_folders(*measured, seed))
         return OK
-    result = _measure(config or DEFAULT_CONFIG, overrides, pairs, output, quiet)
+    from mnistbench.session.selfcheck import measure
+
+    loaded = options.load(config or DEFAULT_CONFIG, overrides)
+    with progress(quiet) as listener:
+        result = measure(loaded, pairs, output, listener)
     _check(result, seed, output_format)
     if result.interrupted:
         click.echo("mnistbench: interrupted; the finished pairs are kept", err=True)
@@ -73,27 +73,11 @@ def command(
     return RUN_FAILED if result.failures else OK
 
 
-def _measure(
-    name: str, overrides: tuple[str, ...], pairs: int, output: Path, quiet: bool
-) -> BenchmarkResult:
-    from mnistbench.config.loading import load_config
-    from mnistbench.session.selfcheck import measure
-
-    config = load_config(name, overrides)
-    if quiet:
-        return measure(config, pairs, output, lambda event: None)
-    from mnistbench.report.progress import progress_on
-    from mnistbench.report.terminal import plain_console
-
-    with progress_on(plain_console(stderr=True)) as progress:
-        return measure(config, pairs, output, progress)
-
-
 def _check(result: BenchmarkResult, seed: int, output_format: str) -> None:
     """Check what was measured, write it down and print it; say so if it was too little."""
-    from mnistbench.analysis.selfcheck import SELFCHECK, check_folders
-    from mnistbench.report.selfcheck import as_csv
+    from mnistbench.analysis.selfcheck import check_folders
     from mnistbench.results.phases import STATUS_OK
+    from mnistbench.results.tables import SELFCHECK
 
     folders = [run.folder for run in result.runs]
     for failure in result.failures:
@@ -105,22 +89,9 @@ def _check(result: BenchmarkResult, seed: int, output_format: str) -> None:
     if len(folders) < 2 or len(finished[0] & finished[1]) < 2:
         click.echo("mnistbench: too few pairs finished to check anything", err=True)
         return
-    found = check_folders(str(folders[0].path), str(folders[1].path), seed)
-    folders[0].write(SELFCHECK, as_csv(found))
-    _print(found, output_format)
+    checked = check_folders(str(folders[0].path), str(folders[1].path), seed)
+    folders[0].write_table(SELFCHECK, checked.rows)
+    export("selfcheck", output_format, checked)
     if output_format == "table":
         for folder in folders:
             click.echo(f"Files: {folder.path}")
-
-
-def _print(found: Selfcheck, output_format: str) -> None:
-    from mnistbench.report import selfcheck as report
-
-    if output_format == "csv":
-        click.echo(report.as_csv(found), nl=False)
-    elif output_format == "json":
-        click.echo(report.as_json(found))
-    else:
-        from mnistbench.report.terminal import output_console
-
-        report.print_table(output_console(), found)

@@ -8,39 +8,29 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.output import progress, show_log
+from mnistbench.cli.parameters import Count
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED, InputError
 
 if TYPE_CHECKING:
     from mnistbench.config.run_config import RunConfig
-    from mnistbench.session.train import TrainPlan, TrainResult
+    from mnistbench.session.train import TrainResult
 
 
 @click.command("train")
 @click.argument("config", required=False, metavar="[CONFIG]")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Override a field of the config, as in training.epochs=3.",
-)
+@options.overrides
 @options.device
 @options.execution
 @options.until
 @options.backend
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder that receives the run's folder.",
-)
+@options.output
 @options.tag
 @options.synthetic
 @click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard.")
 @click.option(
     "--checkpoint-every",
-    type=click.IntRange(1),
+    type=Count(1),
     metavar="N",
     help="Write a checkpoint every N epochs.",
 )
@@ -63,12 +53,12 @@ def command(
 
     Ctrl-C keeps the model as of the last finished epoch; --resume goes on from there.
     """
-    from mnistbench.session.train import TrainPlan
+    from mnistbench.session.train import TrainPlan, run_training
 
-    overrides = (*overrides, *options.as_overrides(synthetic, execution, backend, until))
-    loaded = _config(config, overrides, resume)
-    if device is not None:
-        loaded = loaded.model_copy(update={"device": device})
+    fields = options.as_overrides(
+        overrides, synthetic=synthetic, execution=execution, backend=backend, until=until
+    )
+    loaded = _config(config, fields, resume, device)
     plan = TrainPlan(
         loaded,
         output,
@@ -78,20 +68,20 @@ def command(
         checkpoint_every,
         tensorboard,
     )
-    result = _train(plan, quiet)
+    with progress(quiet) as listener:
+        result = run_training(plan, listener)
     if verbose:
-        from mnistbench.results.tables import LOG
-
-        log = result.run.folder.path / LOG
-        click.echo(log.read_text(errors="replace") if log.is_file() else "", err=True)
+        show_log(result.run.folder)
     return _report(result)
 
 
-def _config(name: str | None, overrides: tuple[str, ...], resume: Path | None) -> RunConfig:
-    from mnistbench.config.loading import DEFAULT_CONFIG, load_config
+def _config(
+    name: str | None, overrides: tuple[str, ...], resume: Path | None, device: str | None
+) -> RunConfig:
+    from mnistbench.config.loading import DEFAULT_CONFIG
 
     if resume is None:
-        return load_config(name or DEFAULT_CONFIG, overrides)
+        return options.load(name or DEFAULT_CONFIG, overrides, device)
     given = name or (f"--set {overrides[0]}" if overrides else None)
     if given is not None:
         raise InputError(
@@ -101,20 +91,8 @@ def _config(name: str | None, overrides: tuple[str, ...], resume: Path | None) -
         )
     from mnistbench.session.train import load_resumed
 
-    return load_resumed(resume)
-
-
-def _train(plan: TrainPlan, quiet: bool) -> TrainResult:
-    from mnistbench.session.train import run_training
-
-    if quiet:
-        return run_training(plan, lambda event: None)
-
-    from mnistbench.report.progress import progress_on
-    from mnistbench.report.terminal import plain_console
-
-    with progress_on(plain_console(stderr=True)) as progress:
-        return run_training(plan, progress)
+    config = load_resumed(resume)
+    return config if device is None else config.model_copy(update={"device": device})
 
 
 def _report(result: TrainResult) -> int:

@@ -5,16 +5,20 @@ Apart from `config` because `mnistbench config list` must answer at once: pydant
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mnistbench.config.versions import check_version
 from mnistbench.errors import InputError
 
-SUFFIXES = (".yaml", ".yml")
+SUFFIXES = (".yaml", ".yml", ".json")
+_MOST_NAMES = 5
 
 
 class _Loader(yaml.SafeLoader):
@@ -54,21 +58,68 @@ def known_configs() -> dict[str, Path]:
 
 
 def find_config(name_or_path: str) -> Path:
-    """Return the file of a config given by path or by bare name; raise InputError."""
-    path = user_path(name_or_path, "CONFIG")
-    looks_like_path = path.suffix in SUFFIXES or "/" in name_or_path or len(path.parts) > 1
-    # Not only files: a pipe is read as well, `<(...)` or /dev/stdin.
-    if path.exists() and not path.is_dir() and looks_like_path:
-        return path
+    """Return the file of a config given by name or by path; raise InputError.
+
+    A bare name is that of a shipped config, or else of a file in the current folder. So `mnist-cnn`
+    means the same in every folder, and `./mnist-cnn` is a file of that name.
+    """
     known = known_configs()
+    if not name_or_path.strip():
+        raise InputError("the name is empty", source="CONFIG", hint="see: mnistbench config list")
     if name_or_path in known:
         return known[name_or_path]
-    if looks_like_path:
-        problem = "is a folder, not a config file" if path.is_dir() else "no such file"
-        raise InputError(problem, source=name_or_path, hint="see: mnistbench config list")
-    close = difflib.get_close_matches(name_or_path, known, n=1, cutoff=0.6)
-    hint = f"did you mean {close[0]}?" if close else f"shipped are {', '.join(known)}"
-    raise InputError(f"no config named {name_or_path!r}", hint=f"{hint} (or give a path)")
+    path = user_path(name_or_path, "CONFIG")
+    try:
+        # Not only files: a pipe is read as well, `<(...)` or /dev/stdin.
+        if path.is_dir():
+            raise _no_config_but_a_folder(path, name_or_path)
+        if path.exists():
+            return path
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or "is no name of a file"
+        raise InputError(f"cannot be read: {problem}", source=name_or_path) from None
+    raise _no_such_config(name_or_path, path, known)
+
+
+def _no_config_but_a_folder(path: Path, name: str) -> InputError:
+    of_a_run = path / "config.yaml"
+    hint = f"give {of_a_run}" if of_a_run.is_file() else "see: mnistbench config list"
+    return InputError("is a folder, not a config file", source=name, hint=hint)
+
+
+def _no_such_config(name: str, path: Path, known: Mapping[str, Path]) -> InputError:
+    """Return what to say of a name that is neither shipped nor a file's: what is like it."""
+    beside = _config_files_in(path.parent)
+    if path.suffix or len(path.parts) > 1:
+        close = [str(path.with_name(file)) for file in nearest_names(path.name, beside)]
+        close = close or nearest_names(path.stem if path.suffix in SUFFIXES else path.name, known)
+        hint = _did_you_mean(close) or "see: mnistbench config list"
+        return InputError("no such file", source=name, hint=hint)
+    close = nearest_names(name, [*known, *beside])
+    hint = _did_you_mean(close) or f"shipped are {', '.join(known)}"
+    return InputError(f"no config named {name!r}", hint=f"{hint} (or give a file's path)")
+
+
+def _did_you_mean(names: Sequence[str]) -> str:
+    *others, last = names or [""]
+    listed = f"{', '.join(others)} or {last}" if others else last
+    return f"did you mean {listed}?" if listed else ""
+
+
+def _config_files_in(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir() if path.suffix in SUFFIXES)
+    except OSError:
+        return []
+
+
+def nearest_names(word: str, names: Iterable[str]) -> list[str]:
+    """Return the names that a word is the beginning of, or else the one most like it, if any."""
+    names = sorted(names, key=len)
+    if nearly := difflib.get_close_matches(word, names, n=1, cutoff=0.9):
+        return nearly
+    begun = [name for name in names if word and name.lower().startswith(word.lower())]
+    return begun[:_MOST_NAMES] or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
 
 
 def user_path(text: str, source: str) -> Path:
@@ -83,12 +134,8 @@ def user_path(text: str, source: str) -> Path:
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """Return the fields of a config file; raise InputError if it is no YAML mapping."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise InputError("is not UTF-8 text", source=path, hint="is it a config?") from None
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", source=path) from None
+    text = _text(path)
+    check_version(text, str(path))
     fields = read_yaml(text, str(path))
     if fields is None:
         raise InputError("is empty", source=path, hint="see: mnistbench config show mnist-dense")
@@ -104,15 +151,30 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return fields
 
 
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", source=path) from None
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError("is UTF-16 text", source=path, hint="save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("is not UTF-8 text", source=path, hint="is it a config?") from None
+
+
 def read_yaml(text: str, source: str) -> Any:
     """Return the value of one YAML document; raise InputError with the line of the mistake."""
+    if text.lstrip().startswith("{"):  # JSON may be indented by tabs, YAML may not
+        text = text.replace("\t", " ")
     try:
         return yaml.load(text, Loader=_Loader)  # a subclass of SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{source}:{mark.line + 1}" if mark and "\n" in text else source
-        raise InputError(
-            f"not valid YAML: {error.problem or error.context}", source=where
-        ) from None
+        problem = str(error.problem or error.context)
+        hint = "indent by blanks: YAML takes no tabs" if r"'\t'" in problem else None
+        raise InputError(f"not valid YAML: {problem}", source=where, hint=hint) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"not valid YAML: {error}", source=source) from None

@@ -5,8 +5,9 @@ The command reads this and must stay light; only measuring processes call `load`
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
+import shlex
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -19,41 +20,77 @@ class Framework:
 
     title: str
     module: str
-    """The module here that has its `BACKEND`."""
+    """The module of `measuring.inside.backends` that has its `BACKEND`."""
     packages: tuple[str, ...]
     """What Python must find, imported in this order."""
-    install: str
+    requirement: str
     """What to give to pip."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """What its processes need in their environment."""
     cpu_variables: Mapping[str, str] = field(default_factory=dict)
     """What hides its GPUs, beside the variables of their makers."""
+    thread_variables: tuple[str, ...] = ()
+    """With which a user limits its threads, that of an operation first; empty where none does."""
+    has_input_pipeline: bool = False
+    """Whether Keras brings it batches by a pipeline that can be measured without the training."""
+    measures_the_machine: bool = False
+    """Whether calibration and peak are measured with it; one does, so that all have one measure."""
+    writes_tensorboard: bool = False
+    """Whether Keras can write TensorBoard's logs with it."""
+    fused_jit_refused: Mapping[str, str] = field(default_factory=dict)
+    """Values of `training.jit` that a fused epoch cannot have, and why."""
+    fused_jit_refused_with_dropout: Mapping[str, str] = field(default_factory=dict)
+    """The same for networks with dropout."""
 
 
 BACKENDS: dict[str, Framework] = {
-    "tensorflow": Framework("TensorFlow", "on_tensorflow", ("tensorflow",), "mnistbench"),
+    "tensorflow": Framework(
+        "TensorFlow",
+        "on_tensorflow",
+        ("tensorflow",),
+        "tensorflow>=2.18,<3",
+        thread_variables=("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+        has_input_pipeline=True,
+        measures_the_machine=True,
+        writes_tensorboard=True,
+    ),
     "jax": Framework(
         "JAX",
         "on_jax",
         ("jax", "jaxlib"),
-        "mnistbench[jax]",
+        "jax>=0.4.31",
         cpu_variables={"JAX_PLATFORMS": "cpu"},
+        fused_jit_refused={"off": "a fused epoch on jax, which compiles ahead; allowed: auto, on"},
     ),
     "torch": Framework(
         "PyTorch",
         "on_torch",
         ("torch",),
-        "mnistbench[torch]",
+        "torch>=2.4",
         # Otherwise looking for a GPU starts CUDA, and what has started it cannot be forked.
         variables={"PYTORCH_NVML_BASED_CUDA_CHECK": "1"},
         cpu_variables={"KERAS_TORCH_DEVICE": "cpu"},
+        thread_variables=("OMP_NUM_THREADS",),
+        fused_jit_refused_with_dropout={
+            "on": "a fused epoch on torch with dropout; allowed: auto, off"
+        },
     ),
 }
-"""Each `backend`; a new one is an entry here, a name in `config.Backend` and a module."""
+"""Each `backend`; a new one is an entry here, a name in `run_config.Backend` and a module."""
+
+MACHINE_BACKEND = next(name for name, entry in BACKENDS.items() if entry.measures_the_machine)
+"""The backend that calibration and peak are measured with."""
+
+TENSORBOARD = "tensorboard>=2.18,<3"
+"""What `--tensorboard` needs from pip."""
 
 
-REFERENCE_BACKEND = "tensorflow"
-"""What calibrations and peaks are measured with, so that figures of all have one measure."""
+def install_command(requirement: str) -> str:
+    """Return the command that installs a package for the very Python that runs mnistbench.
+
+    By the package's own name: `mnistbench[jax]` is known to pip only where mnistbench itself is.
+    """
+    return shlex.join([sys.executable or "python", "-m", "pip", "install", requirement])
 
 
 def check_installed(names: Iterable[str]) -> None:
@@ -63,7 +100,7 @@ def check_installed(names: Iterable[str]) -> None:
             raise InputError(
                 f"{name!r} is not installed",
                 field="backend",
-                hint=f"install it with: pip install '{BACKENDS[name].install}'",
+                hint=f"install it with: {install_command(BACKENDS[name].requirement)}",
             )
 
 

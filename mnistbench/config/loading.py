@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from mnistbench.config.datasets import DATASETS
 from mnistbench.config.files import find_config, read_mapping, read_yaml, user_path
+from mnistbench.config.frameworks import BACKENDS
 from mnistbench.config.network import Dropout, ShapeError, layer_table
 from mnistbench.config.problems import as_input_error, nearest, set_by_whom
 from mnistbench.config.run_config import RunConfig
@@ -63,8 +62,13 @@ def _set_field(fields: dict[str, Any], field: str, value: Any, override: str) ->
     for group in groups:
         inner = fields.setdefault(group, {})
         if not isinstance(inner, dict):
+            whole = field[: field.index(f"{group}.") + len(group)]
+            hint = f"set the whole list: --set '{whole}={inner}'" if inner else None
             raise InputError(
-                f"{group} has no fields below it", source=f"--set {override}", field=field
+                f"{group} has no fields below it",
+                source=f"--set {override}",
+                field=field,
+                hint=hint if isinstance(inner, list) else None,
             )
         fields = inner
     if field == "dataset.path" and isinstance(value, str):
@@ -158,15 +162,14 @@ def _check_network(config: RunConfig, file: str, set_by: Mapping[str, str]) -> N
 def _check_jit(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
     if config.training.execution != "fused":
         return
-    refused = {
-        ("jax", "off"): "a fused epoch on jax, which compiles ahead; allowed: auto, on",
-        ("torch", "on"): "a fused epoch on torch with dropout; allowed: auto, off",
-    }
-    wanted = config.backend, config.training.jit
-    if wanted in refused and (config.backend != "torch" or config.has(Dropout)):
+    framework, wanted = BACKENDS[config.backend], config.training.jit
+    why = framework.fused_jit_refused.get(wanted)
+    if why is None and config.has(Dropout):
+        why = framework.fused_jit_refused_with_dropout.get(wanted)
+    if why is not None:
         field = "training.jit"
         raise InputError(
-            f"{config.training.jit!r} is not possible for {refused[wanted]}",
+            f"{wanted!r} is not possible for {why}",
             source=set_by_whom(field, file, set_by),
             field=field,
             hint="leave it out, or use training.execution=fit",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -22,6 +21,7 @@ from pydantic import (
 
 from mnistbench.config.datasets import DATASETS, DatasetFacts
 from mnistbench.config.network import Layer, Model, layer_table
+from mnistbench.config.versions import left_out_of_digest, version_line
 
 Backend = Literal["tensorflow", "jax", "torch"]
 Device = Literal["auto", "cpu", "gpu"]
@@ -36,14 +36,6 @@ DataSource = Literal["auto", "synthetic"]
 Normalization = Literal["divide_255", "divide_max", "standardize", "none"]
 Execution = Literal["fit", "fused"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
-
-_SINCE_THE_FIRST: dict[str, Any] = {
-    "backend": "tensorflow",
-    "training": {
-        "execution": "fit", "jit": "auto", "precision": "float32", "target_accuracy": None,
-    },
-}  # fmt: skip
-"""Fields that came later, and what was done before them: a digest then says nothing of them."""
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 _Count = Annotated[int, Field(ge=1)]
@@ -155,7 +147,8 @@ class RunConfig(BaseModel):
     model: Model
     training: TrainingConfig = TrainingConfig()
     backend: Backend = "tensorflow"
-    """The framework that Keras trains with; `jax` and `torch` are extras of the installation."""
+    """The framework that Keras trains with; `jax` and `torch` are installed by
+    packages of these names."""
     device: Device = "auto"
     """`cpu`, `gpu` (an error where there is none), or `auto`: a GPU where the backend sees one."""
 
@@ -188,7 +181,7 @@ class RunConfig(BaseModel):
         """
         fields = self.model_dump(mode="json", exclude={"name", "description", "device"})
         del fields["dataset"]["path"]
-        _leave_out(_SINCE_THE_FIRST, fields)
+        _leave_out_older(fields)
         canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -196,14 +189,15 @@ class RunConfig(BaseModel):
         """Return the config with every field filled in, as YAML that loads to an equal one."""
         fields = self.model_dump(mode="json")
         text = yaml.dump(fields, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True)
-        return f"# config_digest: {self.digest()}\n{text}"
+        return f"{version_line()}# config_digest: {self.digest()}\n{text}"
 
 
-def _leave_out(defaults: Mapping[str, Any], fields: dict[str, Any]) -> None:
-    for name, default in defaults.items():
-        if isinstance(default, dict):
-            _leave_out(default, fields[name])
-        elif fields[name] == default:
+def _leave_out_older(fields: dict[str, Any], group: str = "") -> None:
+    """Delete the fields that say no more than a file of before them."""
+    for name, value in list(fields.items()):
+        if isinstance(value, dict):
+            _leave_out_older(value, f"{group}{name}.")
+        elif left_out_of_digest(group + name, value):
             del fields[name]
 
 

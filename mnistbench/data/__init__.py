@@ -9,6 +9,8 @@ from mnistbench.data.dataset import (
     identify,
     import_copy,
     keep,
+    keep_cached,
+    learnt_count,
     load,
     select,
 )
@@ -36,6 +38,8 @@ __all__ = [
     "image_numbers",
     "import_copy",
     "keep",
+    "keep_cached",
+    "learnt_count",
     "load",
     "not_here",
     "numbers",

@@ -9,9 +9,13 @@ import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
+from mnistbench.data.file_kinds import kind_of
 from mnistbench.errors import InputError
 
 GZIP_MAGIC = b"\x1f\x8b"
+
+_AGAIN = "fetch the file again"
+_CUT = "is a damaged .tar.gz, or was cut short"
 
 _MEMBER_BYTES = 64 << 20  # the largest official member has 31 MB
 _ARCHIVE_BYTES = 512 << 20  # the official archives unpack to 187 MB
@@ -35,7 +39,7 @@ def archive_files(path: Path, names: Collection[str]) -> Iterator[tuple[str, byt
     Links and everything else are passed over. Raises InputError for a damaged archive, for one
     that would unpack to far more than the official ones, and for a file that is there twice.
     """
-    seen = set()
+    seen: set[str] = set()
     try:
         with gzip.open(path) as unpacked, _opened(unpacked) as archive:
             for member in archive:
@@ -46,10 +50,25 @@ def archive_files(path: Path, names: Collection[str]) -> Iterator[tuple[str, byt
                     raise InputError(f"holds {name} twice", source=path)
                 seen.add(name)
                 yield name, _content(archive, member)
-    except (tarfile.TarError, EOFError, zlib.error, ValueError, OSError) as error:
-        raise InputError(
-            f"damaged or no official archive: {error}", source=path, hint="fetch the file again"
-        ) from None
+    except _TooLargeError as error:
+        raise InputError(f"is no official archive: {error}", source=path, hint=_AGAIN) from None
+    except (tarfile.TarError, EOFError, zlib.error, ValueError, OSError):
+        problem, remedy = (_CUT, _AGAIN) if seen else _without_a_file(path)
+        raise InputError(problem, source=path, hint=remedy) from None
+
+
+def _without_a_file(path: Path) -> tuple[str, str]:
+    """Return what is wrong with a gzip file that gave no file at all, and the remedy."""
+    try:
+        with gzip.open(path) as unpacked:
+            head = unpacked.read(512)
+    except (EOFError, zlib.error, OSError):
+        return _CUT, _AGAIN
+    if head[257:262] == b"ustar":
+        return _CUT, _AGAIN
+    kind = kind_of(head)
+    problem = f"is a gzip file of {kind.name}" if kind else "is a gzip file, but no tar archive"
+    return problem, (kind and kind.remedy) or _AGAIN
 
 
 def folder_files(path: Path, names: Collection[str]) -> Iterator[tuple[str, bytes]]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mnistbench.data.archives import archive_files, folder_files
 from mnistbench.data.arrays import Arrays, Bytes
+from mnistbench.data.file_kinds import PICKLE, kind_of
 from mnistbench.data.pickles import PickledArray, PickleError, read_pickle
 from mnistbench.errors import InputError
 
@@ -168,9 +169,10 @@ def _decoded(file: Path, layout: Layout, content: bytes) -> Batch:
         if labels.min() < 0 or labels.max() >= _CLASSES:
             raise _BatchError(f"labels from {labels.min()} to {labels.max()}")
     except ValueError as error:
-        raise InputError(
-            f"truncated, damaged or no CIFAR-10 batch: {error}",
-            source=file,
-            hint="fetch the file again",
-        ) from None
+        kind = kind_of(content[:1024])
+        problem = f"truncated, damaged or no CIFAR-10 batch: {error}"
+        if kind is not None and kind != PICKLE:
+            problem = f"is {kind.name}, no CIFAR-10 batch"
+        remedy = (kind and kind.remedy) or "fetch the file again"
+        raise InputError(problem, source=file, hint=remedy) from None
     return images, labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -14,7 +15,7 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.data import store
 from mnistbench.data.arrays import Arrays, Bytes, digests
 from mnistbench.data.readers import read_any
-from mnistbench.data.sources import Source, find, source_of
+from mnistbench.data.sources import Source, find, keras_sources, source_of
 from mnistbench.errors import InputError
 
 
@@ -83,8 +84,24 @@ def bring(configs: Iterable[RunConfig]) -> list[DatasetFacts]:
         if source is None:
             absent.append(facts)
         elif source.kind == "keras":
-            keep(checked(source.read(), facts, source.name), facts, source.name)
+            keep_cached(facts)
     return absent
+
+
+def keep_cached(facts: DatasetFacts) -> Path:
+    """Put the first whole copy of Keras's cache into mnistbench's folder, and return its place.
+
+    Raises InputError, of the last copy, if none is whole.
+    """
+    *others, last = keras_sources(facts)
+    for source in others:
+        with contextlib.suppress(InputError):
+            return _keep_from(source)
+    return _keep_from(last)
+
+
+def _keep_from(source: Source) -> Path:
+    return keep(checked(source.read(), source.facts, source.name), source.facts, source.name)
 
 
 def keep(dataset: Dataset, facts: DatasetFacts, origin: str) -> Path:
@@ -127,8 +144,11 @@ def _image_shapes(facts: DatasetFacts) -> list[tuple[int, ...]]:
     return [(height, width, channels), *([(height, width)] if channels == 1 else [])]
 
 
-def select(dataset: Dataset, config: RunConfig) -> Dataset:
-    """Return the images that the config asks for; raise InputError if there are fewer."""
+def select(dataset: Dataset, config: RunConfig, trains: bool = True) -> Dataset:
+    """Return the images that the config asks for; raise InputError if there are fewer.
+
+    `trains`: whether they are to be learnt from, and a validation fraction must leave some.
+    """
     wanted = {
         "train_samples": (config.dataset.train_samples, len(dataset.x_train)),
         "test_samples": (config.dataset.test_samples, len(dataset.x_test)),
@@ -140,7 +160,28 @@ def select(dataset: Dataset, config: RunConfig) -> Dataset:
                 source=source_of(config).name,
                 field=f"dataset.{field}",
             )
-    return dataset.first(config.dataset.train_samples, config.dataset.test_samples)
+    selected = dataset.first(config.dataset.train_samples, config.dataset.test_samples)
+    if trains:
+        _check_split(len(selected.x_train), config)
+    return selected
+
+
+def learnt_count(count: int, config: RunConfig) -> int:
+    """Return how many of so many training images an epoch learns from."""
+    fraction = config.training.validation
+    return int(count * (1 - fraction)) if isinstance(fraction, float) else count
+
+
+def _check_split(count: int, config: RunConfig) -> None:
+    fraction, learnt_from = config.training.validation, learnt_count(count, config)
+    if isinstance(fraction, float) and learnt_from in (0, count):
+        purpose = "validate on" if learnt_from else "train on"
+        raise InputError(
+            f"{fraction:g} of {count} images leaves none to {purpose}",
+            source=source_of(config).name,
+            field="training.validation",
+            hint="take test or none, or more images",
+        )
 
 
 def identify(dataset: Dataset, config: RunConfig) -> DataIdentity:

@@ -4,6 +4,10 @@ The standard unpickler builds whatever the file asks for, so that a tampered one
 damaged one can ask for any amount of memory. Here the stream's operations are walked one by one.
 Only those that a dictionary of numbers, texts and NumPy byte arrays needs are known, and the
 arrays are described, not rebuilt by NumPy's own hooks.
+
+A `pickle.Unpickler` whose `find_class` admits only the four names of the official files would be a
+tenth as long, and runs no foreign code either. But nine bytes that store something at place 2**28
+of its memo make it take 4 GB, and twenty that call the admitted `ndarray` with a shape, any amount.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from mnistbench.data.archives import GZIP_MAGIC, is_archive
 from mnistbench.data.arrays import ARRAY_NAMES, Arrays
 from mnistbench.data.cifar_files import is_cifar_folder, read_cifar_archive, read_cifar_folder
+from mnistbench.data.file_kinds import ZIP, file_kind, instead_of, kind_of
 from mnistbench.errors import InputError
 
 IDX_FILES = {
@@ -28,6 +29,9 @@ IDX_FILES = {
 
 _IDX_UINT8 = 8
 
+_NPZ_FORM = f"give a Keras .npz: np.savez of {', '.join(ARRAY_NAMES)}"
+_AGAIN = "fetch the file again"
+
 # What a flipped byte makes of a zip: an unknown compression, a password, a size beyond memory.
 _NPZ_DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OverflowError, MemoryError,
@@ -36,23 +40,55 @@ _NPZ_DAMAGE = (
 
 def read_npz(path: Path) -> Arrays:
     """Read x_train, y_train, x_test and y_test from a NumPy archive; pickles are refused."""
+    if file_kind(path) != ZIP:
+        problem, remedy = instead_of(path, "a NumPy archive (.npz)", _NPZ_FORM)
+        raise InputError(problem, source=path, hint=remedy)
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise ValueError("it holds a single array")
-        with loaded as archive:
-            missing = [name for name in ARRAY_NAMES if name not in archive]
-            if missing:
-                raise InputError(
-                    f"lacks the arrays {', '.join(missing)}",
-                    source=path,
-                    hint=f"a Keras .npz holds {', '.join(ARRAY_NAMES)}",
-                )
-            return {name: archive[name] for name in ARRAY_NAMES}
-    except (*_NPZ_DAMAGE, ValueError, KeyError) as error:
+        with zipfile.ZipFile(path) as archive:
+            _check_members(path, archive)
+            return {name: _member(path, archive, name) for name in ARRAY_NAMES}
+    except (*_NPZ_DAMAGE, ValueError, KeyError):
         raise InputError(
-            f"damaged or no NumPy archive: {error}", source=path, hint="fetch the file again"
+            "is a damaged NumPy archive, or was cut short", source=path, hint="fetch the file again"
         ) from None
+
+
+def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
+    members = archive.namelist()
+    missing = [name for name in ARRAY_NAMES if f"{name}.npy" not in members]
+    if not missing:
+        return
+    if not any(member.endswith(".npy") for member in members):
+        raise InputError(
+            "is a zip archive without a NumPy array",
+            source=path,
+            hint=f"unpack it and give the folder, or {_NPZ_FORM}",
+        )
+    held = ", ".join(member.removesuffix(".npy") for member in members[:6])
+    raise InputError(
+        f"lacks the arrays {', '.join(missing)}; it holds {held}", source=path, hint=_NPZ_FORM
+    )
+
+
+def _member(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[np.generic]:
+    with archive.open(f"{name}.npy") as file:
+        try:
+            array: npt.NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
+        except ValueError:
+            if not _holds_objects(archive, name):
+                raise
+            raise InputError(
+                f"{name} holds Python objects, not numbers",
+                source=path,
+                hint="save it from arrays of whole numbers, of dtype uint8",
+            ) from None
+    return array
+
+
+def _holds_objects(archive: zipfile.ZipFile, name: str) -> bool:
+    with archive.open(f"{name}.npy") as file:
+        np.lib.format.read_magic(file)
+        return b"'|O'" in file.read(256)
 
 
 def read_idx_folder(path: Path) -> Arrays:
@@ -79,26 +115,32 @@ def _read_idx(file: Path) -> npt.NDArray[np.uint8]:
     if content.startswith(GZIP_MAGIC):
         try:
             content = gzip.decompress(content)
-        except (EOFError, OSError, zlib.error) as error:
-            raise InputError(f"damaged gzip: {error}", source=file) from None
+        except (EOFError, OSError, zlib.error):
+            raise InputError(
+                "is a damaged gzip file, or was cut short", source=file, hint=_AGAIN
+            ) from None
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _IDX_UINT8:
-        raise InputError("not an IDX file of bytes", source=file)
+        kind = kind_of(content)
+        what = f"is {kind.name}, not an IDX file" if kind else "is no IDX file of bytes"
+        raise InputError(what, source=file, hint=(kind and kind.remedy) or _AGAIN)
     dimensions = content[3]
     start = 4 + 4 * dimensions
     if len(content) < start:
-        raise InputError("truncated in its header", source=file)
+        raise InputError("is cut short, in its header", source=file, hint=_AGAIN)
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     if len(content) - start != prod(shape):
         raise InputError(
             f"holds {len(content) - start} bytes of data where its header {shape} "
             f"says {prod(shape)}: truncated or damaged",
             source=file,
+            hint=_AGAIN,
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def _is_npz(path: Path) -> bool:
-    return path.is_file() and path.suffix == ".npz"
+    # By its name too: what is called .npz and is none is told so.
+    return path.is_file() and (path.suffix.lower() == ".npz" or file_kind(path) == ZIP)
 
 
 def _is_idx_folder(path: Path) -> bool:
@@ -125,13 +167,18 @@ def read_any(path: Path, accepted: str) -> Arrays:
     try:
         reader = next((read for fits, read in READERS if fits(path)), None)
         if reader is None:
-            raise InputError(_not_found(path), source=path, hint=f"give {accepted}")
+            problem, remedy = _not_found(path)
+            raise InputError(problem, source=path, hint=remedy or f"give {accepted}")
         return reader(path)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", source=path) from None
 
 
-def _not_found(path: Path) -> str:
+def _not_found(path: Path) -> tuple[str, str]:
+    """Return what is wrong with a path that no reader takes, and the remedy if it has its own."""
     if not path.exists():
-        return "no such file or folder"
-    return "a folder without the files of a data set" if path.is_dir() else "of no known format"
+        return "no such file or folder", ""
+    if path.is_dir():
+        return "a folder without the files of a data set", ""
+    kind = file_kind(path)
+    return (f"is {kind.name}, no data set", kind.remedy) if kind else ("of no known format", "")

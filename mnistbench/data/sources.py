@@ -45,7 +45,21 @@ class Source:
             return synthetic(self.facts, self.seed)
         if self.kind == "store":
             return store.read_store(self.path)
+        if self.kind == "keras":
+            return self._read_cache(self.path)
         return read_any(self.path, self.facts.accepted)
+
+    def _read_cache(self, path: Path) -> Arrays:
+        try:
+            return read_any(path, self.facts.accepted)
+        except InputError as error:
+            # Keras's own loader takes such a copy for whole: that it is there must not stop us.
+            problem = str(error).split("; ")[0]
+            raise InputError(
+                f"{problem}: Keras's cache is damaged",
+                hint=f"download it anew with mnistbench data fetch {self.facts.name}, which "
+                "passes over this copy",
+            ) from None
 
 
 def source_of(config: RunConfig) -> Source:
@@ -67,8 +81,12 @@ def find(facts: DatasetFacts) -> Source | None:
     in_store = store.stored(facts)
     if in_store is not None:
         return Source("store", facts, in_store)
-    cached = next((path for path in keras_files(facts) if path.exists()), None)
-    return Source("keras", facts, cached) if cached else None
+    return next(iter(keras_sources(facts)), None)
+
+
+def keras_sources(facts: DatasetFacts) -> list[Source]:
+    """Return every copy in Keras's cache; one may be damaged and the next one whole."""
+    return [Source("keras", facts, path) for path in keras_files(facts) if path.exists()]
 
 
 def keras_files(facts: DatasetFacts) -> list[Path]:
@@ -85,5 +103,6 @@ def not_here(facts: DatasetFacts, reason: str = "") -> InputError:
         source="dataset.name",
         field=facts.name,
         hint="bring a copy with mnistbench data import PATH, download it where there is a network "
-        f"with mnistbench data fetch {facts.name}, or try --synthetic",
+        f"with mnistbench data fetch {facts.name}, or let benchmark, train or data show make up "
+        "images by --synthetic",
     )

@@ -69,7 +69,7 @@ def read_manifest(path: Path) -> dict[str, StoredArray]:
         arrays = json.loads(manifest.read_text(encoding="utf-8"))["arrays"]
         return {name: _stored_array(path / name, arrays[name]) for name in ARRAY_NAMES}
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputError(f"damaged: {error}", source=manifest, hint=_ANEW) from None
+        raise InputError(f"damaged: {error}", source=manifest, hint=_anew(path)) from None
 
 
 def put(facts: DatasetFacts, arrays: Arrays, origin: object) -> Path:
@@ -115,7 +115,8 @@ def is_intact(path: Path, expected: Mapping[str, str]) -> bool:
         return False
 
 
-_ANEW = "make it anew with mnistbench data import PATH, or data fetch NAME"
+def _anew(folder: Path) -> str:
+    return f"make it anew with mnistbench data fetch {folder.name}, or data import PATH"
 
 
 def _stored_array(file: Path, entry: Mapping[str, Any]) -> StoredArray:
@@ -132,7 +133,7 @@ def _read(array: StoredArray) -> np.ndarray[Any, Any]:
             raise InputError(
                 f"has {found} bytes, not {prod(array.shape)}: truncated or damaged",
                 source=array.file,
-                hint=_ANEW,
+                hint=_anew(array.file.parent),
             )
         content = aligned_bytes(found)
         with array.file.open("rb") as file:
@@ -141,7 +142,9 @@ def _read(array: StoredArray) -> np.ndarray[Any, Any]:
         return content.reshape(array.shape)
     except OSError as error:
         raise InputError(
-            f"cannot be read: {error.strerror or error}", source=array.file, hint=_ANEW
+            f"cannot be read: {error.strerror or error}",
+            source=array.file,
+            hint=_anew(array.file.parent),
         ) from None
 
 

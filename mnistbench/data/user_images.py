@@ -6,14 +6,16 @@ the middle of 28 x 28, white on black (http://yann.lecun.com/exdb/mnist): so are
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from mnistbench.config.datasets import DatasetFacts
+from mnistbench.data.file_kinds import file_kind
 from mnistbench.errors import InputError
 
 Pixels = npt.NDArray[np.uint8]
@@ -22,6 +24,14 @@ _BOX_SHARE = 20 / 28
 """Side of the box a digit is fitted into, of the image's side."""
 _INK = 0.1
 """What counts as drawn, as a share of the range from background to the strongest stroke."""
+
+_LEAST_CONTRAST = 16
+"""Of 255: less is no drawing."""
+_ONE_COLOUR = 64
+"""Of 255: strokes whose shades differ by less are of one colour."""
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+"""The kinds of pictures that are read."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +46,14 @@ class PreparedImage:
 
 
 def prepare_image(path: Path, facts: DatasetFacts) -> PreparedImage:
-    """Read a PNG or JPEG and bring it into the data set's form.
+    """Read a picture and bring it into the data set's form.
 
     Raises InputError, naming the file, if it is missing, damaged, or empty of any drawing.
     """
-    image = _read(path)
+    image, frames = _read(path)
     steps = [f"{image.width}x{image.height} {image.mode}"]
+    if frames > 1:
+        steps.append(f"the first of {frames} pictures in it")
     height, width, channels = facts.image_shape
     if channels == 3:
         side = min(image.size)
@@ -52,36 +64,88 @@ def prepare_image(path: Path, facts: DatasetFacts) -> PreparedImage:
         if image.size != (width, height):
             steps.append(f"resized to {width}x{height}")
         return PreparedImage(str(path), np.asarray(fitted, np.uint8), ", ".join(steps))
-    grey = np.asarray(_flat(image).convert("L"), np.uint8)
-    if image.mode != "L":
-        steps.append("to grey")
+    ink = _alpha_as_ink(image)
+    if ink is not None:
+        grey = ink
+        steps.append("its transparency taken for the ground")
+    else:
+        grey = np.asarray(_flat(image).convert("L"), np.uint8)
+        if image.mode != "L":
+            steps.append("to grey")
     digit, more = _as_digit(grey, height, path)
     return PreparedImage(str(path), digit[..., None], ", ".join([*steps, *more]))
 
 
-def _read(path: Path) -> Image.Image:
+def _read(path: Path) -> tuple[Image.Image, int]:
+    """Return the first picture of a file, upright, and how many there are in it."""
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
+        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
+            warnings.simplefilter("ignore")  # of a large picture, and of odd tags
             image.load()
-            return ImageOps.exif_transpose(image)
+            frames: int = getattr(image, "n_frames", 1)
+            image.seek(0)
+            return ImageOps.exif_transpose(image), frames
     except FileNotFoundError:
         raise InputError("no such file", source=path, field="--images") from None
-    except UnidentifiedImageError:
+    except IsADirectoryError:
         raise InputError(
-            "is no PNG or JPEG, or is damaged", source=path, field="--images"
+            "is a folder", source=path, field="--images", hint=f"give its files: {path}/*"
         ) from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"cannot be read: {error}", source=path, field="--images") from None
+    except PermissionError:
+        raise InputError("cannot be read: no permission", source=path, field="--images") from None
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
+        raise InputError(
+            f"has more than {most} million pixels",
+            source=path,
+            field="--images",
+            hint="make it smaller; a side of some hundred is plenty",
+        ) from None
+    except Exception:  # noqa: BLE001  whatever Pillow raises, the file is the cause
+        raise _unreadable(path) from None
+
+
+def _unreadable(path: Path) -> InputError:
+    kind = file_kind(path)
+    if kind is None or kind.name.endswith("picture"):
+        problem = "is a damaged picture, or was cut short" if kind else "is no picture, or damaged"
+    else:
+        problem = f"is {kind.name}, not a picture"
+    readable = f"give a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture"
+    return InputError(
+        problem, source=path, field="--images", hint=(kind and kind.remedy) or readable
+    )
+
+
+def _alpha_as_ink(image: Image.Image) -> Pixels | None:
+    """Return the opacity where that is what draws: strokes of one colour on a clear canvas."""
+    if not _has_alpha(image):
+        return None
+    pixels = np.asarray(image.convert("RGBA"))
+    alpha = pixels[..., 3]
+    if int(alpha.max()) - int(alpha.min()) < _LEAST_CONTRAST:
+        return None
+    shades = np.asarray(image.convert("RGBA").convert("RGB").convert("L"))[alpha > alpha.max() // 2]
+    low, high = np.percentile(shades, (5, 95))
+    return alpha if high - low < _ONE_COLOUR else None
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return "A" in image.getbands() or "transparency" in image.info
 
 
 def _flat(image: Image.Image) -> Image.Image:
     """Return the picture without transparency, laid on white as a viewer shows it.
 
-    Grey of 16 bits becomes 8: Pillow itself would cut off all that is above 255.
+    Grey of 16 bits and more becomes 8: Pillow itself would cut off all that is above 255.
     """
-    if image.mode.startswith("I"):
+    if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-    if "A" not in image.getbands() and "transparency" not in image.info:
+    if image.mode in ("I", "F"):
+        values = np.nan_to_num(np.asarray(image, np.float64))
+        span = (values.max() - values.min()) or 1.0
+        return Image.fromarray(((values - values.min()) * (255 / span)).astype(np.uint8))
+    if not _has_alpha(image):
         return image
     colours = image.convert("RGBA")
     page = Image.new("RGBA", colours.size, "white")
@@ -99,7 +163,7 @@ def _as_digit(grey: Pixels, side: int, path: Path) -> tuple[Pixels, list[str]]:
         steps.append("inverted (light background)")
     strokes = np.clip(grey.astype(np.float32) - background, 0, None)
     strongest = float(strokes.max())
-    if strongest < 16:
+    if strongest < _LEAST_CONTRAST:
         raise InputError(
             "shows nothing that stands out from its background", source=path, field="--images"
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import psutil
 
+from mnistbench.config.frameworks import BACKENDS, Framework
 from mnistbench.machine.readings import Reading
 
 _MEBIBYTE = 2**20
@@ -23,19 +24,19 @@ def warnings_before(
 ) -> list[str]:
     """Return what is true of this machine and should be known before a run, most serious first.
 
-    `facts` are those of machine.csv, `first` and `last` readings before and after TensorFlow was
-    loaded, `needed_bytes` the memory that a repeat takes.
+    `facts` are those of machine.csv, `first` and `last` readings before and after the framework
+    was loaded, `needed_bytes` the memory that a repeat takes.
     """
-    found = (
+    lines = (
         _load(facts, repeats),
         _quota(facts),
         _memory(facts, needed_bytes),
-        _swapping(first, last),
+        _swapping(_title(_framework(facts)), first, last),
         _heat(first, last),
         _governor(facts),
         battery(),
     )
-    return [line for line in found if line]
+    return [line for line in lines if line]
 
 
 def _load(facts: Mapping[str, object], repeats: int) -> str:
@@ -47,24 +48,42 @@ def _load(facts: Mapping[str, object], repeats: int) -> str:
 
 
 def _quota(facts: Mapping[str, object]) -> str:
-    quota, threads = facts.get("cgroup_cpu_limit_cores"), _tensorflow_threads(facts)
+    framework = _framework(facts)
+    quota, threads = facts.get("cgroup_cpu_limit_cores"), _threads(facts, framework)
     if not isinstance(quota, int | float) or threads is None or quota >= threads:
         return ""
-    fitting = max(1, int(quota))
     return (
-        f"CPU quota {quota:g} cores, but TensorFlow will start {threads} threads and be stopped "
-        f"again and again: set TF_NUM_INTRAOP_THREADS={fitting} and "
-        f"TF_NUM_INTEROP_THREADS={fitting} (OMP_NUM_THREADS does not reach it), or raise the quota"
+        f"CPU quota {quota:g} cores, but {_title(framework)} will start {threads} threads and be "
+        f"stopped again and again: {_fewer_threads(framework, max(1, int(quota)))}, or raise the "
+        "quota"
     )
 
 
-def _tensorflow_threads(facts: Mapping[str, object]) -> int | None:
-    """Return the threads that TensorFlow computes with: as many as cores, unless told otherwise."""
-    told = str(facts.get("env_TF_NUM_INTRAOP_THREADS", ""))
-    if told.isascii() and told.isdigit() and int(told) > 0:
-        return int(told)
+def _framework(facts: Mapping[str, object]) -> Framework | None:
+    """Return the framework that told of itself in the facts."""
+    told = (entry for name, entry in BACKENDS.items() if f"{name}_version" in facts)
+    return next(told, None)
+
+
+def _title(framework: Framework | None) -> str:
+    return framework.title if framework else "the framework"
+
+
+def _threads(facts: Mapping[str, object], framework: Framework | None) -> int | None:
+    """Return the threads that it computes with: as many as cores, unless told otherwise."""
+    names = framework.thread_variables[:1] if framework else ()
+    for value in (str(facts.get(f"env_{name}", "")) for name in names):
+        if value.isascii() and value.isdigit() and int(value) > 0:
+            return int(value)
     cores = facts.get("cpu_affinity_threads") or facts.get("cpu_threads")
     return cores if isinstance(cores, int) else None
+
+
+def _fewer_threads(framework: Framework | None, threads: int) -> str:
+    names = framework.thread_variables if framework else ()
+    if not names:  # it starts as many threads as it may use cores
+        return f"start it by: taskset --cpu-list 0-{threads - 1} mnistbench"
+    return f"set {' and '.join(f'{name}={threads}' for name in names)}"
 
 
 def _memory(facts: Mapping[str, object], needed_bytes: int) -> str:
@@ -78,15 +97,15 @@ def _memory(facts: Mapping[str, object], needed_bytes: int) -> str:
     )
 
 
-def _swapping(first: Reading, last: Reading) -> str:
+def _swapping(title: str, first: Reading, last: Reading) -> str:
     if first.swapped_bytes is None or last.swapped_bytes is None:
         return ""
     swapped = last.swapped_bytes - first.swapped_bytes
     if swapped < _SWAPPED_BYTES:
         return ""
     return (
-        f"swapping: {swapped / _MEBIBYTE:.0f} MiB came back from swap while TensorFlow was "
-        "loaded: close programs that fill the memory"
+        f"swapping: {swapped / _MEBIBYTE:.0f} MiB came back from swap while "
+        f"{title} was loaded: close programs that fill the memory"
     )
 
 

@@ -53,6 +53,7 @@ class ForkServer:
             )
         self.process_id = self._process.pid
         self._is_ended = False
+        self._startup_text = ""
 
     @property
     def is_usable(self) -> bool:
@@ -62,8 +63,10 @@ class ForkServer:
     @property
     def startup_text(self) -> str:
         """Return what was written to standard error while the framework was imported."""
-        size = os.fstat(self._said.fileno()).st_size
-        return os.pread(self._said.fileno(), size, 0).decode(errors="replace")
+        if not self._said.closed:
+            size = os.fstat(self._said.fileno()).st_size
+            self._startup_text = os.pread(self._said.fileno(), size, 0).decode(errors="replace")
+        return self._startup_text
 
     def fork(self) -> ForkedProcess:
         """Return a fresh process, once the framework is imported; raise EOFError if it died.
@@ -76,8 +79,12 @@ class ForkServer:
                 socket.send_fds(self._control, [b"\0"], [theirs.fileno()])
             process_id = self.next_number()
         except OSError:
+            mine.close()
             self.end()
             raise EOFError from None
+        except BaseException:
+            mine.close()
+            raise
         return ForkedProcess(self, process_id, mine)
 
     def next_number(self) -> int:
@@ -108,6 +115,8 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._startup_text = self.startup_text
+        self._said.close()
 
 
 class ForkedProcess:
@@ -149,7 +158,10 @@ def server_of(environment: Mapping[str, str], cores: Sequence[int] | None) -> Fo
     """
     key = _surroundings(environment, cores)
     server = _servers.pop(key, None)
-    if server is None or not server.is_usable:
+    if server is not None and not server.is_usable:
+        server.end()
+        server = None
+    if server is None:
         while len(_servers) >= MOST_SERVERS:
             _servers.pop(next(iter(_servers))).end(_PATIENCE_SECONDS)
         try:

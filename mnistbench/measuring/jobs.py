@@ -13,10 +13,9 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.data.dataset import DataIdentity
 from mnistbench.data.preprocessing import Split
 from mnistbench.machine.workloads import Point
-from mnistbench.results.phases import PhaseRecord
-from mnistbench.results.rows import Metric
-
-Listener = Callable[[object], None]
+from mnistbench.measuring.partners import Ready
+from mnistbench.results.phases import PhaseRecord, PhaseStarted
+from mnistbench.results.rows import HistoryRow, Metric
 
 
 @dataclass(frozen=True)
@@ -122,6 +121,12 @@ class StopRequested:
     """The training has seen that the user asked for an early end."""
 
 
+Message = PhaseStarted | PhaseRecord | EpochEnded | Downloading | StopRequested | HistoryRow | Ready
+"""All that a measuring process tells while it works."""
+
+Listener = Callable[[Message], None]
+
+
 @dataclass(frozen=True)
 class Stopped:
     """What `train` returns when the user asked it to stop."""
@@ -152,3 +157,15 @@ class EvaluationResult(RepeatResult):
 
     probabilities: npt.NDArray[Any] | None
     """float32, (n, classes), in the order of the images; None if they were not asked for."""
+    remarks: tuple[str, ...] = ()
+    """In what the model was judged by terms of its own, a line each."""
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """What a model takes images for."""
+
+    probabilities: npt.NDArray[Any]
+    """float32, (n, classes), in the order of the images."""
+    remarks: tuple[str, ...]
+    """As those of an EvaluationResult."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mnistbench.config.frameworks import BACKENDS, REFERENCE_BACKEND
+from mnistbench.config.frameworks import BACKENDS, MACHINE_BACKEND
 
 
-def measuring_environment(device: str, backend: str = REFERENCE_BACKEND) -> dict[str, str]:
+def measuring_environment(device: str, backend: str = MACHINE_BACKEND) -> dict[str, str]:
     """Return the variables a measuring process needs before it imports the framework."""
     # Keras and its settings file let a user choose another framework; a benchmark chooses.
     variables = {"KERAS_BACKEND": backend, **BACKENDS[backend].variables}

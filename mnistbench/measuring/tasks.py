@@ -5,13 +5,15 @@ The command reads this module too, and must stay light.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy.typing as npt
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mnistbench.measuring.jobs import (
     EvaluateJob,
     EvaluationResult,
+    Guesses,
     GuessJob,
     Listener,
     Probe,
@@ -68,10 +70,28 @@ def download(name: str, tell: Listener) -> PhaseRecord:
     """Download a data set by Keras's own loader and store it; raise InputError if that fails."""
     from mnistbench.measuring.inside.framework import import_record
 
-    import_record()
-    from mnistbench.measuring.inside.download import run_download
+    with beside_a_damaged_cache(name):
+        import_record()
+        from mnistbench.measuring.inside.download import run_download
 
-    return run_download(name, tell)
+        return run_download(name, tell)
+
+
+@contextmanager
+def beside_a_damaged_cache(name: str) -> Iterator[None]:
+    """Let Keras download into a folder of its own where its cache has a copy already.
+
+    A copy that was whole would have been taken; Keras would not replace an unpacked one.
+    """
+    from mnistbench.config.datasets import DATASETS
+    from mnistbench.data.sources import keras_sources
+
+    if not keras_sources(DATASETS[name]):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="mnistbench-") as scratch:
+        os.environ["KERAS_HOME"] = scratch  # of this process alone, and read as Keras is imported
+        yield
 
 
 def train(job: TrainJob, tell: Listener) -> RepeatResult | Stopped:
@@ -94,8 +114,8 @@ def evaluate(job: EvaluateJob, tell: Listener) -> EvaluationResult:
     return run_evaluation(job, imported, tell)
 
 
-def guess(job: GuessJob, tell: Listener) -> npt.NDArray[Any]:
-    """Return the model's probabilities for images, float32 (n, classes)."""
+def guess(job: GuessJob, tell: Listener) -> Guesses:
+    """Return the model's probabilities for images."""
     from mnistbench.measuring.inside.framework import import_record
 
     import_record()

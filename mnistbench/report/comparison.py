@@ -1,15 +1,13 @@
-"""A comparison as people and programs read it: a terminal table, Markdown, JSON, CSV."""
+"""A comparison as people read it: a terminal table, or a list where it is too narrow; Markdown."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from mnistbench.analysis.comparison import Comparison, ConfigComparison, PhaseComparison, Rules
-from mnistbench.analysis.identity import PARTS, Difference, Identity, Values
+from mnistbench.analysis.identity import Difference, Values
 from mnistbench.analysis.normalization import Prediction
 
 if TYPE_CHECKING:
@@ -18,16 +16,12 @@ if TYPE_CHECKING:
 
 NOT_COMPARABLE = "not comparable"
 
-_HEADER = ("Config", "Phase", "n", "BASE median", "NEW median", "NEW is", "Interval", "Verdict")
+_HEADER = ("Config", "Phase", "n", "BASE typical", "NEW typical", "NEW is", "Interval", "Verdict")
 _NORMALIZED = ("Normalised", "Normalised interval")
-_RIGHT = ("n", "BASE median", "NEW median", "NEW is", "Normalised")
+_RIGHT = ("n", "BASE typical", "NEW typical", "NEW is", "Normalised")
 _MOST_VALUES = 3
-
-_CSV_HEADER = (
-    "base", "new", "config", "phase", "paired", "unit", "n_base", "n_new", "base_median_seconds",
-    "new_median_seconds", "ratio", "low", "high", "confidence", "verdict", "reason",
-    "normalized_ratio", "normalized_low", "normalized_high", "normalization_refused",
-)  # fmt: skip
+_LONGEST_VALUE = 80
+_DIGEST = re.compile(r"[0-9a-f]{40,}")
 
 
 def change_text(ratio: float | None) -> str:
@@ -57,21 +51,55 @@ def interval_text(low: float | None, high: float | None) -> str:
 
 def print_table(console: Console, comparisons: Sequence[Comparison], rules: Rules) -> None:
     """Print a table for each NEW, and below it what a reader must know of it."""
+    for comparison in comparisons:
+        header, rows = _header(comparison), _all_rows(comparison)
+        if _table_width(header, rows) <= console.width:
+            _print_as_table(console, comparison, header, rows)
+        else:
+            _print_as_list(console, comparison, header, rows)
+        for line in _remarks(comparison):
+            console.print(f"- {line}", highlight=False, markup=False)
+    console.print(_legend(comparisons, rules), highlight=False, markup=False)
+
+
+def _table_width(header: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Return the width in which a table breaks no word: verdicts wrap between words, no others."""
+    cells = [[*column] for column in zip(header, *rows, strict=True)]
+    words = [word for verdict in cells[-1] for word in verdict.split()]
+    widths = [max(map(len, column)) for column in cells[:-1]] + [max(map(len, words))]
+    return sum(width + 3 for width in widths) + 1
+
+
+def _print_as_table(
+    console: Console, comparison: Comparison, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
     from rich.table import Table
     from rich.text import Text
 
     # Text, as a glob's [0-9] would be taken for a colour.
-    for comparison in comparisons:
-        table = Table(title=Text(_title(comparison)), title_justify="left")
-        for name in _header(comparison):
-            table.add_column(name, justify="right" if name in _RIGHT else "left")
-        for config in comparison.configs:
-            for row in _rows(config, comparison):
-                table.add_row(*map(Text, row))
-        console.print(table)
-        for line in _remarks(comparison):
-            console.print(f"- {line}", highlight=False, markup=False)
-    console.print(_legend(comparisons, rules), highlight=False, markup=False)
+    table = Table(title=Text(_title(comparison)), title_justify="left")
+    for name in header:
+        justify: Literal["left", "right"] = "right" if name in _RIGHT else "left"
+        table.add_column(name, justify=justify, no_wrap=name != _HEADER[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _print_as_list(
+    console: Console, comparison: Comparison, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Print what the table would hold, a verdict first and a line for each of the others."""
+    console.print(_title(comparison), highlight=False, markup=False)
+    config = ""
+    for row in rows:
+        config = row[0] or config
+        where = ", ".join(part for part in (config, row[1]) if part)
+        console.print(f"\n{where}: {row[-1]}", highlight=False, markup=False)
+        for name, cell in zip(header[2:-1], row[2:-1], strict=True):
+            if cell:
+                console.print(f"  {name}: {cell}", highlight=False, markup=False)
+    console.print()
 
 
 def as_markdown(comparisons: Sequence[Comparison], rules: Rules) -> str:
@@ -83,41 +111,10 @@ def as_markdown(comparisons: Sequence[Comparison], rules: Rules) -> str:
         lines.append(f"| {' | '.join(header)} |")
         rules_of_columns = ("---:" if name in _RIGHT else "---" for name in header)
         lines.append(f"| {' | '.join(rules_of_columns)} |")
-        for config in comparison.configs:
-            lines += [f"| {' | '.join(map(_escaped, row))} |" for row in _rows(config, comparison)]
+        lines += [f"| {' | '.join(map(_escaped, row))} |" for row in _all_rows(comparison)]
         lines += ["", *(f"- {_escaped(line)}" for line in _remarks(comparison)), ""]
     lines.append(_legend(comparisons, rules))
     return "\n".join(lines)
-
-
-def as_json(comparisons: Sequence[Comparison], rules: Rules) -> str:
-    """Return everything known of the comparisons."""
-    content = {
-        "margin": rules.margin,
-        "accuracy_margin": rules.accuracy_margin,
-        "confidence": rules.confidence,
-        "comparisons": [
-            {
-                "base": comparison.base.name,
-                "new": comparison.new.name,
-                "unmatched": list(comparison.unmatched),
-                "configs": [_config_as_json(config) for config in comparison.configs],
-            }
-            for comparison in comparisons
-        ],
-    }
-    return json.dumps(content, indent=2, allow_nan=False)
-
-
-def as_csv(comparisons: Sequence[Comparison]) -> str:
-    """Return one row for each phase of each config of each NEW."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(_CSV_HEADER)
-    for comparison in comparisons:
-        for config in comparison.configs:
-            writer.writerows(_csv_rows(comparison, config))
-    return text.getvalue()
 
 
 def _title(comparison: Comparison) -> str:
@@ -132,23 +129,33 @@ def _has_two_machines(comparison: Comparison) -> bool:
     return any(config.machines is not None for config in comparison.configs)
 
 
+def _all_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    return [row for config in comparison.configs for row in _rows(config, comparison)]
+
+
 def _rows(config: ConfigComparison, comparison: Comparison) -> Iterator[tuple[str, ...]]:
     two_machines = _has_two_machines(comparison)
-    if not config.phases:
-        empty = [""] * (len(_header(comparison)) - 2)
-        yield (config.name, *empty, NOT_COMPARABLE)
-    for number, phase in enumerate(config.phases):
+    empty = [""] * (len(_header(comparison)) - 3)
+    name = config.name
+    if config.obstacles and not config.phases:
+        yield (name, "", *empty, NOT_COMPARABLE)
+        name = ""
+    for phase in config.phases:
         yield (
-            "" if number else config.name,
+            name,
             phase.phase,
             _count_text(config, phase),
-            _seconds_text(phase.base_median_seconds),
-            _seconds_text(phase.new_median_seconds),
+            seconds_text(phase.base_typical_seconds),
+            seconds_text(phase.new_typical_seconds),
             change_text(phase.ratio),
             interval_text(phase.low, phase.high),
             *(_normalized_texts(config, phase) if two_machines else ()),
             f"{phase.verdict}: {phase.reason}" if phase.reason else phase.verdict,
         )
+        name = ""
+    for phase_name, why in config.incomparable.items():
+        yield (name, phase_name, *empty, f"{NOT_COMPARABLE}: {why}")
+        name = ""
 
 
 def _normalized_texts(config: ConfigComparison, phase: PhaseComparison) -> tuple[str, str]:
@@ -166,10 +173,15 @@ def _count_text(config: ConfigComparison, phase: PhaseComparison) -> str:
     return f"{phase.n_base}, {phase.n_new}"
 
 
-def _seconds_text(seconds: float | None) -> str:
+def seconds_text(seconds: float | None) -> str:
+    """Return a time with four figures or more, so that two of them show their ratio."""
     if seconds is None:
         return ""
-    return f"{seconds:.4f} s" if seconds < 1 else f"{seconds:.3f} s"
+    if seconds >= 1:
+        return f"{seconds:.3f} s"
+    if seconds >= 0.1:
+        return f"{seconds:.4f} s"
+    return f"{1e3 * seconds:#.4g} ms" if seconds >= 1e-4 else f"{1e6 * seconds:#.4g} µs"
 
 
 def _remarks(comparison: Comparison) -> list[str]:
@@ -178,8 +190,9 @@ def _remarks(comparison: Comparison) -> list[str]:
     for config in comparison.configs:
         name = f"{config.name}: " if several else ""
         lines += [f"{name}apples and oranges: {why}" for why in config.obstacles]
-        if config.obstacles and not config.phases:
+        if config.force_helps:
             lines.append(f"{name}no verdict; --force compares all the same")
+        lines += [f"{name}{phase}: {why}" for phase, why in config.incomparable.items()]
         lines += [f"{name}differs in {_difference_text(d)}" for d in config.differences]
         lines.append(f"{name}{config.design.text}")
         lines += [f"{name}{note}" for note in config.notes]
@@ -204,8 +217,21 @@ def _machine_lines(machines: Prediction | None) -> list[str]:
 
 
 def _difference_text(difference: Difference) -> str:
-    base, new = _values_text(difference.base), _values_text(difference.new)
+    base, new = _in_short(difference.base, difference.new)
     return f"{difference.part}: {difference.field} {base} -> {new}"
+
+
+def _in_short(base: Values, new: Values) -> tuple[str, str]:
+    """Return both sides' values; of two long lists of words only the words that differ."""
+    if len(base) == len(new) == 1 and max(len(base[0]), len(new[0])) > _LONGEST_VALUE:
+        words = base[0].split(), new[0].split()
+        own = [" ".join(word for word in words[i] if word not in words[1 - i]) for i in (0, 1)]
+        if all(map(len, words)) and max(map(len, words)) > 1:
+            first, second = (
+                f"{some or 'nothing'} of {len(w)} words" for some, w in zip(own, words, strict=True)
+            )
+            return first, second
+    return _values_text(base), _values_text(new)
 
 
 def _values_text(values: Values) -> str:
@@ -213,13 +239,17 @@ def _values_text(values: Values) -> str:
         return "(not set)"
     if len(values) > _MOST_VALUES:
         return f"({len(values)} different values)"
-    return " and ".join(value if len(value) <= 40 else f"{value[:12]}..." for value in values)
+    return " and ".join(
+        f"{value[:12]}..." if _DIGEST.fullmatch(value) else value for value in values
+    )
 
 
 def _legend(comparisons: Sequence[Comparison], rules: Rules) -> str:
     several = any(len(c.phases) > 1 for comparison in comparisons for c in comparison.configs)
     together = " or more, so that a config's phases hold together" if several else ""
     return (
+        f"Typical: the mean of the logarithms, in which a far-out repeat (if paired, a far-out "
+        "pair) weighs less; NEW / BASE of the typical times is the ratio. "
         f"Intervals: {_percent(rules.confidence)}{together}. Same: the whole interval is within "
         f"{_percent(rules.margin)} of unchanged. Faster, slower: the interval excludes unchanged, "
         f"and the change is more than {_percent(rules.margin)}."
@@ -234,63 +264,3 @@ def _escaped(text: str) -> str:
     for character in ("\\", "|", "*", "_", "<"):
         text = text.replace(character, "\\" + character)
     return text
-
-
-def _config_as_json(config: ConfigComparison) -> dict[str, Any]:
-    return {
-        "config": config.name,
-        "comparable": not config.obstacles,
-        "obstacles": list(config.obstacles),
-        "paired": config.design.paired,
-        "unit": config.design.unit,
-        "design": config.design.text,
-        "digests": {
-            "base": _digests(config.base.identity),
-            "new": _digests(config.new.identity),
-        },
-        "differences": [
-            {"part": d.part, "field": d.field, "base": list(d.base), "new": list(d.new)}
-            for d in config.differences
-        ],
-        "base_test_accuracy": config.base_accuracy,
-        "new_test_accuracy": config.new_accuracy,
-        "contended_repeats": {"base": config.base.contended, "new": config.new.contended},
-        "notes": list(config.notes),
-        "calibration": _machines_as_json(config.machines),
-        "phases": [{**vars(phase), "change": change_text(phase.ratio)} for phase in config.phases],
-    }
-
-
-def _machines_as_json(machines: Prediction | None) -> dict[str, Any] | None:
-    if machines is None:
-        return None
-    known = not machines.refusal
-    factor = machines.factor(0.95) if machines.ratios else None
-    return {
-        "predicted_ratio": machines.ratio if known else None,
-        "low": machines.ratio / factor if known and factor else None,
-        "high": machines.ratio * factor if known and factor else None,
-        "confidence": 0.95,
-        "refusal": machines.refusal,
-        "workload_ratios": dict(machines.ratios),
-    }
-
-
-def _digests(identity: Identity) -> dict[str, str | None]:
-    return {part: identity.digest(part) for part in PARTS}
-
-
-def _csv_rows(comparison: Comparison, config: ConfigComparison) -> Iterator[tuple[object, ...]]:
-    start = (comparison.base.name, comparison.new.name, config.name)
-    design = (str(config.design.paired).lower(), config.design.unit)
-    refusal = config.machines.refusal if config.machines else ""
-    if not config.phases:
-        why = "; ".join(config.obstacles)
-        yield (*start, "", *design, *[""] * 8, NOT_COMPARABLE, why, *[""] * 3, refusal)
-    for phase in config.phases:
-        yield (
-            *start, phase.phase, *design, phase.n_base, phase.n_new, phase.base_median_seconds,
-            phase.new_median_seconds, phase.ratio, phase.low, phase.high, phase.confidence,
-            phase.verdict, phase.reason, phase.normalized_ratio, phase.normalized_low,
-            phase.normalized_high, refusal,
-        )  # fmt: skip

@@ -11,6 +11,7 @@ from mnistbench.report.peak import roofline_lines
 from mnistbench.report.summary import (
     contention_text,
     drift_text,
+    learning_text,
     phase_summaries,
     time_to_accuracy,
 )
@@ -58,7 +59,8 @@ def print_evaluation(console: Console, evaluation: Evaluation, split: str) -> No
     which = "Test" if split == "test" else "Training"
     console.print(f"{which} loss: {evaluation.loss:.4f}", highlight=False)
     console.print(f"{which} accuracy: {evaluation.accuracy:.1%}", highlight=False)
-    for line in _remarks(run):
+    lines = [*(f"The model {remark}" for remark in evaluation.remarks), *_remarks(run)]
+    for line in lines:
         console.print(line, soft_wrap=True, highlight=False)
     console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
 
@@ -90,6 +92,7 @@ def _findings(run: Run) -> list[str]:
         parameters = metric_values(run, "parameters")[0]
         speed = statistics.median(metric_values(run, "train_samples_per_second"))
         lines.append(f"Parameters: {parameters:,}; training: {speed:,.0f} samples/s")
+    lines += filter(None, [learning_text(run)])
     return [*lines, *roofline_lines(run), *_target_line(run), *_remarks(run)]
 
 

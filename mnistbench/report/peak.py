@@ -23,6 +23,7 @@ from mnistbench.machine.workloads import (
     MATRIX_PRODUCT_OF,
     Workload,
 )
+from mnistbench.results.rows import RateRow, to_csv
 from mnistbench.session.rates import PeakResult, PeakSummary
 from mnistbench.session.records import Run, metric_values
 
@@ -94,6 +95,11 @@ def rate_text(rate: float | None, unit: str) -> str:
 
 def _size_text(row: PeakSummary) -> str:
     return f"{row.size / 2**20:.0f} MiB" if row.unit == BYTES else str(row.size)
+
+
+def as_csv(result: PeakResult) -> str:
+    """Return every sample."""
+    return to_csv(result.rows, RateRow)
 
 
 def as_json(result: PeakResult) -> str:

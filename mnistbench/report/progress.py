@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 
@@ -16,11 +17,19 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from mnistbench.analysis.learning import broken_loss
 from mnistbench.measuring.jobs import Downloading, EpochEnded, StopRequested
+from mnistbench.measuring.partners import Ready
 from mnistbench.report.terminal import seconds_text
-from mnistbench.results.phases import STATUS_OK, TEST, TRAIN, PhaseRecord
+from mnistbench.results.phases import STATUS_OK, TEST, TRAIN, PhaseRecord, PhaseStarted
+from mnistbench.results.phrases import duration
 from mnistbench.results.rows import HistoryRow
-from mnistbench.session.events import Gauging, News, TurnEnded, TurnStarted
+from mnistbench.session.events import Event, Gauging, News, TurnEnded, TurnStarted
+
+if sys.version_info >= (3, 11):
+    from typing import assert_never
+else:
+    from typing_extensions import assert_never
 
 _MEGABYTE = 1_000_000
 
@@ -47,25 +56,32 @@ class PlainProgress:
     ) -> None:
         """Nothing is left to clear."""
 
-    def __call__(self, event: object) -> None:
-        """Receive an event of the benchmark."""
-        if isinstance(event, Downloading) and not event.done_bytes:
-            self._console.print(_download_text(event), highlight=False)
-        elif isinstance(event, TurnStarted):
-            self._first_start = self._first_start or time.monotonic()
-            self._turns = event.turns
-        elif isinstance(event, TurnEnded):
-            self._done += 1
-            self._console.print(self._line(event), highlight=False, soft_wrap=True)
-        elif isinstance(event, HistoryRow | StopRequested | Gauging):
-            self._console.print(_event_text(event), highlight=False, soft_wrap=True)
-        elif isinstance(event, News):
-            self._console.print(event.text, highlight=False, soft_wrap=True)
+    def __call__(self, event: Event) -> None:
+        """Print a line for what a log should tell."""
+        match event:
+            case Downloading():
+                if not event.done_bytes:
+                    self._print(_download_text(event))
+            case TurnStarted():
+                self._first_start = self._first_start or time.monotonic()
+                self._turns = event.turns
+            case TurnEnded():
+                self._done += 1
+                self._print(self._line(event))
+            case HistoryRow() | StopRequested() | Gauging() | News():
+                self._print(_event_text(event))
+            case PhaseStarted() | PhaseRecord() | EpochEnded() | Ready():
+                pass
+            case _:
+                assert_never(event)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True)
 
     def _line(self, event: TurnEnded) -> str:
         elapsed = time.monotonic() - (self._first_start or 0.0)
         left = elapsed / self._done * (self._turns - self._done)
-        return f"[{self._done}/{self._turns}] {turn_text(event)}, about {left:.0f} s left"
+        return f"[{self._done}/{self._turns}] {turn_text(event)}, about {duration(left)} left"
 
 
 class BarProgress:
@@ -104,24 +120,28 @@ class BarProgress:
         """Stop drawing and clear the bars."""
         self._progress.stop()
 
-    def __call__(self, event: object) -> None:
-        """Receive an event of the benchmark."""
-        if isinstance(event, Downloading):
-            self._show_download(event)
-        elif isinstance(event, PhaseRecord) and self._download is not None:
-            self._progress.remove_task(self._download)
-            self._download = None
-        elif isinstance(event, TurnStarted):
-            self._start_turn(event)
-        elif isinstance(event, EpochEnded) and self._epochs is not None:
-            self._progress.update(self._epochs, completed=event.epoch)
-        elif isinstance(event, TurnEnded) and self._turns is not None:
-            self._progress.advance(self._turns)
-            self._progress.print(turn_text(event), highlight=False)
-        elif isinstance(event, HistoryRow | StopRequested | Gauging):
-            self._progress.print(_event_text(event), highlight=False)
-        elif isinstance(event, News):
-            self._progress.print(event.text, highlight=False)
+    def __call__(self, event: Event) -> None:
+        """Move the bars, and print above them what a log would tell."""
+        match event:
+            case Downloading():
+                self._show_download(event)
+            case PhaseRecord():
+                self._end_download()
+            case TurnStarted():
+                self._start_turn(event)
+            case EpochEnded():
+                if self._epochs is not None:
+                    self._progress.update(self._epochs, completed=event.epoch)
+            case TurnEnded():
+                if self._turns is not None:
+                    self._progress.advance(self._turns)
+                self._progress.print(turn_text(event), highlight=False)
+            case HistoryRow() | StopRequested() | Gauging() | News():
+                self._progress.print(_event_text(event), highlight=False)
+            case PhaseStarted() | Ready():
+                pass
+            case _:
+                assert_never(event)
 
     def _show_download(self, event: Downloading) -> None:
         if self._download is None:
@@ -130,6 +150,11 @@ class BarProgress:
         self._progress.update(
             self._download, completed=event.done_bytes // _MEGABYTE, note=f"MB of {event.title}"
         )
+
+    def _end_download(self) -> None:
+        if self._download is not None:
+            self._progress.remove_task(self._download)
+            self._download = None
 
     def _start_turn(self, event: TurnStarted) -> None:
         if self._turns is None:
@@ -152,15 +177,25 @@ def _download_text(event: Downloading) -> str:
     return f"Downloading {event.title}, {event.total_bytes // _MEGABYTE} MB ..."
 
 
-def _event_text(event: HistoryRow | StopRequested | Gauging) -> str:
-    if isinstance(event, Gauging):
-        return f"Measuring this machine's peak, {event.moment} the repeats ..."
-    if isinstance(event, StopRequested):
-        return "Stopping; what the finished epochs taught is kept. Ctrl-C again: stop at once."
-    text = f"epoch {event.epoch}: loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
-    if event.val_loss is not None and event.val_accuracy is not None:
-        text += f", validation loss {event.val_loss:.4f}, accuracy {event.val_accuracy:.4f}"
-    return f"{text}, {event.seconds:.1f} s"
+def _event_text(event: HistoryRow | StopRequested | Gauging | News) -> str:
+    match event:
+        case News():
+            return event.text
+        case Gauging():
+            return f"Measuring this machine's peak, {event.moment} the repeats ..."
+        case StopRequested():
+            return "Stopping; what the finished epochs taught is kept. Ctrl-C again: stop at once."
+        case HistoryRow():
+            return _epoch_text(event)
+        case _:
+            assert_never(event)
+
+
+def _epoch_text(row: HistoryRow) -> str:
+    text = f"epoch {row.epoch}: loss {row.loss:.4f}, accuracy {row.accuracy:.4f}"
+    if row.val_loss is not None and row.val_accuracy is not None:
+        text += f", validation loss {row.val_loss:.4f}, accuracy {row.val_accuracy:.4f}"
+    return f"{text}, {row.seconds:.1f} s"
 
 
 def turn_text(event: TurnEnded) -> str:
@@ -177,5 +212,7 @@ def turn_text(event: TurnEnded) -> str:
         if m.name in ("test_accuracy", "train_accuracy")
     )
     times = f"{main} {seconds_text(seconds)} s"
-    mark = ", contended" if record.is_contended else ""
+    broken = broken_loss({metric.name: metric.value for metric in record.metrics})
+    mark = f", {broken}" if broken else ""
+    mark += ", contended" if record.is_contended else ""
     return f"{event.config} {which}: {times}, {split} accuracy {accuracy:.4f}{mark}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from mnistbench.analysis.reproduction import ReproductionRow
+from mnistbench.analysis.reproduction import ReproductionRow, to_csv
 
 
 def print_reproduction(console: Console, rows: Sequence[ReproductionRow]) -> None:
@@ -17,6 +17,11 @@ def print_reproduction(console: Console, rows: Sequence[ReproductionRow]) -> Non
     for row in rows:
         for note in row.report.notes:
             console.print(f"{row.report.config}: {note}", highlight=False)
+
+
+def as_csv(rows: Sequence[ReproductionRow]) -> str:
+    """Return one row for each config."""
+    return to_csv(rows)
 
 
 def _learning_table(rows: Sequence[ReproductionRow]) -> Table:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import Any
 
+from mnistbench.analysis.learning import not_learnt
 from mnistbench.machine.evidence import worst_signs
 from mnistbench.results.phases import (
     DATA_DOWNLOAD,
@@ -17,6 +19,7 @@ from mnistbench.results.phases import (
     TEST,
     TRAIN,
 )
+from mnistbench.results.tables import TIMINGS
 from mnistbench.session.benchmark import BenchmarkResult
 from mnistbench.session.records import RepeatRecord, Run, metric_values
 
@@ -48,6 +51,23 @@ def uncontended_summaries(run: Run) -> list[PhaseSummary]:
     """Return one line for each phase over the repeats that nothing else disturbed."""
     calm = [record for record in run.repeats if not record.is_contended]
     return [_summary(phase, _seconds(calm, phase)) for phase in run.phases]
+
+
+def learning_text(run: Run) -> str:
+    """Return how many repeats did not learn, and the first one's reason; empty for none."""
+    classes = run.config.facts.classes
+    metrics = [{m.name: m.value for m in record.metrics} for record in run.repeats]
+    reasons = [reason for each in metrics if (reason := not_learnt(each, classes))]
+    if not reasons:
+        return ""
+    which = (
+        f"{len(reasons)} of {len(run.repeats)} repeats" if len(run.repeats) > 1 else "The network"
+    )
+    if "became" in reasons[0]:
+        remedy = "try a smaller training.learning_rate or dataset.normalization=divide_255"
+    else:
+        remedy = "try more training.epochs or dataset.train_samples, or another learning rate"
+    return f"{which} did not learn: {reasons[0]}; {remedy}"
 
 
 def contention_text(run: Run) -> str:
@@ -115,15 +135,22 @@ def time_to_accuracy(run: Run) -> TimeToAccuracy | None:
     return TimeToAccuracy(target, len(reached), sum(reached), tuple(seconds))
 
 
-def as_json(result: BenchmarkResult) -> dict[str, Any]:
-    """Return the session as plain data, for `--format json`."""
-    return {
+def as_csv(result: BenchmarkResult) -> str:
+    """Return the timings of every run, under one header."""
+    tables = [(run.folder.path / TIMINGS).read_text(encoding="utf-8") for run in result.runs]
+    return "".join([*tables[:1], *(table.partition("\n")[2] for table in tables[1:])])
+
+
+def as_json(result: BenchmarkResult) -> str:
+    """Return everything known of the session."""
+    content = {
         "interrupted": result.interrupted,
         "warnings": list(result.warnings),
         "machine": dict(result.facts),
         "runs": [_run_as_json(run) for run in result.runs],
         "target": None if result.target is None else asdict(result.target),
     }
+    return json.dumps(content, indent=2, default=str, allow_nan=False)
 
 
 def json_value(value: Any) -> Any:

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
+from mnistbench.config.frameworks import BACKENDS
+
 SHORT_MACHINE = (
     "node", "cpu_model", "cpu_cores_physical", "cpu_threads", "cpu_affinity_threads",
     "cgroup_cpu_limit_cores", "memory_total_bytes", "cgroup_memory_limit_bytes", "gpu_count",
     "gpu_0_name", "gpu_driver_version", "PRETTY_NAME", "container", "virtual_machine",
-    "python_version", "tensorflow_version", "jax_version", "torch_version", "keras_version",
+    "python_version", *(f"{name}_version" for name in BACKENDS), "keras_version",
     "mnistbench_version", "load_1min",
 )  # fmt: skip
 

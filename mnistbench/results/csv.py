@@ -1,19 +1,25 @@
 """Reading many CSV files at once with DuckDB, torn and concatenated ones too.
 
 Only what the files have in common is assumed: a header line with at least the wanted columns.
+What a spreadsheet made of them (another separator, UTF-16, a line `sep=;`, decimal commas) is
+written anew as plain CSV before DuckDB sees it.
 """
 
 from __future__ import annotations
 
+import csv
+import functools
 import os
+import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from mnistbench.errors import InputError
+from mnistbench.results.text import encoding_of, read_head
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,7 +27,29 @@ if TYPE_CHECKING:
 
 # Two sides are read at once, and more threads take more memory.
 _THREADS = max(1, min(4, (os.cpu_count() or 2) // 2))
-_LONGEST_LINE = 1 << 16
+_SEPARATORS = ",;\t|"
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+csv.field_size_limit(1 << 30)  # a quotation mark that nobody closes makes one field of the rest
+_WHAT = "give a run folder, a timings.csv or a cloudmesh log"
+
+DECIMAL_COMMA = r"\s*[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?\s*"
+"""A number as half of Europe writes it."""
+TOO_MANY = "_more"
+"""A column that is only filled where a line has more cells than the header names."""
+
+
+@dataclass(frozen=True)
+class CsvForm:
+    """How a CSV file is written."""
+
+    encoding: str
+    separator: str
+    first_line: int
+    """Number of the header's line, from 1: a spreadsheet's `sep=;` may stand before it."""
+    columns: tuple[str, ...]
+    """In lower case."""
+    plain: bool
+    """Whether DuckDB reads it as it is."""
 
 
 @dataclass(frozen=True)
@@ -46,58 +74,162 @@ def connect() -> duckdb.DuckDBPyConnection:
     return database
 
 
-def first_line(path: Path) -> str:
-    """Return the first line of a text file without its end; raise InputError."""
+def form_of(path: Path) -> CsvForm:
+    """Return how a file is written, from its first lines; raise InputError if it is no text."""
     try:
-        with path.open("rb") as source:
-            line = source.readline(_LONGEST_LINE)
-        return line.decode("utf-8-sig").rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise InputError(
-            "is not text", source=path, hint="give a run folder, a timings.csv or a cloudmesh log"
-        ) from None
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", source=path) from None
+    return _form(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=8192)
+def _form(path: Path, mtime_ns: int, size: int) -> CsvForm:
+    head = read_head(path)
+    encoding = encoding_of(path, head, _WHAT)
+    lines = head.decode(encoding, errors="replace").splitlines() or [""]
+    declared = _SEPARATOR_LINE.fullmatch(lines[0])
+    header = lines[1] if declared and len(lines) > 1 else lines[0]
+    separator = declared[1] if declared else max(_SEPARATORS, key=header.count)
+    cells = next(csv.reader([header], delimiter=separator), [])
+    names = tuple(cell.strip().lower() or f"_unnamed{number}" for number, cell in enumerate(cells))
+    plain = separator == "," and not declared and encoding.startswith("utf-8")
+    plain = plain and b"\r" not in head.replace(b"\r\n", b"\n").rstrip(b"\r")
+    return CsvForm(encoding, separator, 2 if declared else 1, names, plain)
+
+
+def columns_of(path: Path) -> tuple[str, ...]:
+    """Return the column names in a CSV file's header, in lower case."""
+    return form_of(path).columns
+
+
+def rows_of(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Give each row after the header with the number of its last line; raise InputError."""
+    form = form_of(path)
+    try:
+        with path.open(newline="", encoding=form.encoding, errors="replace") as text:
+            lines = (line for number, line in enumerate(text, 1) if number > form.first_line)
+            reader = csv.reader(lines, delimiter=form.separator)
+            for row in reader:
+                if row:
+                    yield form.first_line + reader.line_num, row
+    except csv.Error as error:
+        raise InputError(f"is no readable CSV: {error}", source=path) from None
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", source=path) from None
 
 
-def columns_of(path: Path) -> tuple[str, ...]:
-    """Return the column names in a CSV file's header."""
-    return tuple(name.strip().strip('"') for name in first_line(path).split(","))
+def first_row(
+    files: Sequence[Path], wanted: Callable[[Mapping[str, str]], bool]
+) -> tuple[Path, int, Mapping[str, str]] | None:
+    """Return file, line and cells of the first row that is wanted; a whole reading, so rare.
+
+    Cells that a row lacks are left out of the mapping, and `TOO_MANY` stands for those beyond.
+    """
+    for path in files:
+        names = (*columns_of(path), TOO_MANY)
+        for line, cells in rows_of(path):
+            row = dict(zip(names, cells, strict=False))
+            if wanted(row):
+                return path, line, row
+    return None
 
 
 @contextmanager
-def parts(paths: Sequence[Path], needed: Sequence[str]) -> Iterator[list[CsvPart]]:
-    """Give the files joined by header; raise InputError for one that lacks a needed column."""
+def parts(
+    paths: Sequence[Path], needed: Sequence[str], numbers: str = ""
+) -> Iterator[list[CsvPart]]:
+    """Give the files joined by header; raise InputError for one that lacks a needed column.
+
+    `numbers` is the column whose decimal commas are read as points.
+    """
     by_columns: dict[tuple[str, ...], list[Path]] = {}
     for path in paths:
         columns = columns_of(path)
-        missing = [name for name in needed if name not in columns]
-        if missing:
-            raise InputError(f"the column {missing[0]} is missing", source=path)
+        _check_columns(columns, needed, path)
         by_columns.setdefault(columns, []).append(path)
     with tempfile.TemporaryDirectory(prefix="mnistbench-") as folder:
         joined = []
         for number, (columns, files) in enumerate(by_columns.items()):
             path = files[0]
-            if len(files) > 1:
+            if len(files) > 1 or not form_of(path).plain:
                 # One file of 300 MB is read in a third of the time of 2,000 small ones.
                 path = Path(folder) / f"{number}.csv"
-                _join(files, path)
+                _join(files, path, numbers)
             joined.append(CsvPart(path, columns, tuple(files)))
         yield joined
 
 
-def _join(files: Sequence[Path], target: Path) -> None:
-    source = target
+def _check_columns(columns: Sequence[str], needed: Sequence[str], path: Path) -> None:
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise InputError(f"the column {missing[0]} is missing", source=path)
+    twice = [name for name in columns if columns.count(name) > 1]
+    if twice:
+        raise InputError(
+            f"the column {twice[0]} is there twice", source=path, hint="leave out one of them"
+        )
+
+
+def _join(files: Sequence[Path], target: Path, numbers: str) -> None:
+    with target.open("wb") as sink:
+        for source in files:
+            if form_of(source).plain:
+                _copy(source, sink)
+            else:
+                sink.write((",".join(columns_of(source)) + "\n").encode())
+                _rewrite(source, target, sink, numbers)
+
+
+def _copy(source: Path, sink: IO[bytes]) -> None:
     try:
-        with target.open("wb") as sink:
-            for source in files:
-                content = source.read_bytes()
-                sink.write(content)
-                if not content.endswith(b"\n"):
-                    sink.write(b"\n")  # a torn last line must not swallow the next file's first
+        content = source.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", source=source) from None
+    sink.write(content.removeprefix(b"\xef\xbb\xbf"))
+    if not content.endswith(b"\n"):
+        sink.write(b"\n")  # a torn last line must not swallow the next file's first
+
+
+def _rewrite(source: Path, target: Path, sink: IO[bytes], numbers: str) -> None:
+    """Write the rows of a file as plain CSV, the decimal commas of one column as points."""
+    place = columns_of(source).index(numbers) if numbers else -1
+    commas = place >= 0 and _has_decimal_commas(source, place)
+    rewritten = target.with_suffix(".rows")
+    with rewritten.open("w", newline="", encoding="utf-8") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        for _, row in rows_of(source):
+            if commas and place < len(row):
+                row[place] = row[place].replace(",", ".")
+            writer.writerow(row)
+    sink.write(rewritten.read_bytes())
+
+
+def _has_decimal_commas(source: Path, place: int) -> bool:
+    """Return whether a column's numbers have commas; raise InputError where others have points.
+
+    A comma that separates columns as well is left alone: whoever reads the number refuses it.
+    """
+    if form_of(source).separator == ",":
+        return False
+    found: dict[str, tuple[int, str]] = {}
+    for line, row in rows_of(source):
+        cell = row[place] if place < len(row) else ""
+        for kind, pattern in (
+            ("comma", DECIMAL_COMMA),
+            ("point", DECIMAL_COMMA.replace(",", r"\.")),
+        ):
+            if kind not in found and re.fullmatch(pattern, cell):
+                found[kind] = (line, cell)
+        if len(found) == 2:
+            (line, comma), (other, point) = found["comma"], found["point"]
+            raise InputError(
+                f"{comma!r} has a decimal comma and {point!r} in row {other} a point",
+                source=source,
+                field=f"row {line}",
+                hint="write all with a point",
+            )
+    return "comma" in found
 
 
 def load_table(
@@ -109,24 +241,57 @@ def load_table(
 ) -> None:
     """Add the selected rows of a CSV part to a table, made if it is not there.
 
-    Every column is text; lines that are too short have NULL in what they lack.
+    Every column is text; lines that are too short have NULL in what they lack, and only those
+    that are too long have anything in `TOO_MANY`.
     """
     import duckdb
 
-    columns = dict.fromkeys(part.columns, "VARCHAR")
+    columns = dict.fromkeys((*part.columns, TOO_MANY), "VARCHAR")
     rows = (
         f"SELECT {select} FROM read_csv($path, auto_detect = false, header = true, "
         "delim = ',', quote = '\"', escape = '\"', columns = $columns, "
-        f"null_padding = true, strict_mode = false) WHERE {where}"
+        f"null_padding = true, nullstr = '\x01', strict_mode = false, "
+        f"parallel = $parallel) WHERE {where}"
     )
     known = database.execute(
         "SELECT count(*) FROM duckdb_tables() WHERE table_name = $name", {"name": table}
     ).fetchall()[0][0]
     begin = f"INSERT INTO {table}" if known else f"CREATE TABLE {table} AS"
+    values = {"path": str(part.path), "columns": columns}
     try:
-        database.execute(f"{begin} {rows}", {"path": str(part.path), "columns": columns})
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        more = f" or one of {len(part.files) - 1} more" if len(part.files) > 1 else ""
-        source = f"{part.files[0]}{more}"
-        raise InputError(f"is no readable CSV: {reason}", source=source) from None
+        database.execute(f"{begin} {rows}", {**values, "parallel": True})
+    except duckdb.Error:
+        # Quoted ends of lines in a large file: only one thread reads them.
+        try:
+            database.execute(f"{begin} {rows}", {**values, "parallel": False})
+        except duckdb.Error as error:
+            raise _unreadable(part, error) from None
+
+
+def _unreadable(part: CsvPart, error: Exception) -> InputError:
+    """Return the cause in our words where it can be seen: a line in another encoding."""
+    for path in part.files:
+        content = path.read_bytes() if form_of(path).encoding.startswith("utf-8") else b""
+        wrong = _first_wrong_byte(content)
+        if wrong is not None:
+            return InputError(
+                f"the byte 0x{content[wrong]:02x} is no UTF-8 text",
+                source=path,
+                field=f"row {content.count(10, 0, wrong) + 1}",
+                hint="save the file as UTF-8",
+            )
+    more = f" or one of {len(part.files) - 1} more" if len(part.files) > 1 else ""
+    line = re.search(r"Line: (\d+)", str(error))
+    row = f"row {line[1]}" if line and not more else None
+    problem = f"is no readable CSV: {str(error).splitlines()[0]}"
+    if "line size" in str(error):
+        problem = "a quotation mark is not closed, or the line is longer than 2 MB"
+    return InputError(problem, source=f"{part.files[0]}{more}", field=row)
+
+
+def _first_wrong_byte(content: bytes) -> int | None:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    return None

@@ -9,7 +9,8 @@ def percent(share: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as `45 s`, `12 min` or `1.8 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    """Return seconds as `45 s`, `12 min`, `1.8 h` or `3.5 days`."""
+    for limit, unit_seconds, unit in ((100, 1, "s"), (6000, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit_seconds:.{int(unit == 'h')}f} {unit}"
+    return f"{seconds / 86_400:.1f} days"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,20 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mnistbench.results.csv import connect, load_table, parts
+from mnistbench.results.csv import columns_of, connect, rows_of
+from mnistbench.results.left_out import LeftOut
+from mnistbench.results.run_facts import RunFigures, machine_facts, run_figures
 from mnistbench.results.tables import MACHINE, METRICS, TIMINGS
+from mnistbench.results.timing_rows import FACTS, load_timings, phases_in
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
 Array = npt.NDArray[Any]
-
-_NEEDED = ("run_id", "config", "repeat", "phase", "seconds", "status")
-_FACTS = (
-    "config", "config_digest", "dataset", "data_digest", "model", "backend", "device",
-    "precision", "epochs", "batch_size", "node",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,10 @@ class LoadedRuns:
     """Of each run: the test accuracy of every repeat that has one."""
     unfinished: tuple[int, ...]
     """Of each run: repeats that failed or were killed."""
-    unreadable_lines: int
+    zeros: tuple[frozenset[str], ...]
+    """Of each run: the phases that took 0 s in a repeat; no ratio can be made of that."""
+    left_out: tuple[LeftOut, ...]
+    """Rows that were not used, by reason."""
     contended: tuple[frozenset[int], ...]
     """Of each run: the numbers of the repeats that something else disturbed, as far as is known."""
 
@@ -54,147 +54,99 @@ def load(paths: Sequence[Path], phases: Sequence[str] | None) -> LoadedRuns:
     """
     database = connect()
     try:
-        _load_timings(database, paths, phases)
-        facts = _facts(database)
-        folders = [path.parent for path in paths if path.name == TIMINGS]
-        _add_machines(database, facts, _existing(folders, MACHINE))
-        accuracies, contended = _add_metrics(database, facts, _existing(folders, METRICS))
-        if len(paths) == len(folders):
-            _add_files(facts, folders)
-        return _loaded(database, facts, accuracies, contended)
+        left_out = load_timings(database, paths, phases)
+        names = ("run_id", *FACTS)
+        rows = database.execute(f"SELECT {', '.join(names)} FROM runs ORDER BY number").fetchall()
+        facts = [dict(zip(names, row, strict=True)) for row in rows]
+        folders = _folders(paths, {run["run_id"] for run in facts})
+        figures = _add_neighbours(database, facts, folders)
+        return _loaded(database, facts, figures, left_out)
     finally:
         database.close()
 
 
-def _load_timings(
-    database: DuckDBPyConnection, paths: Sequence[Path], phases: Sequence[str] | None
-) -> None:
-    """Make the table `times`: good rows of the phases, unfinished ones, and torn ones."""
-    kept = "phase <> 'phase'"
-    if phases is not None:
-        listed = ", ".join("'" + phase.replace("'", "''") + "'" for phase in phases)
-        kept += f" AND phase IN ({listed})"
-    with parts(paths, _NEEDED) as joined:
-        for part in joined:
-            facts = ", ".join(
-                f"coalesce({name}, '') AS {name}" if name in part.columns else f"'' AS {name}"
-                for name in _FACTS
-            )
-            start = "start_utc" if "start_utc" in part.columns else "''"
-            select = (
-                f"coalesce(run_id, '') AS run_id, {facts}, try_cast(repeat AS INTEGER) AS repeat, "
-                f"phase, try_cast(seconds AS DOUBLE) AS seconds, {start} AS start, status"
-            )
-            load_table(database, part, "times", select, f"(status IS NULL OR {kept})")
-    database.execute(
-        "CREATE TABLE runs AS SELECT row_number() OVER (ORDER BY min(start), run_id, config) - 1 "
-        "AS number, run_id, config, config_digest, "
-        + ", ".join(f"any_value({name}) AS {name}" for name in _FACTS[2:])
-        + ", count(DISTINCT repeat) FILTER (WHERE status NOT IN ('ok', 'inherited')) "
-        "AS unfinished FROM times WHERE status IS NOT NULL "
-        "GROUP BY run_id, config, config_digest"
-    )
+def phases_of(paths: Sequence[Path]) -> list[str]:
+    """Return every phase that timings CSVs name."""
+    database = connect()
+    try:
+        return phases_in(database, paths)
+    finally:
+        database.close()
 
 
-def _facts(database: DuckDBPyConnection) -> list[dict[str, str]]:
-    names = ("run_id", *_FACTS)
-    rows = database.execute(f"SELECT {', '.join(names)} FROM runs ORDER BY number").fetchall()
-    return [dict(zip(names, row, strict=True)) for row in rows]
+def _folders(paths: Iterable[Path], run_ids: set[str]) -> dict[Path, str]:
+    """Return the run folders, each with the id of its run: its name, or what its first row says."""
+    folders = {}
+    for path in paths:
+        if path.name == TIMINGS:
+            name = path.parent.resolve().name
+            folders[path.parent] = name if name in run_ids else _first_run(path)
+    return folders
 
 
-def _existing(folders: Sequence[Path], name: str) -> list[Path]:
-    return [folder / name for folder in folders if (folder / name).is_file()]
+def _first_run(path: Path) -> str:
+    place = columns_of(path).index("run_id")
+    return next((row[place] for _, row in rows_of(path) if len(row) > place), "")
 
 
-def _add_machines(
-    database: DuckDBPyConnection, facts: list[dict[str, str]], paths: list[Path]
-) -> None:
-    if not paths:
-        return
-    with parts(paths, ("run_id", "attribute", "value")) as joined:
-        for part in joined:
-            load_table(
-                database, part, "machines", "run_id, attribute, value", "attribute IS NOT NULL"
-            )
-    by_run: dict[str, dict[str, str]] = {}
-    for run_id, attribute, value in database.execute("FROM machines").fetchall():
-        by_run.setdefault(run_id, {})[attribute] = value or ""
+def _add_neighbours(
+    database: DuckDBPyConnection, facts: list[dict[str, str]], folders: Mapping[Path, str]
+) -> list[RunFigures]:
+    """Tell each run its machine, its file and whether XLA compiled it; return its figures."""
+    resumed = {
+        run_id
+        for (run_id,) in database.execute(
+            "SELECT DISTINCT run_id FROM resumed JOIN runs USING (number)"
+        ).fetchall()
+    }
+    machines = [folder / MACHINE for folder in folders if (folder / MACHINE).is_file()]
+    metrics = [folder / METRICS for folder in folders if (folder / METRICS).is_file()]
+    by_run = machine_facts(database, machines, resumed) if machines else {}
+    figures = run_figures(database, metrics, resumed) if metrics else {}
+    files: dict[str, str] = {}
+    for folder, run_id in folders.items():
+        files.setdefault(run_id, str(folder / TIMINGS))
     for run in facts:
+        run_id = run["run_id"]
         # The machine's `node` and the like say the same; what a row of timings says stays.
-        run.update({**by_run.get(run["run_id"], {}), **{k: v for k, v in run.items() if v}})
-
-
-def _add_metrics(
-    database: DuckDBPyConnection, facts: list[dict[str, str]], paths: list[Path]
-) -> tuple[list[list[float]], list[frozenset[int]]]:
-    """Tell each run whether it compiled with XLA; return each one's accuracies and contentions."""
-    accuracies: dict[str, list[float]] = {}
-    contended: dict[str, set[int]] = {}
-    compiled: dict[str, str] = {}
-    # An accuracy's unit is 1: where it is missing, the line and perhaps the figure are torn.
-    wanted = (
-        "metric = 'test_accuracy' AND unit = '1' AND isfinite(try_cast(value AS DOUBLE)) "
-        "OR metric = 'jit_compile' AND value IN ('true', 'false') "
-        "OR metric = 'contended' AND value = 'true' AND try_cast(repeat AS INTEGER) IS NOT NULL"
-    )
-    if paths:
-        with parts(paths, ("run_id", "repeat", "metric", "value", "unit")) as joined:
-            for part in joined:
-                load_table(database, part, "metrics", "run_id, repeat, metric, value", wanted)
-        for run_id, repeat, metric, value in database.execute("FROM metrics").fetchall():
-            if metric == "jit_compile":
-                compiled[run_id] = value
-            elif metric == "contended":
-                contended.setdefault(run_id, set()).add(int(repeat))
-            else:
-                accuracies.setdefault(run_id, []).append(float(value))
-    for run in facts:
-        run["jit_compile"] = compiled.get(run["run_id"], "")
-    return (
-        [accuracies.get(run["run_id"], []) for run in facts],
-        [frozenset(contended.get(run["run_id"], ())) for run in facts],
-    )
-
-
-def _add_files(facts: list[dict[str, str]], folders: Sequence[Path]) -> None:
-    """Tell each run its file; folders are named by their run."""
-    by_name = {folder.resolve().name: folder for folder in folders}
-    for run in facts:
-        folder = folders[0] if len(folders) == 1 else by_name.get(run["run_id"])
-        if folder is not None:
-            run["file"] = str(folder / TIMINGS)
+        run.update({**by_run.get(run_id, {}), **{k: v for k, v in run.items() if v}})
+        run["jit_compile"] = figures.get(run_id, RunFigures()).jit_compile
+        if run_id in files:
+            run["file"] = files[run_id]
+    return [figures.get(run["run_id"], RunFigures()) for run in facts]
 
 
 def _loaded(
     database: DuckDBPyConnection,
     facts: list[dict[str, str]],
-    accuracies: list[list[float]],
-    contended: list[frozenset[int]],
+    figures: list[RunFigures],
+    left_out: list[LeftOut],
 ) -> LoadedRuns:
-    good = "status = 'ok' AND seconds > 0 AND isfinite(seconds)"
-    database.execute(
-        "CREATE TABLE phases AS SELECT row_number() OVER (ORDER BY phase) - 1 AS code, phase "
-        f"FROM (SELECT DISTINCT phase FROM times WHERE {good})"
-    )
-    # Numbers only: a million strings as Python objects would not fit the memory promised.
-    found = database.execute(
-        "SELECT number, coalesce(times.repeat, 0) AS repeat, code, seconds FROM times "
-        "JOIN runs USING (run_id, config, config_digest) JOIN phases USING (phase) "
-        f"WHERE {good} ORDER BY start, number, repeat, code"
+    times = database.execute(
+        "SELECT number, repeat, code, seconds FROM times WHERE status = 'ok' "
+        "ORDER BY start, number, repeat, code"
     ).fetchnumpy()
     names = [
         name for (name,) in database.execute("SELECT phase FROM phases ORDER BY code").fetchall()
     ]
-    unfinished = database.execute("SELECT unfinished FROM runs ORDER BY number").fetchall()
-    torn = database.execute("SELECT count(*) FROM times WHERE status IS NULL").fetchall()
+    unfinished = dict(
+        database.execute(
+            "SELECT number, count(DISTINCT repeat) FROM times "
+            "WHERE status NOT IN ('ok', 'inherited') GROUP BY number"
+        ).fetchall()
+    )
+    zeros: dict[int, set[str]] = {}
+    for number, phase in database.execute("FROM zeros").fetchall():
+        zeros.setdefault(number, set()).add(phase)
     return LoadedRuns(
         facts=tuple(facts),
-        run=np.asarray(found["number"], dtype=np.int64),
-        repeat=np.asarray(found["repeat"], dtype=np.int64),
-        phase=np.array(names, dtype=np.str_)[np.asarray(found["code"], dtype=np.int64)],
-        seconds=np.asarray(found["seconds"], dtype=np.float64),
-        accuracies=tuple(accuracies),
-        unfinished=tuple(count for (count,) in unfinished),
-        unreadable_lines=torn[0][0],
-        contended=tuple(contended),
+        run=np.asarray(times["number"], dtype=np.int64),
+        repeat=np.asarray(times["repeat"], dtype=np.int64),
+        phase=np.array(names, dtype=np.str_)[np.asarray(times["code"], dtype=np.int64)],
+        seconds=np.asarray(times["seconds"], dtype=np.float64),
+        accuracies=tuple(tuple(run.accuracies.values()) for run in figures),
+        unfinished=tuple(unfinished.get(number, 0) for number in range(len(facts))),
+        zeros=tuple(frozenset(zeros.get(number, ())) for number in range(len(facts))),
+        left_out=tuple(left_out),
+        contended=tuple(frozenset(run.contended) for run in figures),
     )

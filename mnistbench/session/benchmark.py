@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -25,7 +25,7 @@ from mnistbench.results.phases import STATUS_OK, TRAIN
 from mnistbench.results.tables import LOG
 from mnistbench.session.crews import Crew, crews_of, probe_device, probe_devices
 from mnistbench.session.duet import DESIGN, Halves, check_devices, check_possible
-from mnistbench.session.events import News, TurnEnded, TurnStarted
+from mnistbench.session.events import Listener, News, TurnEnded, TurnStarted
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
     add_facts,
@@ -43,9 +43,6 @@ from mnistbench.session.schedule import FixedRepeats, Schedule
 
 if TYPE_CHECKING:
     from mnistbench.session.target import Target, TargetOutcome
-
-
-Listener = Callable[[object], None]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from mnistbench.machine import evidence, readings
 from mnistbench.machine.cgroups import cgroup_facts
 from mnistbench.machine.halves import cores, halves
 from mnistbench.measuring.executor import StartMethod, Task
-from mnistbench.measuring.jobs import Listener, RepeatJob
+from mnistbench.measuring.jobs import Listener, Message, RepeatJob
 from mnistbench.measuring.partners import Go, PartnerEnded, Ready
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import duet
@@ -86,7 +86,7 @@ class _Conductor:
             if 1 - side in self._gone:
                 self._release(side)
 
-    def hear(self, side: int, message: object) -> None:
+    def hear(self, side: int, message: Message) -> None:
         """Pass a message of a side on, and let it and the other go on as it says."""
         with self._lock:
             if isinstance(message, Ready):
@@ -94,7 +94,6 @@ class _Conductor:
                 if len(self._ready[message.phase] | self._gone) == 2:
                     for each in self._ready[message.phase]:
                         self._send(each, Go(message.phase))
-                return
             if isinstance(message, PhaseRecord) and message.phase in _TOGETHER:
                 self._send(1 - side, PartnerEnded(message.phase))
             self._tell(message)
@@ -145,10 +144,9 @@ class _Side:
     ) -> Any:
         """Run the task; what it tells of its own step goes to the conductor."""
 
-        def hear(message: object) -> None:
+        def hear(message: Message) -> None:
             self.conductor.hear(self.number, message)
-            if not isinstance(message, Ready):
-                tell(message)
+            tell(message)
 
         try:
             process = self.workers.start(task, argument, log)

@@ -8,38 +8,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mnistbench import data
+from mnistbench.config.datasets import DatasetFacts
 from mnistbench.config.frameworks import check_installed
 from mnistbench.config.loading import load_config
 from mnistbench.config.run_config import RunConfig
 from mnistbench.data import Split
+from mnistbench.data.saved_models import is_model_folder, read_saved_model
 from mnistbench.errors import InputError, RunError
 from mnistbench.machine import host
 from mnistbench.measuring.executor import Executor, StartMethod, TaskFailure
-from mnistbench.measuring.jobs import EvaluateJob, EvaluationResult, GuessJob, Listener
+from mnistbench.measuring.jobs import (
+    EvaluateJob,
+    EvaluationResult,
+    Guesses,
+    GuessJob,
+)
 from mnistbench.measuring.tasks import evaluate, guess
 from mnistbench.results.folder import RunFolder, new_run_id
 from mnistbench.results.phases import EVALUATION_PHASES, STATUS_OK
-from mnistbench.results.rows import ClassRow, GuessRow, to_csv
-from mnistbench.results.tables import CONFIG, LOG, MODEL
+from mnistbench.results.rows import ClassRow, GuessRow
+from mnistbench.results.tables import CONFIG, GUESSES, LOG, MODEL, PREDICTIONS_PICTURE
 from mnistbench.session.crews import Crew, executor_of, probe_devices
-from mnistbench.session.events import TurnEnded, TurnStarted
+from mnistbench.session.events import Listener, TurnEnded, TurnStarted
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
     assign_downloads,
-    checked_identity,
     describe,
     keep,
     kept_if_measured,
     write_cloudmesh_report,
 )
 from mnistbench.session.findings import (
-    PREDICTIONS_PICTURE,
     Findings,
     grid_side,
     guess_text,
@@ -48,7 +53,8 @@ from mnistbench.session.findings import (
 from mnistbench.session.records import Measurement, Run, Turn, derived_seed
 from mnistbench.session.repeat import measure
 
-GUESSES = "guesses.csv"
+if TYPE_CHECKING:
+    from mnistbench.data.user_images import PreparedImage
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,8 @@ class Evaluation:
     classes: tuple[ClassRow, ...]
     loss: float
     accuracy: float
+    remarks: tuple[str, ...]
+    """In what the model was judged by terms of its own, a line each."""
 
 
 def find_model(target: Path, config: str | None) -> tuple[Path, RunConfig]:
@@ -87,9 +95,12 @@ def find_model(target: Path, config: str | None) -> tuple[Path, RunConfig]:
     """
     model = target / MODEL if target.is_dir() else target
     if not model.is_file():
+        if target.is_dir() and is_model_folder(target):
+            read_saved_model(target)
         problem = f"holds no {MODEL}" if target.is_dir() else "no such file or folder"
         hint = "give the folder that `mnistbench train` wrote, or a .keras file"
         raise InputError(problem, source=target, hint=hint)
+    read_saved_model(model)  # what is none is told before a process is started
     beside = model.parent / CONFIG
     if config is None and not beside.is_file():
         raise InputError(
@@ -121,24 +132,64 @@ def run_evaluation(plan: EvaluationPlan, tell: Listener) -> Evaluation:
         return _concluded(plan, run)
 
 
-def guess_images(plan: EvaluationPlan, files: Sequence[Path]) -> tuple[Path, list[GuessRow]]:
-    """Let the model guess a user's own pictures; return the folder written and the guesses."""
-    from mnistbench.data.user_images import prepare_image
+@dataclass(frozen=True)
+class GuessedImages:
+    """What a model takes a user's own pictures for."""
 
+    folder: Path
+    rows: tuple[GuessRow, ...]
+    problems: tuple[str, ...]
+    """Why a picture was passed over, a line for each that was."""
+    remarks: tuple[str, ...]
+    """In what the model was judged by terms of its own, a line each."""
+
+
+def guess_images(plan: EvaluationPlan, files: Sequence[Path]) -> GuessedImages:
+    """Let the model guess a user's own pictures, passing over those that cannot be read.
+
+    Raises InputError if none can.
+    """
     check_installed([plan.config.backend])
-    facts = plan.config.facts
-    prepared = [prepare_image(file, facts) for file in files]
+    prepared, problems = _prepared(files, plan.config.facts)
     images = np.stack([image.pixels for image in prepared])
     folder = RunFolder.create(plan.output, _folder_name("images"), plan.config.to_yaml())
+    guesses = _guesses(plan, images, folder)
+    names, probabilities = plan.config.facts.class_names, guesses.probabilities
+    rows = tuple(
+        GuessRow(image.file, names[row.argmax()], float(row.max()), image.steps)
+        for image, row in zip(prepared, probabilities, strict=True)
+    )
+    folder.write_table(GUESSES, rows)
+    _draw_guesses(plan.config, images, probabilities, folder)
+    return GuessedImages(folder.path, rows, problems, guesses.remarks)
+
+
+def _prepared(
+    files: Sequence[Path], facts: DatasetFacts
+) -> tuple[list[PreparedImage], tuple[str, ...]]:
+    from mnistbench.data.user_images import prepare_image
+
+    def outcome(file: Path) -> PreparedImage | InputError:
+        try:
+            return prepare_image(file, facts)
+        except InputError as error:
+            return error
+
+    outcomes = [outcome(file) for file in files]
+    problems = [each for each in outcomes if isinstance(each, InputError)]
+    prepared = [each for each in outcomes if not isinstance(each, InputError)]
+    if not prepared:
+        raise problems[0]
+    return prepared, tuple(map(str, problems))
+
+
+def _guesses(plan: EvaluationPlan, images: npt.NDArray[Any], folder: RunFolder) -> Guesses:
+    """Return what the model takes the images for; if that fails, nothing is left of the folder."""
     executor = executor_of(plan.config, plan.start_method)
     try:
         job = GuessJob(plan.config, plan.config.device, plan.model.absolute(), images)
-        probabilities = executor.run(guess, job, folder.path / LOG, lambda message: None)
-        rows = [
-            GuessRow(image.file, facts.class_names[row.argmax()], float(row.max()), image.steps)
-            for image, row in zip(prepared, probabilities, strict=True)
-        ]
-        folder.write(GUESSES, to_csv(rows, GuessRow))
+        guesses: Guesses = executor.run(guess, job, folder.path / LOG, lambda message: None)
+        return guesses
     except BaseException as error:
         log = folder.path / LOG
         said = log.read_text(errors="replace") if log.is_file() else ""
@@ -146,8 +197,6 @@ def guess_images(plan: EvaluationPlan, files: Sequence[Path]) -> tuple[Path, lis
         if isinstance(error, TaskFailure):
             raise RunError(error.reason, details=said) from None
         raise
-    _draw_guesses(plan.config, images, probabilities, folder)
-    return folder.path, rows
 
 
 def _draw_guesses(
@@ -167,10 +216,16 @@ def _draw_guesses(
 
 def _create(plan: EvaluationPlan) -> Run:
     config = _tested_config(plan)
-    identity = checked_identity(config)
+    identity = _identity(config)
     folder = RunFolder.create(plan.output, _folder_name(plan.split), config.to_yaml())
     run_id = new_run_id(config.name, host.node())
     return Run(config, run_id, folder, identity, phases=EVALUATION_PHASES)
+
+
+def _identity(config: RunConfig) -> data.DataIdentity:
+    whole = data.load(config)
+    data.select(whole, config, trains=False)
+    return data.identify(whole, config)
 
 
 def _tested_config(plan: EvaluationPlan) -> RunConfig:
@@ -219,12 +274,16 @@ def _concluded(plan: EvaluationPlan, run: Run) -> Evaluation:
     classes = write_findings(found, run.folder, plan.mistakes)
     values: dict[str, Any] = {metric.name: metric.value for metric in result.metrics}
     return Evaluation(
-        run, tuple(classes), values[f"{plan.split}_loss"], values[f"{plan.split}_accuracy"]
+        run,
+        tuple(classes),
+        values[f"{plan.split}_loss"],
+        values[f"{plan.split}_accuracy"],
+        result.remarks,
     )
 
 
 def _findings(plan: EvaluationPlan, run: Run, probabilities: npt.NDArray[Any]) -> Findings:
-    dataset = data.select(data.load(run.config), run.config)
+    dataset = data.select(data.load(run.config), run.config, trains=False)
     is_test = plan.split == "test"
     where = "" if plan.data_path is None else f" of {plan.data_path.name}"
     made = "synthetic " if run.config.dataset.source == "synthetic" else ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from mnistbench.measuring.jobs import Message
 from mnistbench.session.records import RepeatRecord, Turn
 
 
@@ -40,3 +42,9 @@ class News:
 
     text: str
     """One line."""
+
+
+Event = Message | Gauging | TurnStarted | TurnEnded | News
+"""All that a listener can be told: what measuring processes tell, and what the session does."""
+
+Listener = Callable[[Event], None]

@@ -20,28 +20,28 @@ from mnistbench.config.work import train_phase_work
 from mnistbench.errors import RunError
 from mnistbench.machine.workloads import COPY, MATRIX_PRODUCT_OF
 from mnistbench.measuring.executor import StartMethod, TaskFailure
-from mnistbench.measuring.jobs import Listener, RepeatJob
+from mnistbench.measuring.jobs import RepeatJob
 from mnistbench.measuring.tasks import input_pipeline
-from mnistbench.results.phases import (
-    BUILD,
-    COMPILE,
-    DATA_LOAD,
-    IMPORT,
-    PREPROCESS,
-    STATUS_OK,
-    TEST,
-    TRAIN,
-)
-from mnistbench.results.rows import PartRow, SettingRow, to_csv
-from mnistbench.results.tables import LOG
+from mnistbench.results.phases import TRAIN
+from mnistbench.results.rows import PartRow, SettingRow
+from mnistbench.results.tables import LOG, PARTS, PARTS_PICTURE, SETTINGS
 from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
 from mnistbench.session.crews import executor_of
+from mnistbench.session.events import Listener
+from mnistbench.session.parts import (
+    COMPUTING,
+    UNTOLD,
+    epochs_run,
+    has_pipeline,
+    has_python_between_steps,
+    metric,
+    parts,
+    phase_seconds,
+)
 from mnistbench.session.records import Run, metric_values
 
-PARTS = "explain.csv"
-SETTINGS = "settings.csv"
-COMPUTING = "compute"
-PICTURE = "explain.png"
+LEAST_REPEATS = 3
+"""Fewer give an interval from nothing to a thousandfold: they are too few to tell."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,16 @@ class Explanation:
         return self.result.runs[0]
 
     @property
+    def repeats(self) -> int:
+        """Return the repeats of the config as it is, and of each setting."""
+        return len(self.run.repeats)
+
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """Return the parts whose repeats do not show that they take any time."""
+        return tuple(part.part for part in self.parts if part.measured_by.endswith(UNTOLD))
+
+    @property
     def advice(self) -> tuple[SettingRow, ...]:
         """Return the one or two settings that help most: faster beyond doubt."""
         return tuple(trial for trial in self.trials if (trial.low or 0) > 1)[:2]
@@ -127,44 +137,44 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     for failed in result.failures:
         raise RunError(f"repeat {failed.turn.repeat} {failed.status}: {failed.reason}")
     base, *others = result.runs
-    pipeline = _pipeline_seconds(plan, base) if _has_pipeline(plan.config) else None
-    fused = others[0] if _fits(plan.config) else base
-    parts = _parts(base, fused, pipeline)
+    pipeline = _pipeline_seconds(plan, base) if has_pipeline(plan.config) else []
+    fused = others[0] if has_python_between_steps(plan.config) else base
+    rows = parts(base, fused, pipeline)
     trials = [_trial(setting, base, run) for setting, run in zip(settings, others, strict=True)]
     trials.sort(key=lambda trial: trial.train_seconds)
     accuracy = median(metric_values(base, "test_accuracy"))
-    use = _use(base, next(part.seconds for part in parts if part.part == COMPUTING))
-    found = Explanation(result, parts, accuracy, tuple(trials), tuple(not_tried), use)
-    _keep(found)
-    return found
+    use = _use(base, next(part.seconds for part in rows if part.part == COMPUTING))
+    explanation = Explanation(result, rows, accuracy, tuple(trials), tuple(not_tried), use)
+    _keep(explanation)
+    return explanation
 
 
-def _keep(found: Explanation) -> None:
+def _keep(explanation: Explanation) -> None:
     """Write the parts as a table and a picture into the folder of the config as it is."""
     from mnistbench.results import pictures
 
-    folder, config = found.run.folder, found.run.config
-    folder.write(PARTS, to_csv(found.parts, PartRow))
-    folder.write(SETTINGS, to_csv(found.trials, SettingRow))
-    title = f"{config.name} on {found.run.device}, epochs {config.training.epochs}"
-    figure = pictures.parts_figure(title, [(part.part, part.seconds) for part in found.parts])
-    pictures.save(figure, folder.path / PICTURE)
+    folder, config = explanation.run.folder, explanation.run.config
+    folder.write_table(PARTS, explanation.parts)
+    folder.write_table(SETTINGS, explanation.trials)
+    title = f"{config.name} on {explanation.run.device}, epochs {config.training.epochs}"
+    figure = pictures.parts_figure(title, [(part.part, part.seconds) for part in explanation.parts])
+    pictures.save(figure, folder.path / PARTS_PICTURE)
 
 
 def candidates(config: RunConfig) -> tuple[list[Setting], list[str]]:
     """Return the settings worth a measurement, the compiled epoch first, and those ruled out."""
-    found = [{"execution": "fused"}] if _fits(config) else []
+    changes = [{"execution": "fused"}] if has_python_between_steps(config) else []
     not_tried = []
     if config.training.jit != "auto":
-        found.append({"execution": "fused", "jit": "auto"})
+        changes.append({"execution": "fused", "jit": "auto"})
     if config.training.precision == "float32":
         if _has_bfloat16(config):
-            found.append({"execution": "fused", "precision": "mixed_bfloat16"})
+            changes.append({"execution": "fused", "precision": "mixed_bfloat16"})
         else:
             not_tried.append(
                 "training.precision=mixed_bfloat16: this processor does not compute in bfloat16"
             )
-    return [_setting(config, changed) for changed in found], not_tried
+    return [_setting(config, changed) for changed in changes], not_tried
 
 
 def _setting(config: RunConfig, changed: dict[str, str]) -> Setting:
@@ -177,15 +187,6 @@ def _setting(config: RunConfig, changed: dict[str, str]) -> Setting:
     return Setting(text, config.model_copy(update={"training": training, "name": name}))
 
 
-def _fits(config: RunConfig) -> bool:
-    return config.training.execution == "fit"
-
-
-def _has_pipeline(config: RunConfig) -> bool:
-    """Return whether the input pipeline can be told apart: only TensorFlow puts steps together."""
-    return _fits(config) and config.backend == "tensorflow"
-
-
 def _has_bfloat16(config: RunConfig) -> bool:
     """Return whether the device computes in bfloat16, and does not merely take it."""
     from mnistbench.machine.host import machine_facts
@@ -196,70 +197,16 @@ def _has_bfloat16(config: RunConfig) -> bool:
     return on_cpu or (config.device != "cpu" and bool(facts.get("gpu_count")))
 
 
-def _pipeline_seconds(plan: ExplainPlan, run: Run) -> float:
-    """Return the median seconds an epoch in which batches come to a network that ignores them."""
+def _pipeline_seconds(plan: ExplainPlan, run: Run) -> list[float]:
+    """Return the seconds an epoch of batches for a network that ignores them, of each repeat."""
     executor = executor_of(plan.config, plan.start_method)
     seeds = [record.turn.seed for record in run.repeats]
     log = run.folder.path / LOG
     jobs = [RepeatJob(plan.config, plan.config.device, seed) for seed in seeds]
     try:
-        seconds: list[float] = [
-            executor.run(input_pipeline, job, log, lambda message: None) for job in jobs
-        ]
+        return [executor.run(input_pipeline, job, log, lambda message: None) for job in jobs]
     except TaskFailure as failure:
         raise RunError(f"the input pipeline could not be measured: {failure.reason}") from None
-    return median(seconds)
-
-
-def _parts(base: Run, fused: Run, pipeline_seconds: float | None) -> tuple[PartRow, ...]:
-    found = [
-        ("import", _phase(base, IMPORT), "the import phase"),
-        ("data", _phase(base, DATA_LOAD), "the data-load phase"),
-        ("preprocess", _phase(base, PREPROCESS), "the preprocess phase"),
-        ("build", _phase(base, BUILD) + _phase(base, COMPILE), "the build and compile phases"),
-        *_train_parts(base, fused, pipeline_seconds),
-        ("test", _phase(base, TEST), "the test phase"),
-    ]
-    whole = sum(seconds for _, seconds, _ in found)
-    return tuple(PartRow(name, seconds, seconds / whole, by) for name, seconds, by in found)
-
-
-def _train_parts(
-    base: Run, fused: Run, pipeline_seconds: float | None
-) -> list[tuple[str, float, str]]:
-    steps = _metric(base, "train_steps")
-    stepping = _metric(base, "steady_step_seconds") * steps
-    computing = min(_metric(fused, "steady_step_seconds") * steps, stepping)
-    if not _fits(base.config):
-        tracing, by = _metric(base, "trace_compile_seconds"), "trace_compile_seconds"
-        steps_parts = [(COMPUTING, computing, "the steps of the compiled epoch")]
-    else:
-        tracing = max(0.0, _metric(base, "first_step_seconds") - stepping / steps)
-        by = "the first step less a later one"
-        steps_parts = [
-            (COMPUTING, computing, "the same steps as one compiled epoch"),
-            *_between_steps(stepping - computing, pipeline_seconds, _epochs(base)),
-        ]
-    rest = max(0.0, _phase(base, TRAIN) - tracing - sum(part[1] for part in steps_parts))
-    return [
-        ("trace and compile", tracing, by),
-        *steps_parts,
-        ("validation and rest", rest, "the train phase less all of these"),
-    ]
-
-
-def _between_steps(
-    seconds: float, pipeline_seconds: float | None, epochs: int
-) -> list[tuple[str, float, str]]:
-    """Return what `fit` takes beside the computing: bringing batches, and calls from Python."""
-    if pipeline_seconds is None:
-        return [("Python dispatch and input", seconds, "fit less the computing")]
-    # The pipeline runs beside the computing: nobody waits for more than computing leaves.
-    waiting = min(pipeline_seconds * epochs, seconds)
-    return [
-        ("input pipeline", waiting, "fit with a network that computes nothing"),
-        ("Python dispatch", seconds - waiting, "fit less these two"),
-    ]
 
 
 def _use(run: Run, seconds: float) -> Use | None:
@@ -270,8 +217,8 @@ def _use(run: Run, seconds: float) -> Use | None:
         return None
     work = train_phase_work(
         run.config,
-        steps=int(_metric(run, "train_steps")),
-        trained=_epochs(run) * int(_metric(run, "train_samples")),
+        steps=int(metric(run, "train_steps")),
+        trained=epochs_run(run) * int(metric(run, "train_samples")),
         validated=0,
         precision=result.precision,
     )
@@ -283,15 +230,10 @@ def _use(run: Run, seconds: float) -> Use | None:
     )
 
 
-def _epochs(run: Run) -> int:
-    """Return the epochs that were run, which a target can make fewer than the config's."""
-    return sum(m.name.endswith("_train_loss") for m in run.repeats[0].metrics)
-
-
 def _trial(setting: Setting, base: Run, run: Run) -> SettingRow:
-    before, after = _phase_seconds(base, TRAIN), _phase_seconds(run, TRAIN)
+    before, after = phase_seconds(base, TRAIN), phase_seconds(run, TRAIN)
     interval = stats.paired_ratio(np.array(after), np.array(before), 0.95)
-    known = bool(np.isfinite(interval.high))
+    known = len(after) >= LEAST_REPEATS and bool(np.isfinite(interval.high))
     return SettingRow(
         setting.text,
         len(after),
@@ -301,20 +243,3 @@ def _trial(setting: Setting, base: Run, run: Run) -> SettingRow:
         float(interval.high) if known else None,
         median(metric_values(run, "test_accuracy")),
     )
-
-
-def _phase(run: Run, name: str) -> float:
-    return median(_phase_seconds(run, name) or [0.0])
-
-
-def _phase_seconds(run: Run, name: str) -> list[float]:
-    return [
-        phase.seconds
-        for record in run.repeats
-        for phase in record.phases
-        if phase.phase == name and phase.status == STATUS_OK and phase.seconds is not None
-    ]
-
-
-def _metric(run: Run, name: str) -> float:
-    return float(median(value for value in metric_values(run, name) if value is not None))

@@ -14,13 +14,14 @@ import numpy.typing as npt
 from mnistbench.analysis import scores
 from mnistbench.config.datasets import DatasetFacts
 from mnistbench.results.folder import RunFolder
-from mnistbench.results.rows import ClassRow, PredictionRow, to_csv
-
-PREDICTIONS = "predictions.csv"
-PREDICTIONS_PICTURE = "predictions.png"
-CONFUSION = "confusion.csv"
-CONFUSION_PICTURE = "confusion.png"
-CLASSES = "classes.csv"
+from mnistbench.results.rows import ClassRow, PredictionRow
+from mnistbench.results.tables import (
+    CLASSES,
+    CONFUSION,
+    CONFUSION_PICTURE,
+    PREDICTIONS,
+    PREDICTIONS_PICTURE,
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ def write_findings(found: Findings, folder: RunFolder, mistakes: bool) -> list[C
     """Write the tables and the pictures; return the figures of each class."""
     counts, names = found.counts, found.facts.class_names
     classes = scores.class_rows(counts, names)
-    folder.write(PREDICTIONS, to_csv(_prediction_rows(found), PredictionRow))
-    folder.write(CLASSES, to_csv(classes, ClassRow))
+    folder.write_table(PREDICTIONS, _prediction_rows(found))
+    folder.write_table(CLASSES, classes)
     folder.write(CONFUSION, _confusion_csv(counts, names))
     _draw(found, folder, mistakes)
     return classes

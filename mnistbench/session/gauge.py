@@ -7,15 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from mnistbench.analysis.roofline import SHARES, peaks, share_metrics
-from mnistbench.config.frameworks import REFERENCE_BACKEND
+from mnistbench.config.frameworks import MACHINE_BACKEND
 from mnistbench.measuring.executor import Executor
-from mnistbench.measuring.jobs import Listener
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.workers import Workers
 from mnistbench.results.rows import MetricRow, Sample
 from mnistbench.results.tables import CALIBRATION, LOG, METRICS, PEAK
 from mnistbench.session.crews import Crew
-from mnistbench.session.events import Gauging
+from mnistbench.session.events import Gauging, Listener
 from mnistbench.session.rates import measure_calibration, measure_peak, rate_rows
 from mnistbench.session.records import RepeatRecord, Run
 
@@ -40,7 +39,7 @@ class MachineGauge:
         runs = [run for crew in crews for run in crew.runs]
         self._runs = runs
         self._crews = crews
-        calibrate = calibrate and all(run.config.backend == REFERENCE_BACKEND for run in runs)
+        calibrate = calibrate and all(run.config.backend == MACHINE_BACKEND for run in runs)
         self._calibrate = calibrate
         self._roofline = roofline
         self._tell = tell
@@ -85,7 +84,7 @@ class MachineGauge:
         """Measure in a process of TensorFlow's, a run's kind of process if there is one."""
         for crew in self._crews:
             first = crew.runs[0]
-            if first.device == device and first.config.backend == REFERENCE_BACKEND:
+            if first.device == device and first.config.backend == MACHINE_BACKEND:
                 return measure(crew.executor, device, log)
         return measure(Workers(measuring_environment(device), "auto"), device, log)
 

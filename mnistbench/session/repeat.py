@@ -11,7 +11,7 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
 from mnistbench.machine import evidence, readings
 from mnistbench.measuring.executor import Executor, TaskFailure
-from mnistbench.measuring.jobs import Listener, RepeatResult, Stopped
+from mnistbench.measuring.jobs import Listener, Message, RepeatResult, Stopped
 from mnistbench.results.phases import (
     IMPORT,
     STATUS_INHERITED,
@@ -45,7 +45,7 @@ def measured(
     phases: dict[str, PhaseRecord] = {}
     running: list[str] = []
 
-    def listen(message: object) -> None:
+    def listen(message: Message) -> None:
         if isinstance(message, PhaseStarted):
             running.append(message.phase)
         elif isinstance(message, PhaseRecord):

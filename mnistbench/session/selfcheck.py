@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from mnistbench.config.run_config import RunConfig
 from mnistbench.results.phrases import duration
 from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
-from mnistbench.session.events import News, TurnEnded, TurnStarted
+from mnistbench.session.events import Event, Listener, News, TurnEnded, TurnStarted
 
-Listener = Callable[[object], None]
 _WARMUP = 1
 
 
@@ -33,7 +31,7 @@ def _with_expected_time(tell: Listener, turns: int) -> Listener:
     started: list[float] = []
     ended = 0
 
-    def listen(event: object) -> None:
+    def listen(event: Event) -> None:
         nonlocal ended
         tell(event)
         if isinstance(event, TurnStarted):

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mnistbench.config.frameworks import check_installed
+from mnistbench.config.frameworks import BACKENDS, TENSORBOARD, check_installed, install_command
 from mnistbench.config.loading import load_config
 from mnistbench.config.network import layer_table
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
 from mnistbench.machine import host
 from mnistbench.measuring.executor import Executor, StartMethod
-from mnistbench.measuring.jobs import Listener, TrainJob
+from mnistbench.measuring.jobs import Message, TrainJob
 from mnistbench.measuring.tasks import train
 from mnistbench.results.checkpoints import checkpoint_epoch, last_checkpoint
 from mnistbench.results.folder import RunFolder, new_run_id
@@ -42,7 +42,7 @@ from mnistbench.results.tables import (
     read_table,
 )
 from mnistbench.session.crews import Crew, executor_of, probe_devices
-from mnistbench.session.events import TurnStarted
+from mnistbench.session.events import Listener, TurnStarted
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
     assign_downloads,
@@ -96,10 +96,10 @@ def run_training(plan: TrainPlan, tell: Listener) -> TrainResult:
         raise InputError(
             "needs the package tensorboard",
             source="--tensorboard",
-            hint="pip install 'mnistbench[tensorboard]'",
+            hint=install_command(TENSORBOARD),
         )
     check_installed([plan.config.backend])
-    if plan.tensorboard and plan.config.backend != "tensorflow":
+    if plan.tensorboard and not BACKENDS[plan.config.backend].writes_tensorboard:
         raise InputError(
             f"Keras writes these logs by TensorFlow, and the backend is {plan.config.backend}",
             source="--tensorboard",
@@ -214,7 +214,7 @@ def _train(
 ) -> RepeatRecord:
     turn = _turn(run)
 
-    def listen(event: object) -> None:
+    def listen(event: Message) -> None:
         if isinstance(event, HistoryRow):
             run.folder.append(HISTORY, [event])
         tell(event)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlparse
 
 import keras
 import numpy as np
@@ -40,12 +41,25 @@ def run_download(name: str, tell: Listener) -> PhaseRecord:
         with _told(facts, tell), clock.phase(DATA_DOWNLOAD):
             parts: Any = loader.load_data()
     except Exception as error:  # noqa: BLE001  Keras raises the bare class
-        raise not_here(facts, str(error) or type(error).__name__) from None
+        raise not_here(facts, _cause(error)) from None
     (x_train, y_train), (x_test, y_test) = parts
     arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
     contiguous = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
     keep(checked(contiguous, facts, "Keras's loader"), facts, "Keras's loader")
     return clock.records[DATA_DOWNLOAD]
+
+
+def _cause(error: Exception) -> str:
+    """Return why a download failed; Keras has one class for all of it, and its words for a log."""
+    text = str(error)
+    if "URL fetch failure" in text:
+        address = text.partition(" on ")[2].partition(": ")[0]
+        return f"no connection to {urlparse(address).netloc or 'its server'}"
+    if "corrupted" in text or "hash" in text:
+        return "what arrived is cut short or damaged"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"Keras's loader failed with {type(error).__name__}"
 
 
 @contextmanager

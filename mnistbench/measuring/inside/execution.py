@@ -224,9 +224,7 @@ EXECUTIONS: dict[str, type[Execution]] = {
 
 def training_samples(images: data.Numbers | RawImages, config: RunConfig) -> int:
     """Return how many images an epoch trains on: what a validation fraction leaves."""
-    fraction = config.training.validation
-    count = len(images.images)
-    return int(count * (1 - fraction)) if isinstance(fraction, float) else count
+    return data.learnt_count(len(images.images), config)
 
 
 def _with_validation(

@@ -35,11 +35,14 @@ def build_model(config: RunConfig) -> keras.Model:
 _KERAS_JIT: dict[str, Any] = {"auto": "auto", "on": True, "off": False}
 
 
-def compile_model(model: keras.Model, config: RunConfig) -> None:
-    """Give the model its optimizer, loss and metric: no code is compiled by this yet."""
+def compile_model(model: keras.Model, config: RunConfig, loss: Any = None) -> None:
+    """Give the model its optimizer, loss and metric: no code is compiled by this yet.
+
+    `loss` is in place of the config's.
+    """
     model.compile(
         optimizer=_optimizer(config),
-        loss=config.training.loss,
+        loss=loss or config.training.loss,
         metrics=["accuracy"],
         jit_compile=_KERAS_JIT[config.training.jit],
     )

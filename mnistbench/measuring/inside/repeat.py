@@ -113,6 +113,7 @@ def repeat_result(
         Metric("trace_compile_seconds", learned.compile_seconds, "s"),
         *process_metrics(),
         Metric("validation_samples", _validated(prepared, job.config), "1"),
+        Metric("test_samples", len(prepared.test_images.images), "1"),
         Metric("startup_seconds", prepared.startup_seconds, "s"),
         Metric("execution", job.config.training.execution, ""),
         Metric("jit_compile", jit.is_on, ""),

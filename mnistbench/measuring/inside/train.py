@@ -29,6 +29,7 @@ from mnistbench.results.checkpoints import checkpoint_path
 from mnistbench.results.phases import PhaseRecord
 from mnistbench.results.rows import HistoryRow
 from mnistbench.results.tables import ARCHITECTURE, MODEL, SUMMARY, TENSORBOARD
+from mnistbench.results.whole import whole_file, write_whole
 
 
 class _Stop(Exception):  # noqa: N818  leaves `fit` in the middle of an epoch
@@ -60,28 +61,25 @@ def run_train(job: TrainJob, import_phase: PhaseRecord, tell: Listener) -> Repea
 def save_model(model: keras.Model, path: Path) -> None:
     """Write a model so that a crash leaves the old file or the new one, whole."""
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial.keras")
-    model.save(partial)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        model.save(partial)
 
 
 def _describe(model: keras.Model, job: TrainJob) -> None:
-    (job.folder / SUMMARY).write_text(summary_text(model), encoding="utf-8")
+    write_whole(job.folder / SUMMARY, summary_text(model).encode())
     if job.graphviz:
         _draw_by_graphviz(model, job.folder / ARCHITECTURE)
 
 
 def _draw_by_graphviz(model: keras.Model, path: Path) -> None:
     """Draw the network in place of our own picture of it, which stays if this fails."""
-    partial = path.with_name(f".partial.{path.name}")
     try:
-        keras.utils.plot_model(
-            model, partial, show_shapes=True, show_layer_activations=True, dpi=120
-        )
-        partial.replace(path)
+        with whole_file(path) as partial:
+            keras.utils.plot_model(
+                model, partial, show_shapes=True, show_layer_activations=True, dpi=120
+            )
     except Exception as error:  # noqa: BLE001  a picture is no reason to lose a training
         print(f"Graphviz could not draw the network: {error}", file=sys.stderr)
-        partial.unlink(missing_ok=True)
 
 
 def summary_text(model: keras.Model) -> str:
@@ -195,9 +193,7 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         save_model(self.model, path)
         generators = [np.array(state).tolist() for state in _generator_states(self.model)]
         state = {"epoch": self.finished, "generators": generators, "order": self._order}
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(state), encoding="utf-8")
-        partial.replace(path.with_suffix(".json"))
+        write_whole(path.with_suffix(".json"), json.dumps(state).encode())
 
     def _keep(self) -> None:
         self._kept = [np.array(variable) for variable in _state(self.model)]

@@ -129,7 +129,8 @@ class _Pass:
         self._images = _on_device(raw.images)
         self._labels = _on_device(raw.labels)
         self._count = len(raw.images)
-        self._size = batch_size
+        # A program cannot even be traced that cuts more out of the images than there are.
+        self._size = min(batch_size, self._count)
         self._batch = batch
         self._step = step
         self._full = tf.function(self._full_batches, jit_compile=jit, autograph=False)

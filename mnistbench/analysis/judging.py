@@ -1,0 +1,163 @@
+"""One phase of one config, BASE against NEW: its ratio, the interval, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mnistbench.analysis import stats
+from mnistbench.analysis.normalization import Prediction, Ratio
+from mnistbench.analysis.pairing import Array, Design, intervals_of
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the user asked verdicts to be measured against."""
+
+    margin: float = 0.05
+    """Smallest change that matters, as a share of the time."""
+    accuracy_margin: float = 0.005
+    """Largest loss of test accuracy that "faster" may cost, from 0 to 1."""
+    confidence: float = 0.95
+    phases: tuple[str, ...] = ()
+    """Phases asked for; empty for the default ones."""
+    force: bool = False
+    """Compare what cannot be compared."""
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Median test accuracies, from 0 to 1; None where no repeat has one."""
+
+    base: float | None
+    new: float | None
+
+
+@dataclass(frozen=True)
+class PhaseComparison:
+    """One phase of one config: BASE against NEW."""
+
+    phase: str
+    n_base: int
+    """Pairs, repeats or machines; see the design."""
+    n_new: int
+    base_median_seconds: float | None
+    new_median_seconds: float | None
+    base_typical_seconds: float | None
+    """What the ratio is made of; None if there is not one pair, as is the next."""
+    new_typical_seconds: float | None
+    ratio: float | None
+    """NEW / BASE of the typical times: above 1 is slower. None if there is not one pair."""
+    low: float | None
+    """End of the ratio's interval; None if the repeats cannot tell."""
+    high: float | None
+    confidence: float
+    """Of this interval, which is more than asked for where phases are judged together."""
+    verdict: stats.Verdict
+    reason: str
+    """Why the verdict is not what the interval alone would say; mostly empty."""
+    normalized_ratio: float | None = None
+    """The ratio over what the machines' calibrations predict, its interval of both errors; None
+    on one kind of hardware, and where the prediction is refused."""
+    normalized_low: float | None = None
+    normalized_high: float | None = None
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The times of one phase, as its design sets them against each other."""
+
+    phase: str
+    base: Array
+    new: Array
+
+    @property
+    def both(self) -> tuple[Array, Array]:
+        """Return the two sides."""
+        return self.base, self.new
+
+
+def judge_phases(
+    phases: Sequence[Samples],
+    design: Design,
+    confidence: float,
+    accuracies: Accuracies,
+    rules: Rules,
+) -> list[PhaseComparison]:
+    """Return the comparison of each phase; all of them are judged together."""
+    intervals = intervals_of([samples.both for samples in phases], design, confidence)
+    return [
+        _judge(samples, design, interval, each, accuracies, rules)
+        for samples, (interval, each) in zip(phases, intervals, strict=True)
+    ]
+
+
+def _judge(
+    samples: Samples, design: Design, interval: stats.Interval, confidence: float,
+    accuracies: Accuracies, rules: Rules,
+) -> PhaseComparison:  # fmt: skip
+    verdict = stats.verdict(interval, rules.margin)
+    reason = _why_unknown(samples, interval, design)
+    if verdict == stats.FASTER and not reason:
+        reason = _accuracy_lost(accuracies, rules.accuracy_margin)
+        verdict = stats.INCONCLUSIVE if reason else verdict
+    there = bool(np.isfinite(interval.ratio))
+    known = bool(np.isfinite(interval.high))
+    typical = stats.typical_times(*samples.both, paired=design.paired) if there else (None, None)
+    return PhaseComparison(
+        phase=samples.phase,
+        n_base=len(samples.base),
+        n_new=len(samples.new),
+        base_median_seconds=median(samples.base),
+        new_median_seconds=median(samples.new),
+        base_typical_seconds=None if typical[0] is None else float(typical[0]),
+        new_typical_seconds=None if typical[1] is None else float(typical[1]),
+        ratio=float(interval.ratio) if there else None,
+        low=float(interval.low) if known else None,
+        high=float(interval.high) if known else None,
+        confidence=confidence,
+        verdict=verdict,
+        reason=reason,
+    )
+
+
+def _why_unknown(samples: Samples, interval: stats.Interval, design: Design) -> str:
+    n = min(map(len, samples.both))
+    if n < 2:
+        what = "pair" if design.paired else design.unit
+        return f"{n} {what}: 2 or more are needed, 10 advised"
+    if not np.isfinite(interval.high):
+        return "equal times: the clock is too coarse to judge by"
+    return ""
+
+
+def _accuracy_lost(accuracies: Accuracies, margin: float) -> str:
+    before, after = accuracies.base, accuracies.new
+    if before is None or after is None or before - after <= margin:
+        return ""
+    return f"faster, but test accuracy fell from {before:.2%} to {after:.2%}"
+
+
+def normalize(
+    phases: Sequence[PhaseComparison], machines: Prediction | None
+) -> tuple[PhaseComparison, ...]:
+    """Return the phases with what is left of each ratio once the calibrations have explained it."""
+    if machines is None or machines.refusal:
+        return tuple(phases)
+    return tuple(_normalized(phase, machines) for phase in phases)
+
+
+def _normalized(phase: PhaseComparison, machines: Prediction) -> PhaseComparison:
+    if phase.ratio is None:
+        return phase
+    left = machines.normalized(Ratio(phase.ratio, phase.low, phase.high), phase.confidence)
+    return replace(
+        phase, normalized_ratio=left.ratio, normalized_low=left.low, normalized_high=left.high
+    )
+
+
+def median(values: Array) -> float | None:
+    """Return the median; None of nothing."""
+    return float(np.median(values)) if len(values) else None

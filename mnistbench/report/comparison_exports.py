@@ -1,0 +1,114 @@
+"""A comparison as programs read it: JSON and CSV, with everything known."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mnistbench.analysis.comparison import Comparison, ConfigComparison, Rules
+from mnistbench.analysis.identity import PARTS, Identity
+from mnistbench.analysis.normalization import Prediction
+from mnistbench.report.comparison import NOT_COMPARABLE, change_text
+
+_CSV_HEADER = (
+    "base", "new", "config", "phase", "paired", "unit", "n_base", "n_new", "base_median_seconds",
+    "new_median_seconds", "ratio", "low", "high", "confidence", "verdict", "reason",
+    "normalized_ratio", "normalized_low", "normalized_high", "normalization_refused",
+    "base_typical_seconds", "new_typical_seconds",
+)  # fmt: skip
+
+
+def as_json(comparisons: Sequence[Comparison], rules: Rules) -> str:
+    """Return everything known of the comparisons."""
+    content = {
+        "margin": rules.margin,
+        "accuracy_margin": rules.accuracy_margin,
+        "confidence": rules.confidence,
+        "comparisons": [
+            {
+                "base": comparison.base.name,
+                "new": comparison.new.name,
+                "unmatched": list(comparison.unmatched),
+                "configs": [_config_as_json(config) for config in comparison.configs],
+            }
+            for comparison in comparisons
+        ],
+    }
+    return json.dumps(content, indent=2, allow_nan=False)
+
+
+def as_csv(comparisons: Sequence[Comparison]) -> str:
+    """Return one row for each phase of each config of each NEW."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(_CSV_HEADER)
+    for comparison in comparisons:
+        for config in comparison.configs:
+            writer.writerows(_csv_rows(comparison, config))
+    return text.getvalue()
+
+
+def _config_as_json(config: ConfigComparison) -> dict[str, Any]:
+    return {
+        "config": config.name,
+        "comparable": not config.obstacles,
+        "obstacles": list(config.obstacles),
+        "incomparable_phases": dict(config.incomparable),
+        "paired": config.design.paired,
+        "unit": config.design.unit,
+        "design": config.design.text,
+        "digests": {
+            "base": _digests(config.base.identity),
+            "new": _digests(config.new.identity),
+        },
+        "differences": [
+            {"part": d.part, "field": d.field, "base": list(d.base), "new": list(d.new)}
+            for d in config.differences
+        ],
+        "base_test_accuracy": config.accuracies.base,
+        "new_test_accuracy": config.accuracies.new,
+        "contended_repeats": {"base": config.base.contended, "new": config.new.contended},
+        "notes": list(config.notes),
+        "calibration": _machines_as_json(config.machines),
+        "phases": [{**vars(phase), "change": change_text(phase.ratio)} for phase in config.phases],
+    }
+
+
+def _machines_as_json(machines: Prediction | None) -> dict[str, Any] | None:
+    if machines is None:
+        return None
+    known = not machines.refusal
+    factor = machines.factor(0.95) if machines.ratios else None
+    return {
+        "predicted_ratio": machines.ratio if known else None,
+        "low": machines.ratio / factor if known and factor else None,
+        "high": machines.ratio * factor if known and factor else None,
+        "confidence": 0.95,
+        "refusal": machines.refusal,
+        "workload_ratios": dict(machines.ratios),
+    }
+
+
+def _digests(identity: Identity) -> dict[str, str | None]:
+    return {part: identity.digest(part) for part in PARTS}
+
+
+def _csv_rows(comparison: Comparison, config: ConfigComparison) -> Iterator[tuple[object, ...]]:
+    start = (comparison.base.name, comparison.new.name, config.name)
+    design = (str(config.design.paired).lower(), config.design.unit)
+    refusal = config.machines.refusal if config.machines else ""
+    if config.obstacles and not config.phases:
+        why = "; ".join(config.obstacles)
+        yield (*start, "", *design, *[""] * 8, NOT_COMPARABLE, why, *[""] * 3, refusal, "", "")
+    for name, why in config.incomparable.items():
+        yield (*start, name, *design, *[""] * 8, NOT_COMPARABLE, why, *[""] * 3, refusal, "", "")
+    for phase in config.phases:
+        yield (
+            *start, phase.phase, *design, phase.n_base, phase.n_new, phase.base_median_seconds,
+            phase.new_median_seconds, phase.ratio, phase.low, phase.high, phase.confidence,
+            phase.verdict, phase.reason, phase.normalized_ratio, phase.normalized_low,
+            phase.normalized_high, refusal, phase.base_typical_seconds, phase.new_typical_seconds,
+        )  # fmt: skip

@@ -1,0 +1,58 @@
+"""What each command can print of its result: a word for `--format`, and the function behind it.
+
+A function whose name begins with `print` draws on a console; any other returns the text. They are
+named and not imported, since `--help` lists the words and must stay light.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+
+EXPORTS: Mapping[str, Mapping[str, str]] = {
+    "benchmark": {
+        "table": "console.print_result",
+        "csv": "summary.as_csv",
+        "json": "summary.as_json",
+    },
+    "explain": {
+        "table": "explanation.print_explanation",
+        "csv": "explanation.as_csv",
+        "json": "explanation.as_json",
+    },
+    "machine-info": {
+        "table": "machine.print_machine",
+        "csv": "machine.as_csv",
+        "json": "machine.as_json",
+    },
+    "peak": {
+        "table": "peak.print_peak",
+        "csv": "peak.as_csv",
+        "json": "peak.as_json",
+    },
+    "reproduce": {
+        "table": "reproduction.print_reproduction",
+        "csv": "reproduction.as_csv",
+    },
+    "selfcheck": {
+        "table": "selfcheck.print_table",
+        "csv": "selfcheck.as_csv",
+        "json": "selfcheck.as_json",
+    },
+}
+"""Command to format to function in this room; the first format is the default."""
+
+
+def export(command: str, output_format: str, *result: object) -> None:
+    """Write a command's result to standard output in one of its formats."""
+    module, _, name = EXPORTS[command][output_format].partition(".")
+    function = getattr(importlib.import_module(f"mnistbench.report.{module}"), name)
+    if name.startswith("print"):
+        from mnistbench.report.terminal import output_console
+
+        function(output_console(), *result)
+        return
+    text = function(*result)
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    sys.stdout.flush()
