@@ -142,6 +142,8 @@ def _compare(base: Measured, new: Measured, rules: Rules) -> ConfigComparison:
     design = design_of(before, after)
     differing = tuple(differences(before.identity, after.identity))
     obstacles = tuple(f"not the same data ({d.field})" for d in differing if d.part == DATA)
+    if design.obstacle:
+        obstacles = (*obstacles, f"one side was {design.obstacle}")
     samples = [
         Samples(phase, *samples_of(before, after, phase, design))
         for phase in _shared(before, after)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,12 @@ from mnistbench.analysis import stats
 from mnistbench.analysis.sides import ConfigRuns, Times
 
 Array = npt.NDArray[Any]
+
+
+DUET = "duet"
+LEAST_OF_EACH_HALF = 2
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -24,17 +30,25 @@ class Design:
     """`repeat`, or `machine` where a side was measured on several."""
     text: str
     """For people."""
+    swaps_halves: bool = False
+    """Whether the two sides of a pair changed places, halves of the cores, from round to round."""
+    obstacle: str = ""
+    """Why the times of the two sides are no times of one kind; empty if they are."""
 
 
 def design_of(base: ConfigRuns, new: ConfigRuns) -> Design:
     """Return how the runs of two sides stand to each other: paired or not, by repeat or machine."""
+    sessions = [{run.session for run in config.runs} for config in (base, new)]
+    is_one_session = sessions[0] == sessions[1] and "" not in sessions[0]
+    designs = {run.design for config in (base, new) for run in config.runs}
+    if designs != {""}:
+        return _duet(is_one_session and designs == {DUET})
     nodes = [{run.node for run in config.runs if run.node} for config in (base, new)]
     if max(map(len, nodes)) > 1:
         if len(nodes[0] & nodes[1]) > 1:
             return Design(True, "machine", "paired: each machine with itself, its median repeat")
         return Design(False, "machine", "not paired: different machines, the median repeat of each")
-    sessions = [{run.session for run in config.runs} for config in (base, new)]
-    if sessions[0] == sessions[1] and "" not in sessions[0]:
+    if is_one_session:
         return Design(True, "repeat", "paired: measured interleaved, repeat by repeat")
     return Design(
         False,
@@ -45,24 +59,61 @@ def design_of(base: ConfigRuns, new: ConfigRuns) -> Design:
     )
 
 
+def _duet(is_whole: bool) -> Design:
+    if not is_whole:
+        why = "measured in a duet: on half of the cores, beside a busy neighbour"
+        return Design(False, "repeat", f"not paired: one side was {why}", obstacle=why)
+    return Design(
+        True,
+        "repeat",
+        "paired: a duet, measured at the same time, each side on half of the cores and the halves "
+        "swapped every round; the ratio is what it tells, the times are none of the whole machine",
+        swaps_halves=True,
+    )
+
+
 def samples_of(
     base: ConfigRuns, new: ConfigRuns, phase: str, design: Design
 ) -> tuple[Array, Array]:
     """Return the times of both sides; one for each pair, in the same order, if paired."""
     before, after = base.phases[phase], new.phases[phase]
     if design.unit == "machine":
-        left, right = _by_machine(base, before), _by_machine(new, after)
-    elif design.paired:
-        left, right = _by_round(base, before), _by_round(new, after)
-    else:
-        return before.seconds, after.seconds
+        return _set_against(_by_machine(base, before), _by_machine(new, after), design.paired)
     if not design.paired:
+        return before.seconds, after.seconds
+    left, right = _by_round(base, before), _by_round(new, after)
+    sides = _set_against(left, right, paired=True)
+    if not design.swaps_halves:
+        return sides
+    return without_halves(*sides, np.array([key[1] for key in left if key in right]))
+
+
+def _set_against(
+    left: Mapping[Key, float], right: Mapping[Key, float], paired: bool
+) -> tuple[Array, Array]:
+    """Return the times of both sides: of the keys that both have, in one order, if paired."""
+    if not paired:
         return np.array(list(left.values())), np.array(list(right.values()))
     shared = [key for key in left if key in right]
     return np.array([left[key] for key in shared]), np.array([right[key] for key in shared])
 
 
-def _by_machine(config: ConfigRuns, times: Times) -> dict[object, float]:
+def without_halves(base: Array, new: Array, rounds: Array) -> tuple[Array, Array]:
+    """Return the times of both sides without what the halves of the cores differ by.
+
+    Odd rounds have BASE on one half, even ones on the other: the difference of their typical log
+    ratios is twice that of the halves. It is left in where a kind of round has fewer than two.
+    """
+    is_odd = rounds % 2 == 1
+    if min(is_odd.sum(), (~is_odd).sum()) < LEAST_OF_EACH_HALF:
+        return base, new
+    changes = np.log(new / base)
+    halves = (np.median(changes[is_odd]) - np.median(changes[~is_odd])) / 2
+    shift = np.exp(np.where(is_odd, halves, -halves) / 2)
+    return base * shift, new / shift
+
+
+def _by_machine(config: ConfigRuns, times: Times) -> dict[str, float]:
     """Return the median time of each machine."""
     nodes, codes = np.unique([run.node for run in config.runs], return_inverse=True)
     machine = codes[times.run]
@@ -76,15 +127,19 @@ def _by_machine(config: ConfigRuns, times: Times) -> dict[object, float]:
     return {str(nodes[machine[start]]): float(m) for start, m in zip(starts, medians, strict=True)}
 
 
-def _by_round(config: ConfigRuns, times: Times) -> dict[object, float]:
+Round = tuple[str, int, int]
+"""A round's session, its number, and which of several runs of one config in it."""
+
+
+def _by_round(config: ConfigRuns, times: Times) -> dict[Round, float]:
     """Return the time of each round of each session; runs of one config in one are numbered."""
-    found: dict[object, float] = {}
+    seconds_of: dict[Round, float] = {}
     numbers: dict[tuple[str, int], int] = {}
     for seconds, repeat, run in zip(times.seconds, times.repeat, times.run, strict=True):
-        place = (config.runs[run].session, int(repeat))
-        numbers[place] = numbers.get(place, 0) + 1
-        found[(place, numbers[place])] = float(seconds)
-    return found
+        session, number = config.runs[run].session, int(repeat)
+        numbers[session, number] = numbers.get((session, number), 0) + 1
+        seconds_of[session, number, numbers[session, number]] = float(seconds)
+    return seconds_of
 
 
 def intervals_of(
@@ -94,7 +149,7 @@ def intervals_of(
 
     def interval(sample: tuple[Array, Array], confidence: float) -> stats.Interval:
         if design.paired:
-            return stats.paired_ratio(*sample, confidence)
+            return stats.paired_ratio(*sample, confidence, removed=int(design.swaps_halves))
         one_machine = design.unit == "repeat"
         return stats.unpaired_ratio(*sample, confidence, one_machine=one_machine)
 

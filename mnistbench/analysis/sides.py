@@ -59,6 +59,8 @@ class SideRun:
     """Where its files lie; None if only its times were given."""
     target: str = ""
     """The half-width at which `--target-ci` ended its repeats; empty where n was fixed."""
+    design: str = ""
+    """`duet` where it was measured beside another run, each on half of the cores; else empty."""
 
 
 @dataclass(frozen=True)
@@ -256,10 +258,10 @@ def _config(
 
 def _run(facts: Mapping[str, str]) -> SideRun:
     folder = Path(facts["file"]).parent if facts.get("file") else None
-    run_id, session, node, target = (
-        facts.get(name, "") for name in ("run_id", "session", "node", "target_ci")
+    run_id, session, node, target, design = (
+        facts.get(name, "") for name in ("run_id", "session", "node", "target_ci", "design")
     )
-    return SideRun(run_id, session, node, folder, target)
+    return SideRun(run_id, session, node, folder, target, design)
 
 
 def _contended(loaded: LoadedRuns, numbers: Sequence[int]) -> Array:

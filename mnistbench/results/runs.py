@@ -14,7 +14,7 @@ from mnistbench.results.csv import columns_of, connect, rows_of
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.run_facts import RunFigures, machine_facts, run_figures
 from mnistbench.results.tables import MACHINE, METRICS, TIMINGS
-from mnistbench.results.timing_rows import FACTS, load_timings, phases_in
+from mnistbench.results.timing_rows import FACTS, MEASURED, load_timings, phases_in
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -123,7 +123,7 @@ def _loaded(
     left_out: list[LeftOut],
 ) -> LoadedRuns:
     times = database.execute(
-        "SELECT number, repeat, code, seconds FROM times WHERE status = 'ok' "
+        f"SELECT number, repeat, code, seconds FROM times WHERE status IN {MEASURED} "
         "ORDER BY start, number, repeat, code"
     ).fetchnumpy()
     names = [
@@ -132,7 +132,7 @@ def _loaded(
     unfinished = dict(
         database.execute(
             "SELECT number, count(DISTINCT repeat) FROM times "
-            "WHERE status NOT IN ('ok', 'inherited') GROUP BY number"
+            "WHERE status NOT IN ('ok', 'duet', 'inherited') GROUP BY number"
         ).fetchall()
     )
     zeros: dict[int, set[str]] = {}

@@ -21,8 +21,11 @@ FACTS = (
 )  # fmt: skip
 KEY_OF_RUN = ("run_id", "config", "config_digest", "node")
 
+MEASURED = "('ok', 'duet')"
+"""Statuses of a time that can be compared, with its own kind."""
+
 _HEADER = "header"
-_STATUSES = "('ok', 'failed', 'inherited', 'not-run', 'interrupted', 'resumed')"
+_STATUSES = "('ok', 'failed', 'inherited', 'not-run', 'interrupted', 'resumed', 'duet')"
 _COLUMN_OF = {
     left_out.TORN: "run_id", left_out.STATUS: "status", left_out.REPEAT: "repeat",
     left_out.ZERO: "seconds", left_out.TIME: "seconds", left_out.TWICE: "seconds",
@@ -36,8 +39,8 @@ _PROBLEM = f"""CASE
     WHEN status NOT IN {_STATUSES} AND NOT starts_with(status, 'killed:') THEN '{left_out.STATUS}'
     WHEN NOT coalesce({_REPEAT} >= 0 AND {_REPEAT} < 2147483648 AND {_REPEAT} = floor({_REPEAT}),
         false) THEN '{left_out.REPEAT}'
-    WHEN status = 'ok' AND {_SECONDS} = 0 THEN '{left_out.ZERO}'
-    WHEN status = 'ok' AND NOT coalesce(isfinite({_SECONDS}) AND {_SECONDS} > 0, false)
+    WHEN status IN {MEASURED} AND {_SECONDS} = 0 THEN '{left_out.ZERO}'
+    WHEN status IN {MEASURED} AND NOT coalesce(isfinite({_SECONDS}) AND {_SECONDS} > 0, false)
         THEN '{left_out.TIME}'
     END"""
 
@@ -184,7 +187,8 @@ def _make_runs(database: DuckDBPyConnection) -> None:
     keys = ", ".join(KEY_OF_RUN)
     database.execute(
         f"CREATE TABLE runs AS SELECT row_number() OVER (ORDER BY min(start), {keys}) - 1 "
-        f"AS number, {keys}, {facts} FROM rows "
+        f"AS number, {keys}, {facts}, "
+        "CASE WHEN bool_or(status = 'duet') THEN 'duet' ELSE '' END AS design FROM rows "
         f"WHERE coalesce(problem, '{left_out.ZERO}') = '{left_out.ZERO}' GROUP BY {keys}"
     )
     database.execute(
