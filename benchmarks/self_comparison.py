@@ -64,7 +64,7 @@ def check_slowdown(pairs: int, output: Path) -> None:
             check=True, stdout=subprocess.PIPE,
         )  # fmt: skip
     folders = [Path(run["folder"]) for run in json.loads(done.stdout)["runs"]]
-    base, new = paired_times(*(read_side(str(folder), (TRAIN,)) for folder in folders), TRAIN)
+    base, new, _ = paired_times(*(read_side(str(folder), (TRAIN,)) for folder in folders), TRAIN)
     print_slowdown(base, new, expected_factor(folders[0], base))
 
 

@@ -77,8 +77,11 @@ def compare_sides(base: Side, new: Side, rules: Rules) -> Comparison:
     return Comparison(base, new, configs, tuple(unmatched))
 
 
-def paired_times(base: Side, new: Side, phase: str) -> tuple[Array, Array]:
-    """Return the times of a phase, pair by pair; raise InputError for what is not interleaved."""
+def paired_times(base: Side, new: Side, phase: str) -> tuple[Array, Array, int]:
+    """Return the times of a phase, pair by pair, and how many effects were taken out of them.
+
+    Raises InputError for what was measured neither interleaved nor in a duet.
+    """
     _check_apart(base, new)
     for side in (base, new):
         if len(side.configs) != 1:
@@ -93,7 +96,7 @@ def paired_times(base: Side, new: Side, phase: str) -> tuple[Array, Array]:
         )
     if phase not in _shared(before, after):
         raise InputError(f"no repeat finished its phase {phase}", source=base.name)
-    return samples_of(before, after, phase, design)
+    return *samples_of(before, after, phase, design), design.removed
 
 
 def _check_apart(base: Side, new: Side) -> None:

@@ -35,6 +35,11 @@ class Design:
     obstacle: str = ""
     """Why the times of the two sides are no times of one kind; empty if they are."""
 
+    @property
+    def removed(self) -> int:
+        """Return how many effects are estimated from the pairs and taken out: the halves' one."""
+        return int(self.swaps_halves)
+
 
 def design_of(base: ConfigRuns, new: ConfigRuns) -> Design:
     """Return how the runs of two sides stand to each other: paired or not, by repeat or machine."""
@@ -149,7 +154,7 @@ def intervals_of(
 
     def interval(sample: tuple[Array, Array], confidence: float) -> stats.Interval:
         if design.paired:
-            return stats.paired_ratio(*sample, confidence, removed=int(design.swaps_halves))
+            return stats.paired_ratio(*sample, confidence, removed=design.removed)
         one_machine = design.unit == "repeat"
         return stats.unpaired_ratio(*sample, confidence, one_machine=one_machine)
 

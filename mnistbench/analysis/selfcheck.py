@@ -72,51 +72,56 @@ def check_folders(base: str, new: str, seed: int) -> Selfcheck:
             source=new,
             hint="give the two runs of one mnistbench selfcheck, or of benchmark A A",
         )
-    return check(configs[0].name, *seconds, seed)
+    base_seconds, new_seconds, removed = seconds
+    return check(configs[0].name, base_seconds, new_seconds, seed, removed)
 
 
-def check(config: str, base: Array, new: Array, seed: int) -> Selfcheck:
+def check(config: str, base: Array, new: Array, seed: int, removed: int = 0) -> Selfcheck:
     """Return what pairs of equal things tell: seconds of both sides, in the order measured.
 
+    `removed` effects were taken out of the pairs before.
     Raises InputError below two pairs, and where the clock could not tell them apart.
     """
     if len(base) < 2 or np.array_equal(base, new):
         raise InputError(
             f"{len(base)} pairs of times that differ cannot be checked", hint="measure more"
         )
-    overall = stats.paired_ratio(base, new, RULES.confidence)
+    overall = stats.paired_ratio(base, new, RULES.confidence, removed)
     random = np.random.default_rng(seed)
     differences = np.log(new / base)
     rows = (
-        *_disjoint(base, new),
-        *_resampled(differences, random),
-        *_pairs_needed(differences, random),
+        *_disjoint(base, new, removed),
+        *_resampled(differences, random, removed),
+        *_pairs_needed(differences, random, removed),
     )
     spread = float(np.expm1(np.median(np.abs(differences))))
     verdict = stats.verdict(overall, RULES.margin)
     return Selfcheck(config, len(base), overall, verdict, spread, rows)
 
 
-def _disjoint(base: Array, new: Array) -> Iterator[SelfcheckRow]:
+def _disjoint(base: Array, new: Array, removed: int) -> Iterator[SelfcheckRow]:
     """Cut the pairs, in the order measured, into comparisons that share none, and judge each."""
     for n in SIZES:
         count = len(base) // n
         if not count:
             continue
         sides = [side[: count * n].reshape(count, n) for side in (base, new)]
-        found = stats.paired_ratio(sides[0], sides[1], RULES.confidence)
+        found = stats.paired_ratio(sides[0], sides[1], RULES.confidence, removed)
         yield _counted(FALSE_ALARMS, n, None, _called(found, stats.FASTER, stats.SLOWER))
         for slowdown in SLOWDOWNS:
-            slower = stats.paired_ratio(sides[0], sides[1] * (1 + slowdown), RULES.confidence)
+            slowed = sides[1] * (1 + slowdown)
+            slower = stats.paired_ratio(sides[0], slowed, RULES.confidence, removed)
             yield _counted(SLOWDOWN_FOUND, n, slowdown, _called(slower, stats.SLOWER))
 
 
-def _resampled(differences: Array, random: np.random.Generator) -> Iterator[SelfcheckRow]:
+def _resampled(
+    differences: Array, random: np.random.Generator, removed: int
+) -> Iterator[SelfcheckRow]:
     """Draw comparisons from all pairs, with the sides of each swapped at random."""
     for n in SIZES:
         if n > len(differences):
             return
-        found = _drawn(differences, n, _DRAWS, random)
+        found = _drawn(differences, n, _DRAWS, random, removed)
         alarms = _called(found, stats.FASTER, stats.SLOWER)
         yield _drawn_row(FALSE_ALARMS, n, None, alarms)
         for slowdown in SLOWDOWNS:
@@ -126,10 +131,12 @@ def _resampled(differences: Array, random: np.random.Generator) -> Iterator[Self
         yield SelfcheckRow(SMALLEST_CHANGE, RESAMPLED, n, change, _DRAWS, None, POWER, None, None)
 
 
-def _pairs_needed(differences: Array, random: np.random.Generator) -> Iterator[SelfcheckRow]:
+def _pairs_needed(
+    differences: Array, random: np.random.Generator, removed: int
+) -> Iterator[SelfcheckRow]:
     """Look at some numbers of pairs, and read off between them what each change needs."""
     seen = {
-        n: _smallest_change(_drawn(differences, n, _DRAWS_OF_A_SEARCH, random))
+        n: _smallest_change(_drawn(differences, n, _DRAWS_OF_A_SEARCH, random, removed))
         for n in _NUMBERS_OF_PAIRS
     }
     known = {n: change for n, change in seen.items() if change is not None}
@@ -145,7 +152,9 @@ def _pairs_needed(differences: Array, random: np.random.Generator) -> Iterator[S
         )
 
 
-def _drawn(differences: Array, n: int, draws: int, random: np.random.Generator) -> stats.Interval:
+def _drawn(
+    differences: Array, n: int, draws: int, random: np.random.Generator, removed: int
+) -> stats.Interval:
     """Judge `draws` comparisons of n pairs drawn from all, with a sign by chance.
 
     Nobody can say which of two equal things is BASE: a sign by chance keeps them equal exactly.
@@ -158,7 +167,7 @@ def _drawn(differences: Array, n: int, draws: int, random: np.random.Generator) 
     else:
         chosen = random.choice(differences, (draws, n))
     chosen = chosen * random.choice((-1.0, 1.0), (draws, n))
-    return stats.paired_ratio(np.ones((draws, n)), np.exp(chosen), RULES.confidence)
+    return stats.paired_ratio(np.ones((draws, n)), np.exp(chosen), RULES.confidence, removed)
 
 
 def _scaled(interval: stats.Interval, factor: float) -> stats.Interval:

@@ -36,6 +36,11 @@ DEFAULT_CONFIG = "mnist-dense-512"
     metavar="RUN RUN",
     help="Measure nothing: read the two runs of an earlier selfcheck, or of benchmark A A.",
 )
+@click.option(
+    "--duet",
+    is_flag=True,
+    help="Measure the two at the same time, each on half of the cores, as benchmark --duet does.",
+)
 @options.overrides
 @options.output
 @click.option(
@@ -45,8 +50,9 @@ DEFAULT_CONFIG = "mnist-dense-512"
 @options.quiet
 @options.verbose
 def command(
-    config: str | None, pairs: int, measured: tuple[str, str] | None, overrides: tuple[str, ...],
-    output: Path, seed: int, output_format: str, quiet: bool, verbose: bool,
+    config: str | None, pairs: int, measured: tuple[str, str] | None, duet: bool,
+    overrides: tuple[str, ...], output: Path, seed: int, output_format: str, quiet: bool,
+    verbose: bool,
 ) -> int:  # fmt: skip
     """Measure CONFIG (default mnist-dense-512) against itself, and say what can be told apart.
 
@@ -55,8 +61,8 @@ def command(
     of known size are found. Both runs are kept, with a selfcheck.csv beside the first.
     """
     if measured:
-        if config is not None or overrides:
-            raise click.UsageError("--from: measures nothing; leave CONFIG and --set out")
+        if config is not None or overrides or duet:
+            raise click.UsageError("--from: measures nothing; leave CONFIG, --duet and --set out")
         from mnistbench.analysis.selfcheck import check_folders
 
         export("selfcheck", output_format, check_folders(*measured, seed))
@@ -65,7 +71,7 @@ def command(
 
     loaded = options.load(config or DEFAULT_CONFIG, overrides)
     with progress(quiet) as listener:
-        result = measure(loaded, pairs, output, listener)
+        result = measure(loaded, pairs, output, listener, duet)
     _check(result, seed, output_format)
     if result.interrupted:
         click.echo("mnistbench: interrupted; the finished pairs are kept", err=True)

@@ -72,6 +72,8 @@ def timing_table(run: Run) -> Table:
     title = f"{run.config.name} on {run.device}, {epochs}batch size {training.batch_size}"
     if run.identity.source == SYNTHETIC:
         title += ", synthetic data"
+    if run.is_duet:
+        title += ", a duet"
     table = Table(title=title, title_justify="left", caption="seconds", caption_justify="right")
     table.add_column("Phase")
     for name in ("n", "Median", "Spread (IQR)", "Min", "Max"):
@@ -113,6 +115,10 @@ def _target_line(run: Run) -> list[str]:
 def _remarks(run: Run) -> list[str]:
     """Return what else must be known of a run's figures: its data, failures, contention, drift."""
     lines = []
+    if run.is_duet:
+        lines.append(
+            "A duet: on half of the cores, beside a busy neighbour: no times of the machine"
+        )
     if run.identity.source == SYNTHETIC:
         lines.append(f"Data: synthetic; its accuracy is not that of {run.config.facts.title}")
     elif not run.identity.canonical:

@@ -17,6 +17,7 @@ from mnistbench.measuring.jobs import RepeatResult
 from mnistbench.results.folder import RunFolder
 from mnistbench.results.phases import (
     PHASES,
+    STATUS_DUET,
     PhaseRecord,
 )
 from mnistbench.results.rows import Metric
@@ -99,6 +100,13 @@ class Run:
     """Workload to its peak on this run's device; empty without `--roofline`."""
     trend: Trend | None = None
     """Of the train phase over the finished run; None if the repeats were too few to tell."""
+
+    @property
+    def is_duet(self) -> bool:
+        """Return whether it was measured beside another run, each on half of the cores."""
+        return any(
+            phase.status == STATUS_DUET for record in self.repeats for phase in record.phases
+        )
 
 
 def derived_seed(root: int, repeat: int) -> int:

@@ -13,9 +13,11 @@ from mnistbench.session.events import Event, Listener, News, TurnEnded, TurnStar
 _WARMUP = 1
 
 
-def measure(config: RunConfig, pairs: int, output: Path, tell: Listener) -> BenchmarkResult:
-    """Measure the config against itself in turn, telling how long it will take."""
-    plan = BenchmarkPlan((config, config), pairs, _WARMUP, output)
+def measure(
+    config: RunConfig, pairs: int, output: Path, tell: Listener, duet: bool = False
+) -> BenchmarkResult:
+    """Measure the config against itself, in turn or at once, telling how long it will take."""
+    plan = BenchmarkPlan((config, config), pairs, _WARMUP, output, duet=duet)
     turns = 2 * (pairs + _WARMUP)
     tell(
         News(
