@@ -117,7 +117,7 @@ def _remarks(run: Run) -> list[str]:
     lines = []
     if run.is_duet:
         lines.append(
-            "A duet: on half of the cores, beside a busy neighbour: no times of the machine"
+            "A duet: half of the cores, a busy neighbour: no times of the machine"
         )
     if run.identity.source == SYNTHETIC:
         lines.append(f"Data: synthetic; its accuracy is not that of {run.config.facts.title}")
