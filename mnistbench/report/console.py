@@ -28,7 +28,9 @@ def print_result(console: Console, result: BenchmarkResult) -> None:
     """Print the machine, every run's times and accuracy, and the folders written."""
     console.print(machine_table(result.facts, SHORT_MACHINE))
     for run in result.runs:
-        print_run(console, run)
+        print_run(console, run, with_contention=len(result.runs) == 1)
+    if len(result.runs) > 1 and (line := contention_text(*result.runs)):
+        console.print(line, soft_wrap=True, highlight=False)
     if result.target is not None:
         from mnistbench.session.target import outcome_lines
 
@@ -36,10 +38,11 @@ def print_result(console: Console, result: BenchmarkResult) -> None:
             console.print(line, soft_wrap=True, highlight=False)
 
 
-def print_run(console: Console, run: Run) -> None:
+def print_run(console: Console, run: Run, with_contention: bool = True) -> None:
     """Print a run's times and accuracy, and its folder."""
     console.print(timing_table(run))
-    for line in _findings(run):
+    contention = contention_text(run) if with_contention else ""
+    for line in filter(None, (*_findings(run), contention)):
         console.print(line, highlight=False)
     console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
 
@@ -58,7 +61,7 @@ def print_evaluation(console: Console, evaluation: Evaluation, split: str) -> No
     which = "Test" if split == "test" else "Training"
     console.print(f"{which} loss: {evaluation.loss:.4f}", highlight=False)
     console.print(f"{which} accuracy: {evaluation.accuracy:.1%}", highlight=False)
-    for line in _remarks(run):
+    for line in filter(None, (*_remarks(run), contention_text(run))):
         console.print(line, soft_wrap=True, highlight=False)
     console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
 
@@ -108,7 +111,7 @@ def _target_line(run: Run) -> list[str]:
 
 
 def _remarks(run: Run) -> list[str]:
-    """Return what else must be known of a run's figures: its data, failures, contention, drift."""
+    """Return what else must be known of a run's figures: its data, its failures, its drift."""
     lines = []
     if run.identity.source == SYNTHETIC:
         lines.append(f"Data: synthetic; its accuracy is not that of {run.config.facts.title}")
@@ -119,4 +122,4 @@ def _remarks(run: Run) -> list[str]:
         for record in run.repeats
         if record.status != STATUS_OK
     ]
-    return [*lines, *filter(None, (contention_text(run), drift_text(run)))]
+    return [*lines, *filter(None, [drift_text(run)])]
