@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistbench.analysis import stats
-from mnistbench.cli.parameters import Duration
+from mnistbench.cli.parameters import TimeSpan
 from mnistbench.config.loading import load_config
 from mnistbench.results.phases import PhaseRecord
 from mnistbench.session import target
@@ -224,16 +224,16 @@ def test_durations_are_read_as_written(number, unit):
     text = f"{number:.10f}{unit[0]}"
     if seconds > 7 * 24 * 3600:
         with pytest.raises(click.BadParameter):
-            Duration().convert(text, None, None)
+            TimeSpan().convert(text, None, None)
     else:
-        assert Duration().convert(text, None, None) == pytest.approx(seconds, rel=1e-6)
+        assert TimeSpan().convert(text, None, None) == pytest.approx(seconds, rel=1e-6)
 
 
 @settings(deadline=None)
 @given(st.text(max_size=8))
 def test_anything_else_is_refused_in_one_line(text):
     try:
-        seconds = Duration().convert(text, None, None)
+        seconds = TimeSpan().convert(text, None, None)
     except click.BadParameter as error:
         assert "give 90s, 10m or 1.5h" in error.format_message()
     else:

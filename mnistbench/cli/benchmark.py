@@ -9,7 +9,7 @@ import click
 
 from mnistbench.cli import options
 from mnistbench.cli.output import progress, show_log
-from mnistbench.cli.parameters import Count, Duration, Share
+from mnistbench.cli.parameters import Count, Share, TimeSpan
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 from mnistbench.report.exports import export
 
@@ -35,7 +35,7 @@ _DEFAULT_MAX_SECONDS = 600.0
 )
 @click.option(
     "--max-time",
-    type=Duration(),
+    type=TimeSpan(),
     help="With --target-ci: begin no round of repeats that would end later than this, as 90s, "
     "10m or 1h.  [default: 10m]",
 )
@@ -111,10 +111,14 @@ def command(
     )
     with progress(quiet) as listener:
         result = run_benchmark(plan, listener)
-    if verbose:
-        for run in result.runs:
-            show_log(run.folder)
+    for run in result.runs if verbose else ():
+        show_log(run.folder)
     export("benchmark", output_format, result)
+    return _exit_code(result)
+
+
+def _exit_code(result: BenchmarkResult) -> int:
+    """Return how the session ended; say so if the user ended it."""
     if result.interrupted:
         click.echo(_interruption(result), err=True)
         return INTERRUPTED

@@ -39,7 +39,7 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # generic only in late 
         return share
 
 
-class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
+class TimeSpan(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
     """Seconds, as `90`, `90s`, `1.5m` or `2h`."""
 
     name = "TIME"
@@ -49,9 +49,9 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in la
     ) -> float:
         """Return the seconds; fail in one line."""
         text = str(value).strip()
-        found = _DURATION.fullmatch(text.lower())
-        unit = _SECONDS.get(found[2]) if found else None
-        seconds = float(found[1]) * unit if found and unit else 0.0
+        match = _DURATION.fullmatch(text.lower())
+        unit = _SECONDS.get(match[2]) if match else None
+        seconds = float(match[1]) * unit if match and unit else 0.0
         if not 0 < seconds <= _LONGEST_SECONDS:
             self.fail(
                 f"{text!r} is not a time above 0 and up to a week; give 90s, 10m or 1.5h",

@@ -61,9 +61,9 @@ def contention(values: Mapping[str, Value]) -> tuple[Metric, Metric]:
     Unknown if no sign could be read. A sign that could not be read counts as absent.
     """
     shares = [(rule, values.get(rule.metric)) for rule in RULES]
-    known = [(rule, share) for rule, share in shares if isinstance(share, float)]
-    signs = [rule.words.format(f"{share:.0%}") for rule, share in known if share >= rule.limit]
-    marked = bool(signs) if known else None
+    readable = [(rule, share) for rule, share in shares if isinstance(share, float)]
+    signs = [rule.words.format(f"{share:.0%}") for rule, share in readable if share >= rule.limit]
+    marked = bool(signs) if readable else None
     return Metric(CONTENDED, marked, ""), Metric(CONTENTION, "; ".join(signs) or None, "")
 
 

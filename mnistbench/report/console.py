@@ -97,16 +97,15 @@ def _findings(run: Run) -> list[str]:
 
 
 def _target_line(run: Run) -> list[str]:
-    told = time_to_accuracy(run)
-    if told is None or not told.n:
+    reached = time_to_accuracy(run)
+    if reached is None or not reached.n:
         return []
-    line = (
-        f"Test accuracy {told.target_accuracy:g}: reached by {told.n_reached} of {told.n} repeats"
-    )
-    if told.seconds:
-        line += f", in a median of {seconds_text(statistics.median(told.seconds))} s"
-    if len(told.seconds) > 1:
-        line += f" ({seconds_text(min(told.seconds))} to {seconds_text(max(told.seconds))})"
+    count = f"{reached.n_reached} of {reached.n} repeats"
+    line = f"Test accuracy {reached.target_accuracy:g}: reached by {count}"
+    if reached.seconds:
+        line += f", in a median of {seconds_text(statistics.median(reached.seconds))} s"
+    if len(reached.seconds) > 1:
+        line += f" ({seconds_text(min(reached.seconds))} to {seconds_text(max(reached.seconds))})"
     return [line]
 
 

@@ -185,10 +185,13 @@ def _run_as_json(run: Run) -> dict[str, Any]:
 
 
 def _target_as_json(run: Run) -> dict[str, Any] | None:
-    told = time_to_accuracy(run)
-    if told is None:
+    reached = time_to_accuracy(run)
+    if reached is None:
         return None
-    return {**asdict(told), "median_seconds": median(told.seconds) if told.seconds else None}
+    return {
+        **asdict(reached),
+        "median_seconds": median(reached.seconds) if reached.seconds else None,
+    }
 
 
 def _seconds(repeats: Sequence[RepeatRecord], phase: str) -> list[float]:
