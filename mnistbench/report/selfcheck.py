@@ -147,6 +147,7 @@ def _legend(checked: Selfcheck) -> list[str]:
         f"{percent(RULES.margin)}. Seen: the interval excludes unchanged, in {POWER:.0%} of cases "
         "(compare calls it slower with a --margin below it).",
         f"Counts: the {checked.pairs} pairs cut, in the order measured, into comparisons "
-        "that share none. Resampled: pairs drawn from all of them again and again, with sides swapped by "
-        "chance: that says more of the rule on this machine's noise, and is no new evidence of it.",
+        "that share none. Resampled: pairs drawn from all of them again and again, with sides "
+        "swapped by chance: that says more of the rule on this machine's noise, and is no new "
+        "evidence of it.",
     ]
