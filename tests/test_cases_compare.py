@@ -333,6 +333,16 @@ def test_doubled_neighbours_count_once_and_may_not_differ(tmp_path, name):
     assert f"{name}: run 'new' has two values of" in error
 
 
+def test_the_lines_that_an_open_quotation_mark_swallows_are_counted(pair):
+    base, _, file = pair
+    new = file()
+    text = new.read_text().splitlines()
+    text[7] = text[7].replace(",train,", ',"train,')
+    write(new, "\n".join(text))
+    assert counts(base, new) == [("10", "6")]
+    assert f"4 torn lines are left out, the first: {new}, row 8:" in flat(compare(base, new)[1])
+
+
 def test_a_second_header_of_other_columns_is_refused(pair):
     base, table, file = pair
     turned = [row[::-1] for row in table]

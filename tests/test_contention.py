@@ -161,6 +161,21 @@ def test_figures_with_and_without_are_both_told() -> None:
     )
 
 
+def test_several_configs_are_told_of_in_one_line() -> None:
+    disturbed = run_of(record(1, 4.0), record(2, 8.0, contended=True), record(3, 4.2))
+    quiet = run_of(record(1, 1.0), record(2, 1.0), record(3, 1.0))
+    lost = run_of(record(1, 3.0, contended=True))
+    assert contention_text(disturbed, quiet) == (
+        "1 of 6 repeats was contended: other processes used 40% of the CPU time; "
+        f"{disturbed.config.name} train median without it 4.1 s (with it 4.2 s)"
+    )
+    assert contention_text(lost, quiet) == (
+        "1 of 4 repeats was contended: other processes used 40% of the CPU time; none is left to "
+        "show the time without: measure again when the machine is quieter"
+    )
+    assert contention_text(quiet, quiet) == ""
+
+
 def test_without_a_mark_nothing_is_said() -> None:
     assert contention_text(run_of(record(1, 4.0), record(2, 4.0, contended=None))) == ""
     assert drift_text(run_of(record(1, 4.0))) == ""

@@ -243,7 +243,7 @@ def test_anything_else_is_refused_in_one_line(text):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--target-ci", "3"], "'3' is not a share from 0.001 to 0.5; give 5% or 0.05"),
+        (["--target-ci", "3"], "'3' is not a share from 0.1% to 50%; give 3% or 0.03"),
         (["--target-ci", "nan"], "'nan' is not a share"),
         (["--target-ci", "3%", "--max-time", "10q"], "'10q' is not a time"),
         (["--target-ci", "3%", "--max-time", "0"], "'0' is not a time above 0"),

@@ -120,10 +120,14 @@ def command(
     )
     with progress(quiet) as listener:
         result = run_benchmark(plan, listener)
-    if verbose:
-        for run in result.runs:
-            show_log(run.folder)
+    for run in result.runs if verbose else ():
+        show_log(run.folder)
     export("benchmark", output_format, result)
+    return _exit_code(result)
+
+
+def _exit_code(result: BenchmarkResult) -> int:
+    """Return how the session ended; say so if the user ended it."""
     if result.interrupted:
         click.echo(_interruption(result), err=True)
         return INTERRUPTED

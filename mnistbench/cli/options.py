@@ -130,7 +130,7 @@ def refuse_twice(option: str, fields: Sequence[str], overrides: Sequence[str]) -
         for override in overrides:
             if override.partition("=")[0].strip() == name:
                 raise click.UsageError(
-                    f"--set {override}: {option} sets {name} too; leave out either"
+                    f"--set {override}: {option} sets {name} too; give it by {option} alone"
                 )
 
 

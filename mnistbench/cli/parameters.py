@@ -60,9 +60,9 @@ class TimeSpan(click.ParamType):  # type: ignore[type-arg]  # generic only in la
     ) -> float:
         """Return the seconds; fail in one line."""
         text = str(value).strip()
-        found = _DURATION.fullmatch(text.lower())
-        unit = _SECONDS.get(found[2]) if found else None
-        seconds = float(found[1]) * unit if found and unit else 0.0
+        match = _DURATION.fullmatch(text.lower())
+        unit = _SECONDS.get(match[2]) if match else None
+        seconds = float(match[1]) * unit if match and unit else 0.0
         if not 0 < seconds <= _LONGEST_SECONDS:
             self.fail(
                 f"{text!r} is not a time above 0 and up to a week; give 90s, 10m or 1.5h",

@@ -63,11 +63,11 @@ def find_config(name_or_path: str) -> Path:
     A bare name is that of a shipped config, or else of a file in the current folder. So `mnist-cnn`
     means the same in every folder, and `./mnist-cnn` is a file of that name.
     """
-    known = known_configs()
+    shipped = known_configs()
     if not name_or_path.strip():
         raise InputError("the name is empty", source="CONFIG", hint="see: mnistbench config list")
-    if name_or_path in known:
-        return known[name_or_path]
+    if name_or_path in shipped:
+        return shipped[name_or_path]
     path = user_path(name_or_path, "CONFIG")
     try:
         # Not only files: a pipe is read as well, `<(...)` or /dev/stdin.
@@ -78,7 +78,7 @@ def find_config(name_or_path: str) -> Path:
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "is no name of a file"
         raise InputError(f"cannot be read: {problem}", source=name_or_path) from None
-    raise _no_such_config(name_or_path, path, known)
+    raise _no_such_config(name_or_path, path, shipped)
 
 
 def _no_config_but_a_folder(path: Path, name: str) -> InputError:
@@ -87,16 +87,16 @@ def _no_config_but_a_folder(path: Path, name: str) -> InputError:
     return InputError("is a folder, not a config file", source=name, hint=hint)
 
 
-def _no_such_config(name: str, path: Path, known: Mapping[str, Path]) -> InputError:
+def _no_such_config(name: str, path: Path, shipped: Mapping[str, Path]) -> InputError:
     """Return what to say of a name that is neither shipped nor a file's: what is like it."""
     beside = _config_files_in(path.parent)
     if path.suffix or len(path.parts) > 1:
         close = [str(path.with_name(file)) for file in nearest_names(path.name, beside)]
-        close = close or nearest_names(path.stem if path.suffix in SUFFIXES else path.name, known)
+        close = close or nearest_names(path.stem if path.suffix in SUFFIXES else path.name, shipped)
         hint = _did_you_mean(close) or "see: mnistbench config list"
         return InputError("no such file", source=name, hint=hint)
-    close = nearest_names(name, [*known, *beside])
-    hint = _did_you_mean(close) or f"shipped are {', '.join(known)}"
+    close = nearest_names(name, [*shipped, *beside])
+    hint = _did_you_mean(close) or f"shipped are {', '.join(shipped)}"
     return InputError(f"no config named {name!r}", hint=f"{hint} (or give a file's path)")
 
 

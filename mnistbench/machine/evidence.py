@@ -34,22 +34,25 @@ class Rule:
     """What it is, with a place for the share."""
 
 
-# What is withheld is lost outright, and judged by compare's default margin: 5 % less may be as
-# much slower as is called a change. Others' work takes the cores that a repeat leaves idle first,
-# so twice as much of it is needed.
+OTHERS_LIMIT = 0.10
+"""Of the CPU time, used by others. They take the cores that a repeat leaves idle first, so it is
+twice as much as of what is lost; `benchmarks/contention.py` measures what costs a training 5 %."""
+LOST_LIMIT = 0.05
+"""Of the time wanted, withheld: lost outright, and judged by compare's default margin."""
+
 RULES = (
-    Rule("other_cpu_share", 0.10, "other processes used {} of the CPU time"),
-    Rule("steal_share", 0.05, "the host kept {} of the CPU time wanted for other machines"),
-    Rule("cpu_throttled_share", 0.05, "the CPU quota withheld {} of the CPU time wanted"),
-    Rule("pressure_memory_some_share", 0.05, "something waited for memory {} of the time"),
+    Rule("other_cpu_share", OTHERS_LIMIT, "other processes used {} of the CPU time"),
+    Rule("steal_share", LOST_LIMIT, "the host kept {} of the CPU time wanted for other machines"),
+    Rule("cpu_throttled_share", LOST_LIMIT, "the CPU quota withheld {} of the CPU time wanted"),
+    Rule("pressure_memory_some_share", LOST_LIMIT, "something waited for memory {} of the time"),
 )
 
 
 def repeat_metrics(before: Reading, after: Reading) -> tuple[Metric, ...]:
     """Return the rows of metrics.csv for what changed, and whether the repeat was contended."""
-    found = [*_cpu(before, after), *_pressure(before, after), *_states(before, after)]
-    found += [*_energy(before, after), *_gpus(before, after)]
-    return (*found, *contention({metric.name: metric.value for metric in found}))
+    metrics = [*_cpu(before, after), *_pressure(before, after), *_states(before, after)]
+    metrics += [*_energy(before, after), *_gpus(before, after)]
+    return (*metrics, *contention({metric.name: metric.value for metric in metrics}))
 
 
 def contention(values: Mapping[str, Value]) -> tuple[Metric, Metric]:
@@ -58,9 +61,9 @@ def contention(values: Mapping[str, Value]) -> tuple[Metric, Metric]:
     Unknown if no sign could be read. A sign that could not be read counts as absent.
     """
     shares = [(rule, values.get(rule.metric)) for rule in RULES]
-    known = [(rule, share) for rule, share in shares if isinstance(share, float)]
-    signs = [rule.words.format(f"{share:.0%}") for rule, share in known if share >= rule.limit]
-    marked = bool(signs) if known else None
+    readable = [(rule, share) for rule, share in shares if isinstance(share, float)]
+    signs = [rule.words.format(f"{share:.0%}") for rule, share in readable if share >= rule.limit]
+    marked = bool(signs) if readable else None
     return Metric(CONTENDED, marked, ""), Metric(CONTENTION, "; ".join(signs) or None, "")
 
 

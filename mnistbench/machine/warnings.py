@@ -61,8 +61,8 @@ def _quota(facts: Mapping[str, object]) -> str:
 
 def _framework(facts: Mapping[str, object]) -> Framework | None:
     """Return the framework that told of itself in the facts."""
-    told = (entry for name, entry in BACKENDS.items() if f"{name}_version" in facts)
-    return next(told, None)
+    frameworks = (entry for name, entry in BACKENDS.items() if f"{name}_version" in facts)
+    return next(frameworks, None)
 
 
 def _title(framework: Framework | None) -> str:
@@ -87,8 +87,8 @@ def _fewer_threads(framework: Framework | None, threads: int) -> str:
 
 
 def _memory(facts: Mapping[str, object], needed_bytes: int) -> str:
-    known = (facts.get("memory_available_bytes"), facts.get("cgroup_memory_limit_bytes"))
-    free = min((value for value in known if isinstance(value, int)), default=None)
+    limits = (facts.get("memory_available_bytes"), facts.get("cgroup_memory_limit_bytes"))
+    free = min((value for value in limits if isinstance(value, int)), default=None)
     if free is None or free >= needed_bytes:
         return ""
     return (

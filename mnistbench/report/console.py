@@ -29,7 +29,9 @@ def print_result(console: Console, result: BenchmarkResult) -> None:
     """Print the machine, every run's times and accuracy, and the folders written."""
     console.print(machine_table(result.facts, SHORT_MACHINE))
     for run in result.runs:
-        print_run(console, run)
+        print_run(console, run, with_contention=len(result.runs) == 1)
+    if len(result.runs) > 1 and (line := contention_text(*result.runs)):
+        console.print(line, soft_wrap=True, highlight=False)
     if result.target is not None:
         from mnistbench.session.target import outcome_lines
 
@@ -37,10 +39,11 @@ def print_result(console: Console, result: BenchmarkResult) -> None:
             console.print(line, soft_wrap=True, highlight=False)
 
 
-def print_run(console: Console, run: Run) -> None:
+def print_run(console: Console, run: Run, with_contention: bool = True) -> None:
     """Print a run's times and accuracy, and its folder."""
     console.print(timing_table(run))
-    for line in _findings(run):
+    contention = contention_text(run) if with_contention else ""
+    for line in filter(None, (*_findings(run), contention)):
         console.print(line, highlight=False)
     console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
 
@@ -59,8 +62,8 @@ def print_evaluation(console: Console, evaluation: Evaluation, split: str) -> No
     which = "Test" if split == "test" else "Training"
     console.print(f"{which} loss: {evaluation.loss:.4f}", highlight=False)
     console.print(f"{which} accuracy: {evaluation.accuracy:.1%}", highlight=False)
-    lines = [*(f"The model {remark}" for remark in evaluation.remarks), *_remarks(run)]
-    for line in lines:
+    lines = (f"The model {remark}" for remark in evaluation.remarks)
+    for line in filter(None, (*lines, *_remarks(run), contention_text(run))):
         console.print(line, soft_wrap=True, highlight=False)
     console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
 
@@ -99,21 +102,20 @@ def _findings(run: Run) -> list[str]:
 
 
 def _target_line(run: Run) -> list[str]:
-    told = time_to_accuracy(run)
-    if told is None or not told.n:
+    reached = time_to_accuracy(run)
+    if reached is None or not reached.n:
         return []
-    line = (
-        f"Test accuracy {told.target_accuracy:g}: reached by {told.n_reached} of {told.n} repeats"
-    )
-    if told.seconds:
-        line += f", in a median of {seconds_text(statistics.median(told.seconds))} s"
-    if len(told.seconds) > 1:
-        line += f" ({seconds_text(min(told.seconds))} to {seconds_text(max(told.seconds))})"
+    count = f"{reached.n_reached} of {reached.n} repeats"
+    line = f"Test accuracy {reached.target_accuracy:g}: reached by {count}"
+    if reached.seconds:
+        line += f", in a median of {seconds_text(statistics.median(reached.seconds))} s"
+    if len(reached.seconds) > 1:
+        line += f" ({seconds_text(min(reached.seconds))} to {seconds_text(max(reached.seconds))})"
     return [line]
 
 
 def _remarks(run: Run) -> list[str]:
-    """Return what else must be known of a run's figures: its data, failures, contention, drift."""
+    """Return what else must be known of a run's figures: its data, its failures, its drift."""
     lines = []
     if run.is_duet:
         lines.append(
@@ -128,4 +130,4 @@ def _remarks(run: Run) -> list[str]:
         for record in run.repeats
         if record.status != STATUS_OK
     ]
-    return [*lines, *filter(None, (contention_text(run), drift_text(run)))]
+    return [*lines, *filter(None, [drift_text(run)])]

@@ -31,43 +31,43 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def as_csv(found: Selfcheck) -> str:
+def as_csv(checked: Selfcheck) -> str:
     """Return the rows of selfcheck.csv."""
-    return to_csv(found.rows, SelfcheckRow)
+    return to_csv(checked.rows, SelfcheckRow)
 
 
-def as_json(found: Selfcheck) -> str:
-    """Return everything that was found."""
+def as_json(checked: Selfcheck) -> str:
+    """Return everything that was checked."""
     content = {
-        "config": found.config,
-        "pairs": found.pairs,
+        "config": checked.config,
+        "pairs": checked.pairs,
         "phase": RULES.phases[0],
         "margin": RULES.margin,
         "confidence": RULES.confidence,
-        "typical_difference": found.spread,
-        "ratio": float(found.overall.ratio),
-        "low": float(found.overall.low),
-        "high": float(found.overall.high),
-        "verdict": found.verdict,
-        "figures": [asdict(row) for row in found.rows],
+        "typical_difference": checked.spread,
+        "ratio": float(checked.overall.ratio),
+        "low": float(checked.overall.low),
+        "high": float(checked.overall.high),
+        "verdict": checked.verdict,
+        "figures": [asdict(row) for row in checked.rows],
     }
     return json.dumps(content, indent=2, allow_nan=False)
 
 
-def print_table(console: Console, found: Selfcheck) -> None:
+def print_table(console: Console, checked: Selfcheck) -> None:
     """Print the verdict on all pairs, false alarms, what can be seen, and what was drawn."""
-    overall = found.overall
+    overall = checked.overall
     console.print(
-        f"{found.config} against itself, {found.pairs} pairs, train phase: two equal repeats "
-        f"differ by {percent(found.spread)} (median). All pairs: "
+        f"{checked.config} against itself, {checked.pairs} pairs, train phase: two equal repeats "
+        f"differ by {percent(checked.spread)} (median). All pairs: "
         f"{change_text(float(overall.ratio))}, {RULES.confidence:.0%} interval "
-        f"{interval_text(float(overall.low), float(overall.high))}: {found.verdict}.",
+        f"{interval_text(float(overall.low), float(overall.high))}: {checked.verdict}.",
         soft_wrap=True,
         highlight=False,
     )
-    console.print(_false_alarms_table(found))
-    console.print(_slowdown_table(found))
-    for line in (*_needed_lines(found), *_legend(found)):
+    console.print(_false_alarms_table(checked))
+    console.print(_slowdown_table(checked))
+    for line in (*_needed_lines(checked), *_legend(checked)):
         console.print(line, soft_wrap=True, highlight=False)
 
 
@@ -80,23 +80,23 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _false_alarms_table(found: Selfcheck) -> Table:
+def _false_alarms_table(checked: Selfcheck) -> Table:
     table = _table(
         "Equal things called different, and what can be seen",
         "Pairs", "False alarms", "95 % interval", "Resampled", "Smallest change seen",
     )  # fmt: skip
     for n in SIZES:
-        smallest = find(found.rows, SMALLEST_CHANGE, RESAMPLED, n)
+        smallest = find(checked.rows, SMALLEST_CHANGE, RESAMPLED, n)
         table.add_row(
             str(n),
-            *_count_cells(find(found.rows, FALSE_ALARMS, DISJOINT, n)),
-            _share_cell(find(found.rows, FALSE_ALARMS, RESAMPLED, n)),
+            *_count_cells(find(checked.rows, FALSE_ALARMS, DISJOINT, n)),
+            _share_cell(find(checked.rows, FALSE_ALARMS, RESAMPLED, n)),
             _change_cell(smallest),
         )
     return table
 
 
-def _slowdown_table(found: Selfcheck) -> Table:
+def _slowdown_table(checked: Selfcheck) -> Table:
     table = _table(
         "Slowdowns put in, by scaling one side's measured times, and called slower",
         "Slowdown", "Pairs", "Found", "95 % interval", "Resampled",
@@ -106,8 +106,8 @@ def _slowdown_table(found: Selfcheck) -> Table:
             table.add_row(
                 percent(slowdown) if n == SIZES[0] else "",
                 str(n),
-                *_count_cells(find(found.rows, SLOWDOWN_FOUND, DISJOINT, n, slowdown)),
-                _share_cell(find(found.rows, SLOWDOWN_FOUND, RESAMPLED, n, slowdown)),
+                *_count_cells(find(checked.rows, SLOWDOWN_FOUND, DISJOINT, n, slowdown)),
+                _share_cell(find(checked.rows, SLOWDOWN_FOUND, RESAMPLED, n, slowdown)),
             )
     return table
 
@@ -128,25 +128,26 @@ def _change_cell(row: SelfcheckRow | None) -> str:
     return percent(row.change) if row.change < 1 else f"{1 + row.change:.2g}x"
 
 
-def _needed_lines(found: Selfcheck) -> list[str]:
+def _needed_lines(checked: Selfcheck) -> list[str]:
     texts = []
     for change in CHANGES:
-        row = find(found.rows, PAIRS_NEEDED, RESAMPLED, change=change)
+        row = find(checked.rows, PAIRS_NEEDED, RESAMPLED, change=change)
         pairs = "more than 1,000" if row is None or row.pairs is None else str(row.pairs)
         texts.append(f"{percent(change)}: {pairs}")
     return [f"Pairs needed to see a change of {'; '.join(texts)}"]
 
 
-def _legend(found: Selfcheck) -> list[str]:
+def _legend(checked: Selfcheck) -> list[str]:
     rough = []
-    if found.pairs < ENOUGH_TO_DRAW_FROM:
-        rough = [f"{found.pairs} pairs are few to draw from: the resampled figures are rough."]
+    if checked.pairs < ENOUGH_TO_DRAW_FROM:
+        rough = [f"{checked.pairs} pairs are few to draw from: the resampled figures are rough."]
     return [
         *rough,
         f"False alarms and slowdowns are verdicts of compare --phase train, margin "
         f"{percent(RULES.margin)}. Seen: the interval excludes unchanged, in {POWER:.0%} of cases "
         "(compare calls it slower with a --margin below it).",
-        f"Counts: the {found.pairs} pairs cut, in the order measured, into comparisons that share "
-        "none. Resampled: pairs drawn from all of them again and again, with sides swapped by "
-        "chance: that says more of the rule on this machine's noise, and is no new evidence of it.",
+        f"Counts: the {checked.pairs} pairs cut, in the order measured, into comparisons "
+        "that share none. Resampled: pairs drawn from all of them again and again, with sides "
+        "swapped by chance: that says more of the rule on this machine's noise, and is no new "
+        "evidence of it.",
     ]

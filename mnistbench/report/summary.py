@@ -70,22 +70,39 @@ def learning_text(run: Run) -> str:
     return f"{which} did not learn: {reasons[0]}; {remedy}"
 
 
-def contention_text(run: Run) -> str:
-    """Return how many repeats were contended, by what, and what that changes; empty for none."""
-    marked = [record for record in run.repeats if record.is_contended]
+def contention_text(*runs: Run) -> str:
+    """Return in one line how many repeats of a session were contended, by what, and the difference.
+
+    Empty for none.
+    """
+    marked = [record for run in runs for record in run.repeats if record.is_contended]
     if not marked:
         return ""
     signs = "; ".join(worst_signs([record.metrics for record in marked]))
-    if len(run.repeats) == 1:
+    repeats = sum(len(run.repeats) for run in runs)
+    if repeats == 1:
         return f"The repeat was contended: {signs}: {_WAIT}"
     verb, them = ("was", "it") if len(marked) == 1 else ("were", "them")
-    text = f"{len(marked)} of {len(run.repeats)} repeats {verb} contended: {signs}"
+    text = f"{len(marked)} of {repeats} repeats {verb} contended: {signs}"
+    medians = [_without_contended(run, them) for run in runs]
+    if len(runs) == 1 and medians[0]:
+        return f"{text}; {medians[0].removeprefix(f'{runs[0].config.name} ')}"
+    if any(medians):
+        return f"{text}; {'; '.join(filter(None, medians))}"
+    return f"{text}; none is left to show the time without: {_WAIT}"
+
+
+def _without_contended(run: Run, them: str) -> str:
+    """Return the median without the contended repeats and with them; empty for no difference."""
+    if not any(record.is_contended for record in run.repeats):
+        return ""
     main = TRAIN if TRAIN in run.phases else TEST
     calm = median_of(uncontended_summaries(run), main)
     if calm is None:
-        return f"{text}; none is left to show the time without: {_WAIT}"
+        return ""
     whole = median_of(phase_summaries(run), main) or calm
-    return f"{text}; {main} median without {them} {calm:.4g} s (with {them} {whole:.4g} s)"
+    name = f"{run.config.name} {main} median"
+    return f"{name} without {them} {calm:.4g} s (with {them} {whole:.4g} s)"
 
 
 def median_of(summaries: Sequence[PhaseSummary], phase: str) -> float | None:
@@ -195,10 +212,13 @@ def _run_as_json(run: Run) -> dict[str, Any]:
 
 
 def _target_as_json(run: Run) -> dict[str, Any] | None:
-    told = time_to_accuracy(run)
-    if told is None:
+    reached = time_to_accuracy(run)
+    if reached is None:
         return None
-    return {**asdict(told), "median_seconds": median(told.seconds) if told.seconds else None}
+    return {
+        **asdict(reached),
+        "median_seconds": median(reached.seconds) if reached.seconds else None,
+    }
 
 
 def _seconds(repeats: Sequence[RepeatRecord], phase: str) -> list[float]:

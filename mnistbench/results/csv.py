@@ -30,6 +30,7 @@ _THREADS = max(1, min(4, (os.cpu_count() or 2) // 2))
 _SEPARATORS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 csv.field_size_limit(1 << 30)  # a quotation mark that nobody closes makes one field of the rest
+_START_BYTES = 4096  # where a header ends, but for very wide tables
 _WHAT = "give a run folder, a timings.csv or a cloudmesh log"
 
 DECIMAL_COMMA = r"\s*[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?\s*"
@@ -87,14 +88,15 @@ def form_of(path: Path) -> CsvForm:
 def _form(path: Path, mtime_ns: int, size: int) -> CsvForm:
     head = read_head(path)
     encoding = encoding_of(path, head, _WHAT)
-    lines = head.decode(encoding, errors="replace").splitlines() or [""]
+    start = head[:_START_BYTES] if head.count(b"\n", 0, _START_BYTES) > 1 else head
+    lines = start.decode(encoding, errors="replace").splitlines() or [""]
     declared = _SEPARATOR_LINE.fullmatch(lines[0])
     header = lines[1] if declared and len(lines) > 1 else lines[0]
     separator = declared[1] if declared else max(_SEPARATORS, key=header.count)
     cells = next(csv.reader([header], delimiter=separator), [])
     names = tuple(cell.strip().lower() or f"_unnamed{number}" for number, cell in enumerate(cells))
     plain = separator == "," and not declared and encoding.startswith("utf-8")
-    plain = plain and b"\r" not in head.replace(b"\r\n", b"\n").rstrip(b"\r")
+    plain = plain and b"\r" not in start.replace(b"\r\n", b"\n").rstrip(b"\r")
     return CsvForm(encoding, separator, 2 if declared else 1, names, plain)
 
 
@@ -104,15 +106,17 @@ def columns_of(path: Path) -> tuple[str, ...]:
 
 
 def rows_of(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Give each row after the header with the number of its last line; raise InputError."""
+    """Give each row after the header with the number of its first line; raise InputError."""
     form = form_of(path)
     try:
         with path.open(newline="", encoding=form.encoding, errors="replace") as text:
             lines = (line for number, line in enumerate(text, 1) if number > form.first_line)
             reader = csv.reader(lines, delimiter=form.separator)
+            line = form.first_line + 1
             for row in reader:
                 if row:
-                    yield form.first_line + reader.line_num, row
+                    yield line, row
+                line = form.first_line + reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"is no readable CSV: {error}", source=path) from None
     except OSError as error:

@@ -233,13 +233,13 @@ def _use(run: Run, seconds: float) -> Use | None:
 def _trial(setting: Setting, base: Run, run: Run) -> SettingRow:
     before, after = phase_seconds(base, TRAIN), phase_seconds(run, TRAIN)
     interval = stats.paired_ratio(np.array(after), np.array(before), 0.95)
-    known = len(after) >= LEAST_REPEATS and bool(np.isfinite(interval.high))
+    is_told = len(after) >= LEAST_REPEATS and bool(np.isfinite(interval.high))
     return SettingRow(
         setting.text,
         len(after),
         median(after),
         float(interval.ratio),
-        float(interval.low) if known else None,
-        float(interval.high) if known else None,
+        float(interval.low) if is_told else None,
+        float(interval.high) if is_told else None,
         median(metric_values(run, "test_accuracy")),
     )

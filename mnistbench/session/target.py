@@ -163,7 +163,7 @@ def precision_of_two(what: str, base: Mapping[int, float], new: Mapping[int, flo
     return _precision(what, True, len(shared), typical_ratio(*map(np.array, times)))
 
 
-def _precision(what: str, is_ratio: bool, n: int, found: stats.Interval) -> Precision:
-    known = bool(np.isfinite(found.high))
-    low, high = (float(found.low), float(found.high)) if known else (None, None)
-    return Precision(what, is_ratio, n, float(found.ratio), low, high)
+def _precision(what: str, is_ratio: bool, n: int, interval: stats.Interval) -> Precision:
+    is_finite = bool(np.isfinite(interval.high))
+    low, high = (float(interval.low), float(interval.high)) if is_finite else (None, None)
+    return Precision(what, is_ratio, n, float(interval.ratio), low, high)
