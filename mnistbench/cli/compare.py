@@ -12,7 +12,7 @@ from mnistbench.cli.parameters import Share
 from mnistbench.errors import INCONCLUSIVE, NOT_COMPARABLE, OK, SLOWER
 
 if TYPE_CHECKING:
-    from mnistbench.analysis.comparison import Comparison, Rules
+    from mnistbench.analysis.comparison import Comparison
 
 FAILURES = {"slower": SLOWER, "inconclusive": INCONCLUSIVE, "not-comparable": NOT_COMPARABLE}
 """What can fail and its exit code, the worst first."""
@@ -70,14 +70,7 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
     help="Compare this phase, several times for several; `all` for all.  [default: train and "
     "test; where neither is there, all]",
 )
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "markdown", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="What is printed on standard output.",
-)
+@options.format_of("compare")
 @click.option(
     "--fail-on",
     type=_FailOn(),
@@ -108,6 +101,7 @@ def command(
     from concurrent.futures import ThreadPoolExecutor
 
     from mnistbench.analysis.sides import read_side
+    from mnistbench.report.exports import export
 
     with ThreadPoolExecutor(_READERS) as pool:
         sides = pool.map(lambda name: read_side(name, phases, without_contended), (base, *new))
@@ -117,7 +111,7 @@ def command(
         rules = Rules(margin, accuracy_margin, confidence, phases, force)
         base_side = next(sides)
         comparisons = [compare_sides(base_side, side, rules) for side in sides]
-    _print(comparisons, rules, output_format)
+    export("compare", output_format, comparisons, rules)
     return exit_code(comparisons, fail_on)
 
 
@@ -134,22 +128,3 @@ def exit_code(comparisons: Sequence[Comparison], fail_on: Sequence[str]) -> int:
     if "inconclusive" in verdicts and "inconclusive" in fail_on:
         return INCONCLUSIVE
     return OK
-
-
-def _print(comparisons: Sequence[Comparison], rules: Rules, output_format: str) -> None:
-    from mnistbench.report import comparison as report
-    from mnistbench.report import comparison_exports as exports
-
-    if output_format == "json":
-        click.echo(exports.as_json(comparisons, rules))
-    elif output_format == "csv":
-        click.echo(exports.as_csv(comparisons), nl=False)
-    elif output_format == "markdown":
-        click.echo(report.as_markdown(comparisons, rules))
-    else:
-        import sys
-
-        from mnistbench.report.terminal import plain_console
-
-        console = plain_console(width=None if sys.stdout.isatty() else 140)
-        report.print_table(console, comparisons, rules)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.output import progress
 from mnistbench.errors import OK, RUN_FAILED, InputError
 
 if TYPE_CHECKING:
@@ -48,8 +49,6 @@ def fetch(name: str, quiet: bool, verbose: bool) -> None:
 
     from mnistbench import data
     from mnistbench.data import store
-    from mnistbench.report.progress import progress_on
-    from mnistbench.report.terminal import plain_console
     from mnistbench.session.fetching import fetch as download
 
     facts = _facts(name)
@@ -63,11 +62,8 @@ def fetch(name: str, quiet: bool, verbose: bool) -> None:
         return
     if _from_cache(facts):
         return
-    if quiet:
-        phase = download(facts, lambda event: None)
-    else:
-        with progress_on(plain_console(stderr=True)) as progress:
-            phase = download(facts, progress)
+    with progress(quiet) as listener:
+        phase = download(facts, listener)
     click.echo(f"{facts.title} downloaded in {phase.seconds:.1f} s: {store.stored(facts)}")
 
 

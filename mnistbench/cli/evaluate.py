@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.output import progress, show_log
 from mnistbench.errors import OK, RUN_FAILED, InputError
+from mnistbench.report.exports import export
 
 if TYPE_CHECKING:
-    from mnistbench.session.evaluate import Evaluation, EvaluationPlan
+    from mnistbench.session.evaluate import EvaluationPlan
 
 
 @click.command("evaluate")
@@ -37,13 +39,7 @@ if TYPE_CHECKING:
 )
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 @click.option("--mistakes", is_flag=True, help="Show the worst mistakes in predictions.png.")
-@click.option(
-    "--repeats",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Times the test is run, each in a fresh process.",
-)
+@options.repeats(1, "Times the test is run, each in a fresh process.")
 @click.option("--config", help="The config of a model that has no config.yaml beside it.")
 @click.option(
     "--output",
@@ -57,7 +53,7 @@ if TYPE_CHECKING:
     help="Where to test; overrides the config.",
 )
 @options.start_method
-@options.output_format
+@options.format_of("evaluate")
 @options.quiet
 @options.verbose_framework
 def command(
@@ -114,88 +110,25 @@ def _check_combination(
 
 
 def _guess(plan: EvaluationPlan, files: tuple[Path, ...], output_format: str) -> int:
-    from dataclasses import asdict
-
-    from mnistbench.results.rows import GuessRow, to_csv
     from mnistbench.session.evaluate import guess_images
 
     guessed = guess_images(plan, files)
-    rows = guessed.rows
     for problem in guessed.problems:
         click.echo(f"mnistbench: {problem}; passed over", err=True)
     for remark in guessed.remarks:
         click.echo(f"The model {remark}", err=True)
-    if output_format == "csv":
-        click.echo(to_csv(rows, GuessRow), nl=False)
-    elif output_format == "json":
-        _echo_json(
-            {
-                "folder": str(guessed.folder),
-                "guesses": [asdict(row) for row in rows],
-                "passed_over": list(guessed.problems),
-                "remarks": list(guessed.remarks),
-            }
-        )
-    else:
-        for row in rows:
-            click.echo(f"{row.file}: {row.preparation}", err=True)
-        for row in rows:
-            click.echo(f"{row.file}: guess {row.guess}, probability {row.probability:.3f}")
-        click.echo(f"Files: {guessed.folder}")
+    for row in guessed.rows:
+        click.echo(f"{row.file}: {row.preparation}", err=True)
+    export("evaluate --images", output_format, guessed)
     return RUN_FAILED if guessed.problems else OK
 
 
 def _evaluate(plan: EvaluationPlan, output_format: str, quiet: bool, verbose: bool) -> int:
-
-    from mnistbench.report.progress import progress_on
-    from mnistbench.report.terminal import plain_console
     from mnistbench.session.evaluate import run_evaluation
 
-    if quiet:
-        evaluation = run_evaluation(plan, lambda event: None)
-    else:
-        with progress_on(plain_console(stderr=True)) as progress:
-            evaluation = run_evaluation(plan, progress)
-    folder = evaluation.run.folder.path
+    with progress(quiet) as listener:
+        evaluation = run_evaluation(plan, listener)
     if verbose:
-        from mnistbench.results.tables import LOG
-
-        click.echo((folder / LOG).read_text(errors="replace"), err=True)
-    _print(evaluation, plan, output_format)
+        show_log(evaluation.run.folder)
+    export("evaluate", output_format, evaluation, plan)
     return OK if all(record.result for record in evaluation.run.repeats) else RUN_FAILED
-
-
-def _print(evaluation: Evaluation, plan: EvaluationPlan, output_format: str) -> None:
-    from mnistbench.results.rows import ClassRow, to_csv
-
-    if output_format == "csv":
-        click.echo(to_csv(evaluation.classes, ClassRow), nl=False)
-    elif output_format == "json":
-        from dataclasses import asdict
-
-        from mnistbench.report.summary import json_value, phase_summaries
-
-        run = evaluation.run
-        _echo_json(
-            {
-                "folder": str(run.folder.path),
-                "model": str(plan.model),
-                "split": plan.split,
-                "loss": json_value(evaluation.loss),
-                "accuracy": evaluation.accuracy,
-                "remarks": list(evaluation.remarks),
-                "classes": [asdict(row) for row in evaluation.classes],
-                "phases": [asdict(summary) for summary in phase_summaries(run)],
-            }
-        )
-    else:
-        from mnistbench.report.console import print_evaluation
-        from mnistbench.report.terminal import output_console
-
-        print_evaluation(output_console(), evaluation, plan.split)
-
-
-def _echo_json(value: Any) -> None:
-    import json
-
-    click.echo(json.dumps(value, indent=2))

@@ -88,17 +88,6 @@ def repeats(default: int, help: str) -> Decorator:
     return click.option("--repeats", type=Count(1), default=default, show_default=True, help=help)
 
 
-# What `evaluate` prints is not among the exporters yet.
-output_format = click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="What is printed on standard output.",
-)
-
-
 def as_overrides(
     overrides: Sequence[str],
     *,

@@ -40,7 +40,7 @@ def as_json(comparisons: Sequence[Comparison], rules: Rules) -> str:
     return json.dumps(content, indent=2, allow_nan=False)
 
 
-def as_csv(comparisons: Sequence[Comparison]) -> str:
+def as_csv(comparisons: Sequence[Comparison], rules: Rules) -> str:
     """Return one row for each phase of each config of each NEW."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")

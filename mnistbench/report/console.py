@@ -18,7 +18,6 @@ from mnistbench.report.summary import (
 from mnistbench.report.terminal import SHORT_MACHINE, machine_table, seconds_text
 from mnistbench.results.phases import STATUS_OK, TRAIN
 from mnistbench.session.benchmark import BenchmarkResult
-from mnistbench.session.evaluate import Evaluation
 from mnistbench.session.records import Run, metric_values
 
 SYNTHETIC = "synthetic"
@@ -45,26 +44,6 @@ def print_run(console: Console, run: Run, with_contention: bool = True) -> None:
     contention = contention_text(run) if with_contention else ""
     for line in filter(None, (*_findings(run), contention)):
         console.print(line, highlight=False)
-    console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
-
-
-def print_evaluation(console: Console, evaluation: Evaluation, split: str) -> None:
-    """Print times, loss, accuracy and the figures of each class, and the folder."""
-    run = evaluation.run
-    console.print(timing_table(run))
-    table = Table("Class", title="By class", title_justify="left")
-    for name in ("Precision", "Recall", "F1", "Support"):
-        table.add_column(name, justify="right")
-    for row in evaluation.classes:
-        shares = ("" if s is None else f"{s:.4f}" for s in (row.precision, row.recall, row.f1))
-        table.add_row(row.name, *shares, str(row.support))
-    console.print(table)
-    which = "Test" if split == "test" else "Training"
-    console.print(f"{which} loss: {evaluation.loss:.4f}", highlight=False)
-    console.print(f"{which} accuracy: {evaluation.accuracy:.1%}", highlight=False)
-    lines = (f"The model {remark}" for remark in evaluation.remarks)
-    for line in filter(None, (*lines, *_remarks(run), contention_text(run))):
-        console.print(line, soft_wrap=True, highlight=False)
     console.print(f"Files: {run.folder.path}", soft_wrap=True, highlight=False)
 
 
@@ -98,7 +77,7 @@ def _findings(run: Run) -> list[str]:
         speed = statistics.median(metric_values(run, "train_samples_per_second"))
         lines.append(f"Parameters: {parameters:,}; training: {speed:,.0f} samples/s")
     lines += filter(None, [learning_text(run)])
-    return [*lines, *roofline_lines(run), *_target_line(run), *_remarks(run)]
+    return [*lines, *roofline_lines(run), *_target_line(run), *remarks_on(run)]
 
 
 def _target_line(run: Run) -> list[str]:
@@ -114,13 +93,11 @@ def _target_line(run: Run) -> list[str]:
     return [line]
 
 
-def _remarks(run: Run) -> list[str]:
+def remarks_on(run: Run) -> list[str]:
     """Return what else must be known of a run's figures: its data, its failures, its drift."""
     lines = []
     if run.is_duet:
-        lines.append(
-            "A duet: half of the cores, a busy neighbour: no times of the machine"
-        )
+        lines.append("A duet: half of the cores, a busy neighbour: no times of the machine")
     if run.identity.source == SYNTHETIC:
         lines.append(f"Data: synthetic; its accuracy is not that of {run.config.facts.title}")
     elif not run.identity.canonical:

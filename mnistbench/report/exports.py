@@ -16,6 +16,22 @@ EXPORTS: Mapping[str, Mapping[str, str]] = {
         "csv": "summary.as_csv",
         "json": "summary.as_json",
     },
+    "compare": {
+        "table": "comparison.print_table",
+        "markdown": "comparison.as_markdown",
+        "json": "comparison_exports.as_json",
+        "csv": "comparison_exports.as_csv",
+    },
+    "evaluate": {
+        "table": "evaluation.print_evaluation",
+        "csv": "evaluation.as_csv",
+        "json": "evaluation.as_json",
+    },
+    "evaluate --images": {
+        "table": "evaluation.guesses_as_text",
+        "csv": "evaluation.guesses_as_csv",
+        "json": "evaluation.guesses_as_json",
+    },
     "explain": {
         "table": "explanation.print_explanation",
         "csv": "explanation.as_csv",
@@ -43,6 +59,9 @@ EXPORTS: Mapping[str, Mapping[str, str]] = {
 }
 """Command to format to function in this room; the first format is the default."""
 
+_FILE_COLUMNS = {"compare": 140}
+"""Width of a command's tables where the output is no terminal; 120 for the others."""
+
 
 def export(command: str, output_format: str, *result: object) -> None:
     """Write a command's result to standard output in one of its formats."""
@@ -51,7 +70,7 @@ def export(command: str, output_format: str, *result: object) -> None:
     if name.startswith("print"):
         from mnistbench.report.terminal import output_console
 
-        function(output_console(), *result)
+        function(output_console(_FILE_COLUMNS.get(command, 120)), *result)
         return
     text = function(*result)
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")

@@ -19,9 +19,9 @@ SHORT_MACHINE = (
 )  # fmt: skip
 
 
-def output_console() -> Console:
+def output_console(file_columns: int = 120) -> Console:
     """Return the console of results: as wide as the terminal, or wide enough for a file."""
-    return plain_console(width=None if sys.stdout.isatty() else 120)
+    return plain_console(width=None if sys.stdout.isatty() else file_columns)
 
 
 def plain_console(width: int | None = None, stderr: bool = False) -> Console:
