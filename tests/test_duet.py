@@ -120,7 +120,10 @@ def test_the_model_that_is_tested_is_the_one_that_was_trained(
             "--duet: takes two configs, and 1 were given",
         ),
         (["mnist-dense", "mnist-mlp", "mnist-cnn"], "--duet: takes two configs, and 3 were given"),
-        (["mnist-dense", "mnist-dense", "--roofline"], "--roofline: half of the cores has no peak"),
+        (
+            ["mnist-dense", "mnist-dense", "--roofline"],
+            "--roofline: half of the cores is not the machine",
+        ),
     ],
 )
 def test_what_is_no_duet_is_one_line(

@@ -96,8 +96,6 @@ def command(
     """
     from mnistbench.config.loading import DEFAULT_CONFIG
 
-    if duet and roofline:
-        raise click.UsageError("--roofline: half of the cores has no peak; leave out it or --duet")
     target = _target(target_ci, max_time, repeats, rerun_contended)
     fields = options.as_overrides(
         overrides, synthetic=synthetic, execution=execution, backend=backend, until=until

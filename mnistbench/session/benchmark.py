@@ -141,7 +141,7 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     """
     check_installed(config.backend for config in plan.configs)
     if plan.duet:
-        check_possible(plan.configs)
+        check_possible(plan.configs, plan.roofline)
     surroundings = Surroundings(dict(os.environ), readings.take())
     downloads = fetch_missing(plan.configs, tell)
     runs = create_runs(plan.configs, plan.output, plan.tag, downloads)

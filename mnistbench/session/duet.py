@@ -36,8 +36,14 @@ DESIGN = "duet"
 _TOGETHER = (TRAIN, TEST)
 
 
-def check_possible(configs: Sequence[RunConfig]) -> None:
+def check_possible(configs: Sequence[RunConfig], roofline: bool) -> None:
     """Raise InputError, naming the reason, where two sides cannot be measured at once."""
+    if roofline:
+        raise InputError(
+            "half of the cores is not the machine whose peak is measured",
+            source="--roofline",
+            hint="leave it or --duet out",
+        )
     if len(configs) != 2:
         raise InputError(
             f"takes two configs, and {len(configs)} were given",
