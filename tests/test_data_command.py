@@ -206,7 +206,7 @@ def test_synthetic_data_is_learnt_and_is_another_data_set_in_every_file(tmp_path
         assert machine["dataset_source"] == "synthetic"
         assert machine["dataset_canonical"] == "false"
         assert machine["dataset_x_train_sha256"] != DATASETS[name].digests["x_train"]
-        real = load_config(folder / "config.yaml", ["dataset.source=auto"])
+        real = load_config(str(folder / "config.yaml"), ["dataset.source=auto"])
         assert timings[0]["config_digest"] != real.digest()
 
 

@@ -74,7 +74,7 @@ def test_a_trap_is_run_where_the_current_folder_counts(
 ) -> None:
     log = tmp_path / "log"
     done = subprocess.run(
-        [sys.executable, "-c", "import json"],
+        [sys.executable, "-c", "import psutil"],
         cwd=trapped_folder, env={**os.environ, "TRAPPED": str(log)}, capture_output=True,
     )  # fmt: skip
     assert done.returncode != 0

@@ -92,7 +92,7 @@ def _open_streams() -> None:
         stream = getattr(sys, name)
         if not isinstance(stream, io.TextIOWrapper):
             continue
-        if isinstance(stream.buffer, io.BufferedWriter):  # a file's or a pipe's
+        if not isinstance(stream.buffer, io.BytesIO):  # and so a file's or a pipe's
             setattr(sys, name, _to_a_reader_that_may_leave(stream))
         else:
             stream.reconfigure(errors="backslashreplace")
