@@ -214,15 +214,20 @@ def test_ctrl_c_that_is_ignored_stays_ignored() -> None:
 
 
 def test_ctrl_c_at_any_moment_of_a_command_that_only_talks() -> None:
+    ends = []
     for tenths in range(1, 10):
         process = subprocess.Popen(
             command("config", "show", "mnist-dense"), stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        time.sleep(0.1 + tenths / 30)  # Python's own start, before a line of ours, is not meant
+        time.sleep(0.1 + tenths / 30)
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=60)
-        assert (process.returncode, error) in ((0, ""), (130, "mnistbench: interrupted\n"))
+        if "runpy" in error and "__main__.py" not in error:
+            continue  # Python's own start, on a busy machine: not a line of ours has run
+        ends.append((process.returncode, error))
+    assert set(ends) <= {(0, ""), (130, "mnistbench: interrupted\n")}
+    assert len(ends) > 4
 
 
 @pytest.mark.parametrize(

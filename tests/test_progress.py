@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from mnistbench.measuring.jobs import Downloading, EpochEnded, Message, StopRequested
+from mnistbench.measuring.partners import Ready
 from mnistbench.report.progress import BarProgress, PlainProgress
 from mnistbench.results.phases import PhaseRecord, PhaseStarted
 from mnistbench.results.phrases import duration
@@ -34,6 +35,7 @@ EVENTS = (
     StopRequested(),
     TurnEnded("mnist-dense", RECORD),
     Gauging("before"),
+    Ready("train"),
     News("warning: hot"),
 )
 LINES = (

@@ -151,7 +151,7 @@ def test_runs_that_are_no_self_comparison_are_refused(two_runs, options, words):
 def test_measuring_and_reading_exclude_each_other(two_runs):
     done = run_here("selfcheck", "mnist-dense", "--from", *two_runs())
     assert done.returncode == 2
-    assert "--from: measures nothing; leave CONFIG and --set out" in failure_line(done)
+    assert "--from: measures nothing; leave CONFIG, --duet and --set out" in failure_line(done)
 
 
 @pytest.fixture(scope="module")
