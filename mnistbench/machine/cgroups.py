@@ -6,43 +6,30 @@ from pathlib import Path
 
 from mnistbench.machine.system_files import Facts, read_text, whole_number
 
+_ROOT = Path("/sys/fs/cgroup")
 
-def cgroup_facts(root: Path = Path("/sys/fs/cgroup"), own: str | None = None) -> Facts:
+
+def cgroup_facts(root: Path = _ROOT, own: str | None = None) -> Facts:
     """Return the CPU and memory limits of this process's control group and those above it.
 
     Reads version 2 (`cpu.max`, `memory.max`) and version 1; no limit is None.
     `own` is the text of /proc/self/cgroup.
     """
-    own = own if own is not None else read_text("/proc/self/cgroup") or ""
-    cpus, memory = [], []
-    for line in own.splitlines():
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            for folder in _upwards(root, path):
-                cpus.append(_quota_v2(read_text(folder / "cpu.max")))
-                memory.append(whole_number(read_text(folder / "memory.max")))
-        if "cpu" in controllers.split(","):
-            for folder in _upwards(root / "cpu", path):
-                quota = whole_number(read_text(folder / "cpu.cfs_quota_us"))
-                period = whole_number(read_text(folder / "cpu.cfs_period_us"))
-                cpus.append(quota / period if quota and period else None)
-        if "memory" in controllers.split(","):
-            memory += [
-                whole_number(read_text(folder / "memory.limit_in_bytes"))
-                for folder in _upwards(root / "memory", path)
-            ]
+    quotas = [_quota(folder) for folder in cgroup_folders("cpu", root, own)]
+    limits = [_memory_limit(folder) for folder in cgroup_folders("memory", root, own)]
     # Version 1 writes "no limit" as a number beyond any machine.
-    limits = [limit for limit in memory if limit is not None and limit < 1 << 60]
+    known = [limit for limit in limits if limit is not None and limit < 1 << 60]
     return {
-        "cgroup_cpu_limit_cores": min((quota for quota in cpus if quota), default=None),
-        "cgroup_memory_limit_bytes": min(limits, default=None),
+        "cgroup_cpu_limit_cores": min((quota for quota in quotas if quota), default=None),
+        "cgroup_memory_limit_bytes": min(known, default=None),
     }
 
 
-def cpu_cgroups(root: Path = Path("/sys/fs/cgroup"), own: str | None = None) -> list[Path]:
-    """Return the folders of this process's CPU control group and of those above it.
+def cgroup_folders(controller: str, root: Path = _ROOT, own: str | None = None) -> list[Path]:
+    """Return the folders of this process's control group and of those above it, of one controller.
 
-    `own` is the text of /proc/self/cgroup.
+    Version 2 has one tree for all controllers, version 1 one for each. `own` is the text of
+    /proc/self/cgroup.
     """
     own = own if own is not None else read_text("/proc/self/cgroup") or ""
     folders: list[Path] = []
@@ -50,9 +37,26 @@ def cpu_cgroups(root: Path = Path("/sys/fs/cgroup"), own: str | None = None) -> 
         _, controllers, path = line.split(":", 2)
         if not controllers:
             folders += _upwards(root, path)
-        if "cpu" in controllers.split(","):
-            folders += _upwards(root / "cpu", path)
+        if controller in controllers.split(","):
+            folders += _upwards(root / controller, path)
     return folders
+
+
+def _quota(folder: Path) -> float | None:
+    """Return the cores that a group may use, as either version tells it."""
+    second = _quota_v2(read_text(folder / "cpu.max"))
+    if second is not None:
+        return second
+    quota = whole_number(read_text(folder / "cpu.cfs_quota_us"))
+    period = whole_number(read_text(folder / "cpu.cfs_period_us"))
+    return quota / period if quota and period else None
+
+
+def _memory_limit(folder: Path) -> int | None:
+    second = whole_number(read_text(folder / "memory.max"))
+    return (
+        second if second is not None else whole_number(read_text(folder / "memory.limit_in_bytes"))
+    )
 
 
 def _upwards(root: Path, path: str) -> list[Path]:
