@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from mnistbench.analysis.comparison import Comparison, ConfigComparison, PhaseComparison, Rules
 from mnistbench.analysis.identity import Difference, Values
 from mnistbench.analysis.normalization import Prediction
+from mnistbench.analysis.other_work import of_the_work, per_image
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,8 +51,10 @@ def interval_text(low: float | None, high: float | None) -> str:
 
 
 def print_table(console: Console, comparisons: Sequence[Comparison], rules: Rules) -> None:
-    """Print a table for each NEW, and below it what a reader must know of it."""
+    """Print a table for each NEW, and below it what a reader must know; other work comes first."""
     for comparison in comparisons:
+        for line in _other_work(comparison):
+            console.print(line, highlight=False, markup=False)
         header, rows = _header(comparison), _all_rows(comparison)
         if _table_width(header, rows) <= console.width:
             _print_as_table(console, comparison, header, rows)
@@ -106,6 +109,7 @@ def as_markdown(comparisons: Sequence[Comparison], rules: Rules) -> str:
     """Return tables and remarks that paste into a pull request."""
     lines = []
     for comparison in comparisons:
+        lines += [f"**{_escaped(line)}**\n" for line in _other_work(comparison)]
         lines += [f"**{_escaped(_title(comparison))}**", ""]
         header = _header(comparison)
         lines.append(f"| {' | '.join(header)} |")
@@ -198,6 +202,33 @@ def _remarks(comparison: Comparison) -> list[str]:
         lines += [f"{name}{note}" for note in config.notes]
         lines += [f"{name}{line}" for line in _machine_lines(config.machines)]
     return list(dict.fromkeys([*lines, *comparison.unmatched]))
+
+
+def _other_work(comparison: Comparison) -> list[str]:
+    """Return of each config that the two sides did not do the same work."""
+    several = len(comparison.configs) > 1
+    return [
+        f"{config.name}: {line}" if several else line[0].upper() + line[1:]
+        for config in comparison.configs
+        for line in _work_lines(config)
+    ]
+
+
+def _work_lines(config: ConfigComparison) -> list[str]:
+    """Return that NEW did other work than BASE, and the train phase an image; nothing if not."""
+    other = of_the_work(config.differences)
+    if not other:
+        return []
+    fields = ", ".join(f"{d.field} {' -> '.join(_in_short(d.base, d.new))}" for d in other)
+    lines = [f"not the same work: {fields}"]
+    each = per_image(config.base.identity, config.new.identity, config.phases)
+    if each is not None:
+        times = (f"{1e6 * seconds:.4g} us" for seconds in (each.base_seconds, each.new_seconds))
+        lines.append(
+            f"train per image trained on: {' -> '.join(times)}, NEW is {change_text(each.ratio)} "
+            f"({interval_text(each.low, each.high)})"
+        )
+    return lines
 
 
 def _machine_lines(machines: Prediction | None) -> list[str]:

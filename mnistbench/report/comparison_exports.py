@@ -6,11 +6,13 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from mnistbench.analysis.comparison import Comparison, ConfigComparison, Rules
 from mnistbench.analysis.identity import PARTS, Identity
 from mnistbench.analysis.normalization import Prediction
+from mnistbench.analysis.other_work import of_the_work, per_image
 from mnistbench.report.comparison import NOT_COMPARABLE, change_text
 
 _CSV_HEADER = (
@@ -52,6 +54,7 @@ def as_csv(comparisons: Sequence[Comparison], rules: Rules) -> str:
 
 
 def _config_as_json(config: ConfigComparison) -> dict[str, Any]:
+    each = per_image(config.base.identity, config.new.identity, config.phases)
     return {
         "config": config.name,
         "comparable": not config.obstacles,
@@ -68,6 +71,8 @@ def _config_as_json(config: ConfigComparison) -> dict[str, Any]:
             {"part": d.part, "field": d.field, "base": list(d.base), "new": list(d.new)}
             for d in config.differences
         ],
+        "other_work": [d.field for d in of_the_work(config.differences)],
+        "train_per_image": asdict(each) if each else None,
         "base_test_accuracy": config.accuracies.base,
         "new_test_accuracy": config.accuracies.new,
         "contended_repeats": {"base": config.base.contended, "new": config.new.contended},
