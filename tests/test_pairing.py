@@ -66,7 +66,8 @@ def test_what_is_a_pair_and_what_is_the_unit(base, new, paired, unit):
 
 def test_each_machine_counts_with_its_median_repeat():
     base = side(
-        [("s", "b"), ("s", "a"), ("s", "b"), ("s", "c")],
+        # The last one finished no repeat of this phase.
+        [("s", "b"), ("s", "a"), ("s", "b"), ("s", "c"), ("s", "Z")],
         [(0, 1, 9.0), (1, 1, 4.0), (0, 2, 1.0), (1, 2, 2.0), (2, 1, 3.0), (1, 3, 8.0), (1, 4, 6.0),
          (3, 1, 7.0)],
     )  # fmt: skip
