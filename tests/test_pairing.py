@@ -15,7 +15,9 @@ from mnistbench.analysis.judging import (
     Samples,
     judge_phases,
     median,
+    normalize,
 )
+from mnistbench.analysis.normalization import Prediction, Ratio
 from mnistbench.analysis.pairing import Design, design_of, intervals_of, samples_of
 from mnistbench.analysis.sides import ConfigRuns, SideRun, Times
 
@@ -195,3 +197,17 @@ def test_the_rules_where_the_user_asks_for_none():
     rules = Rules()
     assert (rules.margin, rules.accuracy_margin, rules.confidence) == (0.05, 0.005, 0.95)
     assert (rules.phases, rules.force) == ((), False)
+
+
+def test_what_the_calibrations_predict_is_taken_out_of_every_ratio_that_is_known():
+    machines = Prediction({"a": 1.2, "b": 1.25, "c": 1.15}, 0.01, 4)
+    judged, unknown = judge(FIRST, PAIRED), judge((np.array([]), np.array([])), PAIRED)
+    left, same = normalize([judged, unknown], machines)
+    expected = machines.normalized(Ratio(judged.ratio, judged.low, judged.high), 0.95)
+    found = (left.normalized_ratio, left.normalized_low, left.normalized_high)
+    assert found == (expected.ratio, expected.low, expected.high)
+    assert left.ratio == judged.ratio
+    assert same == unknown
+    refused = Prediction({"a": 1.2, "b": 1.25}, 0.01, 4, "too few")
+    for nothing in (None, refused):
+        assert normalize([judged], nothing) == (judged,)
