@@ -211,3 +211,8 @@ def test_what_the_calibrations_predict_is_taken_out_of_every_ratio_that_is_known
     refused = Prediction({"a": 1.2, "b": 1.25}, 0.01, 4, "too few")
     for nothing in (None, refused):
         assert normalize([judged], nothing) == (judged,)
+
+
+def test_one_repeat_against_several_takes_nothing_from_the_others_either():
+    found = intervals_of([(ONE[0], TWO[1]), FIRST, (TWO[0], ONE[1])], APART, 0.9)
+    assert [confidence for _, confidence in found] == pytest.approx([0.9, 0.9, 0.9])
