@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistbench.machine import evidence, gpus, readings
+from mnistbench.machine.gpus import GpuReading
 from mnistbench.machine.readings import CpuTimes, EnergyCounter, Reading, Throttling
+from mnistbench.results.rows import Metric
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 COUNTS = st.integers(0, 2**63 - 1)
@@ -125,6 +127,52 @@ def test_a_counter_that_was_set_back_says_nothing() -> None:
     assert found["pressure_cpu_some_seconds"] is None
 
 
+@pytest.mark.parametrize(
+    ("name", "unknown"),
+    [
+        ("cpu", "steal_seconds"),
+        ("own_cpu_seconds", "other_cpu_seconds"),
+        ("throttling", "cpu_throttled_periods"),
+    ],
+)
+def test_a_sign_that_can_no_longer_be_read_is_unknown(name: str, unknown: str) -> None:
+    found = values(BEFORE, replace(QUIET, **{name: None}))  # type: ignore[arg-type]
+    assert found[unknown] is None
+    assert found["contended"] is False
+
+
+def test_other_cores_than_before_are_no_busy_time() -> None:
+    found = values(BEFORE, replace(QUIET, cores=4))
+    assert found["other_cpu_seconds"] is None
+    assert found["steal_share"] is None
+
+
+def test_a_repeat_of_no_time_has_no_shares() -> None:
+    found = values(BEFORE, BEFORE)
+    assert (found["other_cpu_seconds"], found["other_cpu_share"]) == (0.0, None)
+    assert (found["pressure_memory_some_seconds"], found["steal_share"]) == (0.0, None)
+
+
+def test_the_limit_itself_is_contention() -> None:
+    marked, words = evidence.contention({"steal_share": evidence.LOST_LIMIT})
+    assert marked.value is True
+    assert words.value == "the host kept 5% of the CPU time wanted for other machines"
+    at_limit = [Metric("steal_share", evidence.LOST_LIMIT, "1")]
+    assert evidence.worst_signs([at_limit]) == [words.value]
+    assert evidence.worst_signs([at_limit, at_limit]) == [
+        "the host kept up to 5% of the CPU time wanted for other machines"
+    ]
+
+
+def test_only_a_mark_that_is_true_is_one() -> None:
+    def of(*values: object) -> bool:
+        metrics = [Metric("contended", value, "") for value in values]  # type: ignore[arg-type]
+        return evidence.is_contended([Metric("steal_share", 0.5, "1"), *metrics])
+
+    assert of(True) is True
+    assert [of(False), of(None), of()] == [False, False, False]
+
+
 def test_rounding_makes_no_negative_time_of_others() -> None:
     found = values(BEFORE, replace(QUIET, own_cpu_seconds=23.5))
     assert found["other_cpu_seconds"] == 0.0
@@ -137,6 +185,20 @@ def test_a_full_energy_counter_begins_anew_and_a_long_repeat_is_not_guessed() ->
     assert values(BEFORE, hour_later)["cpu_energy_joules"] is None
     other_socket = {**QUIET.energy, "intel-rapl:1": EnergyCounter(1.0, 262_143.0)}
     assert values(BEFORE, replace(QUIET, energy=other_socket))["cpu_energy_joules"] is None
+    assert values(replace(BEFORE, energy=other_socket), QUIET)["cpu_energy_joules"] is None
+    assert values(replace(BEFORE, energy={}), QUIET)["cpu_energy_joules"] is None
+
+
+@pytest.mark.parametrize(
+    ("used", "full", "joules"),
+    [(0.0, 9_000.0, 0.0), (0.5, 9_000.0, 0.5), (90.0, 5_000.0, None), (90.0, 5_001.0, 90.0)],
+)
+def test_a_counter_is_trusted_where_500_watts_cannot_fill_it(
+    used: float, full: float, joules: float | None
+) -> None:
+    before = replace(BEFORE, energy={"intel-rapl:0": EnergyCounter(100.0, full)})
+    after = replace(QUIET, energy={"intel-rapl:0": EnergyCounter(100.0 + used, full)})
+    assert values(before, after)["cpu_energy_joules"] == joules
 
 
 def test_the_worst_of_several_repeats_is_told() -> None:
@@ -150,6 +212,8 @@ def test_the_worst_of_several_repeats_is_told() -> None:
         "other processes used up to 50% of the CPU time"
     ]
     assert evidence.worst_signs([calm]) == []
+    assert evidence.worst_signs([]) == []
+    assert evidence.worst_signs([[Metric("steal_share", None, "1")]]) == []
 
 
 @st.composite
@@ -354,6 +418,18 @@ def test_a_gpu_beside_a_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
     }  # fmt: skip
     for name, value in expected.items():
         assert found[name] == (pytest.approx(value) if isinstance(value, float) else value), name
+
+
+def test_a_gpu_that_nothing_slows_says_so_and_an_unread_one_says_nothing() -> None:
+    idle = GpuReading(1e9, 2e9, 70.0, 40.0, (), 5.0, 0.0, 0.0)
+    unread = GpuReading(None, None, None, None, None, None, None, None)
+    found = values(replace(BEFORE, gpus=(idle,)), replace(QUIET, gpus=(unread,)))
+    assert found["gpu_0_throttle_reasons_before"] == "none"
+    assert found["gpu_0_throttle_reasons_after"] is None
+    assert found["gpu_0_energy_joules"] is None
+    # One that came or went meanwhile: which is which cannot be told.
+    fewer = values(replace(BEFORE, gpus=(idle, idle)), replace(QUIET, gpus=(idle,)))
+    assert not [name for name in fewer if name.startswith("gpu_")]
 
 
 settings.register_profile("evidence", max_examples=100, deadline=None)

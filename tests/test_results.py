@@ -7,6 +7,9 @@ import errno
 import io
 import math
 import os
+import re
+import shutil
+import stat
 import subprocess
 import sys
 import textwrap
@@ -18,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistbench.errors import InputError, OutputError
-from mnistbench.results.folder import RunFolder
+from mnistbench.results.folder import RunFolder, new_run_id, output_error
 from mnistbench.results.rows import (
     ClassRow,
     HistoryRow,
@@ -26,6 +29,7 @@ from mnistbench.results.rows import (
     MetricRow,
     RateRow,
     TimingRow,
+    cell,
     to_csv,
 )
 from mnistbench.results.tables import MACHINE, METRICS, read_table
@@ -54,6 +58,27 @@ def test_unknown_is_empty_and_zero_is_zero() -> None:
     assert lines == "r,a,\r\nr,b,0\r\nr,c,false\r\n"
 
 
+def test_a_fact_that_is_no_number_or_text_is_written_as_text() -> None:
+    facts = (None, True, 0, 2.5, "a", Path("b"))
+    assert [cell(fact) for fact in facts] == [None, True, 0, 2.5, "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("node", "host"),
+    [
+        ("anna.example.org", "anna"),
+        ("n 7/x_y", "n-7-x_y"),
+        ("-a-", "a"),
+        ("", "host"),
+        ("é", "host"),
+    ],
+)
+def test_a_run_is_named_by_time_config_and_host(node: str, host: str) -> None:
+    name = new_run_id("mnist-cnn", node)
+    assert re.fullmatch(rf"\d{{8}}T\d{{6}}Z-mnist-cnn-{host}-[0-9a-f]{{6}}", name)
+    assert new_run_id("mnist-cnn", node) != name
+
+
 def test_a_run_folder_is_made_once_only(tmp_path: Path) -> None:
     RunFolder.create(tmp_path, "one", "name: x\n")
     with pytest.raises(OutputError, match="File exists"):
@@ -80,7 +105,7 @@ def test_rows_that_do_not_fit_on_the_disk_are_not_half_there(tmp_path: Path) -> 
         from mnistbench.errors import InputError, OutputError
         from mnistbench.results.tables import METRICS
         from mnistbench.results.rows import MetricRow
-        from mnistbench.results.folder import RunFolder
+        from mnistbench.results.folder import RunFolder, new_run_id, output_error
         folder = RunFolder.create(Path(sys.argv[1]), "run", "")
         row = MetricRow("run", 1, "m", 0.5, "s")
         folder.append(METRICS, [row] * 10)
@@ -98,6 +123,66 @@ def test_rows_that_do_not_fit_on_the_disk_are_not_half_there(tmp_path: Path) -> 
     )
     assert "metrics.csv: cannot be written: File too large" in done.stdout
     assert len(rows(tmp_path / "run" / METRICS)) == 10
+
+
+@pytest.mark.parametrize("writes", [0, 1, 3])
+def test_a_run_whose_files_do_not_fit_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    flushed: list[int] = []
+    flush = os.fsync
+
+    def fills_up(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            flushed.append(descriptor)
+            if len(flushed) > writes:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fills_up)
+    with pytest.raises(OutputError, match="cannot be written: No space left on device; choose"):
+        RunFolder.create(tmp_path / "results", "run", "name: x\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_written_is_flushed_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder.make(tmp_path, "run")
+    flushed: list[int] = []
+    is_folder: list[bool] = []
+
+    def flush(descriptor: int) -> None:
+        flushed.append(descriptor)
+        is_folder.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+
+    monkeypatch.setattr(os, "fsync", flush)
+    folder.write_table(MACHINE, [])
+    assert is_folder == [False, True], "the name of the file too"
+    folder.append(MACHINE, [MachineRow("run", "a", 1)])
+    assert is_folder == [False, True, False]
+    for descriptor in flushed:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+
+
+def test_the_log_has_a_line_with_its_time_for_each_message(tmp_path: Path) -> None:
+    folder = RunFolder.make(tmp_path, "run")
+    folder.log("one\n")
+    folder.log("two \udcff")
+    first, second = (folder.path / "log.txt").read_text(encoding="utf-8").splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 one", first)
+    assert second.endswith(" two \\udcff")
+    shutil.rmtree(folder.path)
+    with pytest.raises(OutputError, match=r"log\.txt: cannot be written: No such file"):
+        folder.log("three")
+    folder.remove()  # gone already: nothing to remove, and no error
+
+
+def test_an_error_without_a_number_is_told_in_its_own_words() -> None:
+    assert str(output_error(Path("a"), OSError("no medium"))).startswith(
+        "a: cannot be written: no medium; choose another folder"
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
@@ -176,3 +261,20 @@ def test_a_damaged_table_names_its_line(tmp_path: Path) -> None:
         text.write("2,0.4,nine\r\n")
     with pytest.raises(InputError, match=r"history\.csv: is damaged: line 3 "):
         read_table(folder.path, "history.csv", HistoryRow)
+
+
+@pytest.mark.parametrize("line", ["run,1,loss", "run,1,loss,0.5,1,more"])
+def test_a_row_of_another_width_is_damage(line: str, tmp_path: Path) -> None:
+    """A cell that is missing would else be read as the text "None", and one too many be dropped."""
+    folder = RunFolder.make(tmp_path, "run")
+    folder.write_table(METRICS, [MetricRow("run", 1, "m", 0.5, "s")])
+    with (folder.path / METRICS).open("a") as text:
+        text.write(line + "\r\n")
+    with pytest.raises(InputError, match=r"metrics\.csv: is damaged: line 3 "):
+        read_table(folder.path, METRICS, MetricRow)
+
+
+def test_a_table_that_cannot_be_read_is_an_input_error(tmp_path: Path) -> None:
+    (tmp_path / METRICS).mkdir()
+    with pytest.raises(InputError, match=r"metrics\.csv: cannot be read: Is a directory"):
+        read_table(tmp_path, METRICS, MetricRow)

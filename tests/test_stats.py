@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import statistics
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize, special
 
 from mnistbench.analysis import stats
 
@@ -143,6 +146,13 @@ def test_equal_times_come_from_a_coarse_clock_and_say_nothing():
         (1.04, 1.01, 1.07, stats.INCONCLUSIVE),
         (1.20, 0.99, 1.40, stats.INCONCLUSIVE),
         (0.96, 0.94, 0.99, stats.INCONCLUSIVE),
+        # At the very edge: of the margin, and of "no change".
+        (1.02, 1.00, 1.05, stats.INCONCLUSIVE),
+        (1.00, 1 / 1.05, 1.04, stats.INCONCLUSIVE),
+        (1.20, 1.00, 1.40, stats.INCONCLUSIVE),
+        (0.80, 0.70, 1.00, stats.INCONCLUSIVE),
+        (1.05, 1.01, 1.09, stats.INCONCLUSIVE),
+        (1 / 1.05, 0.91, 0.99, stats.INCONCLUSIVE),
     ],
 )
 def test_verdicts_against_a_margin_of_5_percent(ratio, low, high, expected):
@@ -274,3 +284,155 @@ def test_the_typical_times_are_those_of_the_ratio(pairs, paired):
     assert second / first == pytest.approx(float(ratio(base, new, 0.95).ratio), rel=1e-9)
     for seconds, side in ((first, base), (second, new)):
         assert side.min() * (1 - 1e-9) <= seconds <= side.max() * (1 + 1e-9)
+
+
+def clipped(value):
+    return max(-2.0, min(2.0, value))
+
+
+def huber(values):
+    """Return centre, standard error and influence by the definition: the root, not reweighting."""
+    n, middle = len(values), statistics.median(values)
+    mad = statistics.median(abs(value - middle) for value in values) / 0.6744897501960817
+    spread = max(mad, 0.2 * statistics.stdev(values))
+    centre = optimize.brentq(
+        lambda centre: sum(clipped((value - centre) / spread) for value in values),
+        min(values), max(values), xtol=1e-15,
+    )  # fmt: skip
+    influence = [clipped((value - centre) / spread) for value in values]
+    inside = sum(abs(value - centre) <= 2 * spread for value in values) / n
+    square = sum(each**2 for each in influence) / (n - 1) / inside**2 / n
+    return centre, (1 + (1 - inside) / inside / n) * spread * math.sqrt(square), influence
+
+
+def inflation(*runs):
+    total = 0.0
+    for influence in runs:
+        mean = statistics.fmean(influence)
+        centred = [each - mean for each in influence]
+        products = sum(first * second for first, second in itertools.pairwise(centred))
+        total += len(centred) * products / sum(each**2 for each in centred) + 1
+    correlation = min(max(total / sum(map(len, runs)), 0.0), 0.8)
+    return (1 + correlation) / (1 - correlation)
+
+
+LOGS = {
+    "quiet": [0.02, -0.01, 0.03, -0.02, 0.01, 0.0, -0.03],
+    "one far out": [0.02, -0.01, 0.7, -0.02, 0.01, 0.0, -0.03, 0.015],
+    "two far out": [0.02, -0.9, 0.01, 0.8, -0.02, 0.0, 0.035, -0.03, 0.005],
+    "mostly equal": [0.1, 0.1, 0.1, 0.1, 0.2],
+    "falling and rising": [0.05, 0.03, 0.0, -0.03, -0.05, -0.02, 0.01, 0.04, 0.06],
+    "a ramp": [0.01 * step for step in range(40)],
+    "two": [0.1, 0.3],
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_the_typical_time_is_hubers_estimate_with_its_interval(name):
+    logs = LOGS[name]
+    n = len(logs)
+    centre, error, influence = huber(logs)
+    half = special.stdtrit(n - 1, 0.95) * (1 + 0.8 / n) * math.sqrt(inflation(influence)) * error
+    found = stats.typical_time(np.exp(logs), 0.9)
+    expected = [math.exp(centre), math.exp(centre - half), math.exp(centre + half)]
+    assert numbers(found) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_the_ratio_of_pairs_is_hubers_estimate_with_its_interval(name):
+    logs = LOGS[name]
+    n = len(logs)
+    centre, error, _ = huber(logs)
+    half = special.stdtrit(n - 1, 0.95) * (1 + 0.8 / n) * error
+    base = np.linspace(1.0, 3.0, n)
+    expected = [math.exp(centre), math.exp(centre - half), math.exp(centre + half)]
+    assert numbers(stats.paired_ratio(base, base * np.exp(logs), 0.9)) == pytest.approx(
+        expected, rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("one_machine", [True, False])
+@pytest.mark.parametrize("names", list(itertools.combinations(LOGS, 2)), ids=" and ".join)
+def test_the_ratio_of_runs_is_welchs_of_two_estimates(names, one_machine):
+    before, after = (huber(LOGS[name]) for name in names)
+    sizes = [len(LOGS[name]) for name in names]
+    squares = [before[1] ** 2, after[1] ** 2]
+    freedom = sum(squares) ** 2 / sum(
+        square**2 / (n - 1) for square, n in zip(squares, sizes, strict=True)
+    )
+    repeats = inflation(before[2], after[2])
+    total = sum(
+        square * (repeats + 0.15 * n if one_machine else 1)
+        for square, n in zip(squares, sizes, strict=True)
+    )
+    small = 1 + 0.8 / (sum(sizes) - 1)
+    half = special.stdtrit(freedom, 0.95) * small * math.sqrt(total)
+    change = after[0] - before[0]
+    base, new = (np.exp(LOGS[name]) for name in names)
+    found = stats.unpaired_ratio(base, new, 0.9, one_machine=one_machine)
+    expected = [math.exp(change), math.exp(change - half), math.exp(change + half)]
+    assert numbers(found) == pytest.approx(expected, rel=1e-6)
+
+
+def test_many_comparisons_at_once_are_each_what_they_are_alone():
+    base, new = simulated("outliers", 7, 5)
+    base, new = base[:6].reshape(2, 3, 7), new[:6].reshape(2, 3, 7)
+    for rule in (
+        stats.paired_ratio,
+        stats.unpaired_ratio,
+        lambda _, new, c: stats.typical_time(new, c),
+    ):
+        together = rule(base, new, 0.95)
+        for place in np.ndindex(2, 3):
+            alone = rule(base[place], new[place], 0.95)
+            assert numbers(alone) == pytest.approx(
+                [float(end[place]) for end in (together.ratio, together.low, together.high)]
+            )
+    for paired in (True, False):
+        together = stats.typical_times(base, new, paired=paired)
+        alone = stats.typical_times(base[1, 2], new[1, 2], paired=paired)
+        assert [float(side[1, 2]) for side in together] == pytest.approx(list(map(float, alone)))
+
+
+def test_too_few_repeats_have_a_ratio_and_no_interval():
+    def ends(found):
+        return [np.asarray(part).tolist() for part in (found.ratio, found.low, found.high)]
+
+    few = [
+        (stats.paired_ratio(np.array([2.0]), np.array([3.0]), 0.95), 1.5),
+        (stats.unpaired_ratio(np.array([2.0]), np.array([3.0]), 0.95), 1.5),
+        (stats.unpaired_ratio(np.array([2.0]), np.array([3.0, 3.0, 3.0]), 0.95), 1.5),
+        (stats.unpaired_ratio(np.array([2.0, 2.0]), np.array([3.0]), 0.95), 1.5),
+        (stats.typical_time(np.array([3.0]), 0.95), 3.0),
+    ]
+    for found, ratio in few:
+        assert ends(found) == [pytest.approx(ratio), 0.0, math.inf]
+    none = [
+        stats.paired_ratio(np.array([]), np.array([]), 0.95),
+        stats.unpaired_ratio(np.array([]), np.array([3.0, 4.0]), 0.95),
+        stats.typical_time(np.array([]), 0.95),
+    ]
+    for found in none:
+        assert ends(found) == [pytest.approx(math.nan, nan_ok=True), 0.0, math.inf]
+    assert np.isnan(stats.typical_time(np.empty((2, 0)), 0.95).ratio).tolist() == [True, True]
+
+
+def test_half_of_what_may_go_wrong_is_left_after_looking():
+    assert stats.after_looking(0.95) == pytest.approx(0.975)
+
+
+def test_equal_repeats_against_spread_ones_have_the_freedom_of_the_spread_ones():
+    base, new = np.full(4, 1.0), np.exp([0.1, 0.2, 0.35])
+    centre, error, _ = huber(np.log(new).tolist())
+    half = special.stdtrit(2, 0.975) * (1 + 0.8 / 6) * error
+    found = stats.unpaired_ratio(base, new, 0.95, one_machine=False)
+    assert math.log(found.high) == pytest.approx(centre + half, rel=1e-6)
+
+
+def test_an_interval_that_touches_no_change_is_no_difference():
+    def interval(number, confidence):
+        low, high = ((1.1, 1.3), (1.0, 1.2), (0.8, 1.0))[number]
+        return stats.Interval(np.array(1.1), np.array(low), np.array(high))
+
+    confidences = [confidence for _, confidence in stats.step_down(3, 0.94, interval)]
+    assert confidences == pytest.approx([0.98, 0.97, 0.97])

@@ -54,7 +54,7 @@ class ConfigComparison:
     @property
     def force_helps(self) -> bool:
         """Return whether `--force` would give a verdict where there is none."""
-        return not self.phases and bool(self.obstacles) and bool(_shared(self.base, self.new))
+        return not self.phases and bool(_shared(self.base, self.new))
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def _judge(
 ) -> PhaseComparison:  # fmt: skip
     verdict = stats.verdict(interval, rules.margin)
     reason = _why_unknown(samples, interval, design)
-    if verdict == stats.FASTER and not reason:
+    if verdict == stats.FASTER:
         reason = _accuracy_lost(accuracies, rules.accuracy_margin)
         verdict = stats.INCONCLUSIVE if reason else verdict
     there = bool(np.isfinite(interval.ratio))

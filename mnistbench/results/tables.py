@@ -89,15 +89,21 @@ def read_table(folder: Path, table: str, kind: type[RowType]) -> list[RowType]:
             reader = csv.DictReader(text)
             return [
                 kind(**{name: _value(line[name], types_of[name]) for name in names})
-                for line in reader
+                for line in map(_as_wide_as_its_header, reader)
             ]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", source=file) from None
-    except (KeyError, TypeError, ValueError, csv.Error):
+    except (KeyError, ValueError, csv.Error):
         line_number = reader.line_num
         raise InputError(f"is damaged: line {line_number} is no row of it", source=file) from None
+
+
+def _as_wide_as_its_header(line: dict[Any, Any]) -> dict[Any, Any]:
+    if None in line or None in line.values():
+        raise ValueError(line)
+    return line
 
 
 def _value(text: str, kind: Any) -> Any:
@@ -106,8 +112,5 @@ def _value(text: str, kind: Any) -> Any:
     if text == "" and type(None) in options:
         return None
     if str in options:  # of several types: as it is written
-        return str(text)
-    for convert in (int, float):
-        if convert in options:
-            return convert(text)
-    raise TypeError(kind)
+        return text
+    return int(text) if int in options else float(text)

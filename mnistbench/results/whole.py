@@ -23,7 +23,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except BaseException:
         with suppress(OSError):
-            partial.unlink(missing_ok=True)
+            partial.unlink()
         raise
     _sync_folder(path.parent)
 
