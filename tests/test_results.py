@@ -143,6 +143,10 @@ def test_a_run_whose_files_do_not_fit_leaves_nothing(
     with pytest.raises(OutputError, match="cannot be written: No space left on device; choose"):
         RunFolder.create(tmp_path / "results", "run", "name: x\n")
     assert not list(tmp_path.iterdir())
+    if not writes:
+        with pytest.raises(OutputError, match="No space left on device"):
+            RunFolder.make(tmp_path / "results", "run")
+        assert not list(tmp_path.iterdir())
 
 
 def test_what_was_written_is_flushed_to_the_disk(

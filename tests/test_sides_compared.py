@@ -132,9 +132,10 @@ def test_repeats_that_went_on_until_narrow_are_judged_with_more_confidence(looke
 def test_calibrations_are_asked_only_where_the_hardware_differs():
     facts = {"cpu_model": "a", "kernel": "1"}
     assert compared(config(facts=facts), config(facts={**facts, "kernel": "2"})).machines is None
-    other = compared(config(facts=facts), config(facts={**facts, "cpu_model": "b"})).machines
-    assert other is not None
-    assert other.refusal
+    for changed in ({"cpu_model": "b"}, {"cpu_model": "b", "kernel": "2"}):
+        other = compared(config(facts=facts), config(facts={**facts, **changed})).machines
+        assert other is not None
+        assert other.refusal
 
 
 def test_accuracies_are_medians():
