@@ -147,8 +147,8 @@ def test_accuracies_are_medians():
 def test_paired_times_are_those_of_two_interleaved_configs():
     one = config("a", session="s", train=[1.0, 2.0])
     two = config("b", session="s", train=[3.0, 4.0])
-    base, new = paired_times(side("B", one), side("N", two), "train")
-    assert (base.tolist(), new.tolist()) == ([1.0, 2.0], [3.0, 4.0])
+    base, new, removed = paired_times(side("B", one), side("N", two), "train")
+    assert (base.tolist(), new.tolist(), removed) == ([1.0, 2.0], [3.0, 4.0], 0)
     refused = [
         (side("B", one, two), side("N", two), "B: holds 2 configs"),
         (side("B", one), side("N"), "N: holds 0 configs"),
