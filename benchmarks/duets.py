@@ -5,8 +5,8 @@
 
 Measures a config against itself and against a longer training, each as a duet and interleaved, all
 four in turn, a fifth of the rounds at a time, so that what the machine does meanwhile falls on all
-alike. The truth of the longer one is known: its number of epochs, less what does not grow with
-them, is measured from both sides' own epochs. Then comparisons of 5, 10 and 20 pairs are drawn
+alike. The truth of the longer one is known: so many epochs more, each as long as a later one of the
+equal pairs. Then comparisons of 5, 10 and 20 pairs are drawn
 from each series and judged as `compare --phase train` judges: how often equal things are called
 different, how often the interval holds the truth, and how often the slowdown is called one.
 """
@@ -18,6 +18,7 @@ import csv
 import math
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -40,7 +41,7 @@ SIZES = (5, 10, 20)
 DRAWS = 4_000
 PARTS = 5
 FIELDS = ("design", "pair", "round", "base_seconds", "new_seconds", "base_cpu_seconds",
-          "new_cpu_seconds", "base_epochs_seconds", "new_epochs_seconds", "steal_share",
+          "new_cpu_seconds", "base_epoch_seconds", "new_epoch_seconds", "steal_share",
           "other_cpu_share")  # fmt: skip
 
 TRAINS = (
@@ -106,16 +107,22 @@ def rows_of(result: BenchmarkResult, design: str, pair: str, first: int) -> Iter
     for before, after in zip(result.runs[0].repeats, result.runs[1].repeats, strict=True):
         phases = [{p.phase: p for p in record.phases}["train"] for record in (before, after)]
         metrics = [{m.name: m.value for m in record.metrics} for record in (before, after)]
-        epochs = [
-            sum(float(v or 0) for name, v in each.items()
-                if name.startswith("epoch_") and name.endswith("_seconds") and name[6].isdigit())
-            for each in metrics
-        ]  # fmt: skip
+        epochs = [_steady_epoch_seconds(each) for each in metrics]
         yield [
             design, pair, first + before.turn.repeat, *(p.seconds for p in phases),
             *(p.cpu_seconds for p in phases), *epochs, metrics[0].get("steal_share"),
             metrics[0].get("other_cpu_share"),
         ]  # fmt: skip
+
+
+def _steady_epoch_seconds(metrics: dict[str, object]) -> float:
+    """Return the median epoch after the first, which costs more."""
+    later = [
+        float(str(value))
+        for name, value in metrics.items()
+        if (match := re.fullmatch(r"epoch_(\d+)_seconds", name)) and int(match[1]) > 1
+    ]
+    return float(np.median(later))
 
 
 def collect(arguments: argparse.Namespace) -> None:
@@ -148,48 +155,57 @@ def read(table: Path, epochs: Sequence[int]) -> list[Series]:
     for design in ("duet", "interleaved"):
         for pair in ("equal", "longer"):
             own = [row for row in rows if (row["design"], row["pair"]) == (design, pair)]
-            truth = 1.0 if pair == "equal" else _truth(rows, epochs)
+            truth = 1.0 if pair == "equal" else _truth(rows, design, epochs)
             columns = ([float(row[f"{side}_seconds"]) for row in own] for side in ("base", "new"))
             numbers = np.array([int(row["round"]) for row in own])
             series.append(Series(design, pair, truth, numbers, *map(np.array, columns)))
     return series
 
 
-def _truth(rows: Sequence[dict[str, str]], epochs: Sequence[int]) -> float:
-    """Return the ratio of the longer training: epochs grow, what is traced before them does not.
+def _truth(rows: Sequence[dict[str, str]], design: str, epochs: Sequence[int]) -> float:
+    """Return the ratio of the longer training: a later epoch as often more as it has more of them.
 
-    From the equal pairs alone, so that what is judged has no say in its own truth.
+    From the equal pairs of the design, so that what is judged has no say in its own truth; of each
+    design apart, as half of the cores compile for longer than all of them.
     """
-    own = [row for row in rows if row["pair"] == "equal"]
-    shares = [
-        float(row[f"{side}_epochs_seconds"]) / float(row[f"{side}_seconds"])
+    own = [row for row in rows if (row["pair"], row["design"]) == ("equal", design)]
+    more = epochs[1] - epochs[0]
+    added = [
+        more * float(row[f"{side}_epoch_seconds"]) / float(row[f"{side}_seconds"])
         for row in own
         for side in ("base", "new")
     ]
-    return 1 + float(np.median(shares)) * (epochs[1] / epochs[0] - 1)
+    return 1 + float(np.mean(added))
 
 
 def judged(series: Series, n: int, draw: np.random.Generator) -> tuple[float, float, float]:
     """Return the shares of drawn comparisons that call it different, hold the truth, find it."""
-    different, holds, slower = 0, 0, 0
-    odd, even = (np.flatnonzero(series.rounds % 2 == parity) for parity in (1, 0))
-    for _ in range(DRAWS):
-        if series.design == "duet":
-            first = draw.choice(odd, (n + 1) // 2, replace=False)
-            chosen = np.concatenate([first, draw.choice(even, n // 2, replace=False)])
-        else:
-            chosen = draw.choice(len(series.base), n, replace=False)
-        base, new, rounds = series.base[chosen], series.new[chosen], series.rounds[chosen]
-        if draw.random() < 0.5 and series.pair == "equal":
-            base, new = new, base  # nobody can say which of two equal things is BASE
-        if series.design == "duet":
-            base, new = without_halves(base, new, rounds)
-        interval = stats.paired_ratio(base, new, 0.95, removed=int(series.design == "duet"))
-        verdict = stats.verdict(interval, Rules().margin)
-        different += verdict in (stats.FASTER, stats.SLOWER)
-        slower += verdict == stats.SLOWER
-        holds += bool(interval.low <= series.truth <= interval.high)
-    return different / DRAWS, holds / DRAWS, slower / DRAWS
+    is_duet = series.design == "duet"
+    pairs = [_drawn(series, n, draw) for _ in range(DRAWS)]
+    base, new = (np.array(side) for side in zip(*pairs, strict=True))
+    intervals = stats.paired_ratio(base, new, 0.95, removed=int(is_duet))
+    verdicts = stats.verdicts(intervals, Rules().margin)
+    different = np.isin(verdicts, (stats.FASTER, stats.SLOWER)).mean()
+    holds = ((intervals.low <= series.truth) & (series.truth <= intervals.high)).mean()
+    return float(different), float(holds), float((verdicts == stats.SLOWER).mean())
+
+
+def _drawn(
+    series: Series, n: int, draw: np.random.Generator
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return n pairs as one comparison would have them: of a duet, as many of either half."""
+    if series.design == "duet":
+        odd, even = (np.flatnonzero(series.rounds % 2 == parity) for parity in (1, 0))
+        halves = (odd, (n + 1) // 2), (even, n // 2)
+        chosen = np.concatenate([draw.choice(side, k, replace=False) for side, k in halves])
+    else:
+        chosen = draw.choice(len(series.base), n, replace=False)
+    base, new = series.base[chosen], series.new[chosen]
+    if draw.random() < 0.5 and series.pair == "equal":
+        base, new = new, base  # nobody can say which of two equal things is BASE
+    if series.design == "duet":
+        base, new = without_halves(base, new, series.rounds[chosen])
+    return base, new
 
 
 def report(table: Path, epochs: Sequence[int], load: str) -> None:
