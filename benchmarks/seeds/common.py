@@ -24,19 +24,23 @@ class Timers:
     def __init__(self) -> None:
         self.start_seconds: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
+        self.start_cpu_seconds: dict[str, float] = {}
+        self.cpu_seconds: dict[str, float] = {}
 
     def start(self, name: str) -> None:
+        self.start_cpu_seconds[name] = time.process_time()
         self.start_seconds[name] = time.perf_counter()
 
     def stop(self, name: str) -> None:
         self.seconds[name] = time.perf_counter() - self.start_seconds[name]
+        self.cpu_seconds[name] = time.process_time() - self.start_cpu_seconds[name]
 
     def report(self, accuracy: float, steps: int) -> None:
         """Print one line of JSON on standard error: standard output is Keras's."""
         unit_bytes = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes
         line = {
-            "seconds": self.seconds, "accuracy": accuracy, "steps": steps, "peak_rss_bytes": peak,
+            "seconds": self.seconds, "cpu_seconds": self.cpu_seconds, "accuracy": accuracy, "steps": steps, "peak_rss_bytes": peak,
         }  # fmt: skip
         print(json.dumps(line), file=sys.stderr)
 

@@ -86,6 +86,7 @@ def _checked(fields: Mapping[str, Any], file: str, set_by: Mapping[str, str]) ->
     _check_target(config, file, set_by)
     _check_network(config, file, set_by)
     _check_jit(config, file, set_by)
+    _check_image_dtype(config, file, set_by)
     return config
 
 
@@ -173,4 +174,17 @@ def _check_jit(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
             source=set_by_whom(field, file, set_by),
             field=field,
             hint="leave it out, or use training.execution=fit",
+        )
+
+
+def _check_image_dtype(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
+    wanted = config.dataset.image_dtype
+    if config.training.execution == "fused" and wanted != "float32":
+        field = "dataset.image_dtype"
+        raise InputError(
+            f"{wanted!r} is not possible with training.execution fused: it takes the images as "
+            "bytes, and normalises them in float32",
+            source=set_by_whom(field, file, set_by),
+            field=field,
+            hint="set dataset.image_dtype=float32, or use training.execution=fit",
         )

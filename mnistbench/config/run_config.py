@@ -34,6 +34,7 @@ Loss = Literal[
 ]  # fmt: skip
 DataSource = Literal["auto", "synthetic"]
 Normalization = Literal["divide_255", "divide_max", "standardize", "none"]
+ImageType = Literal["float32", "float64"]
 Execution = Literal["fit", "fused"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
@@ -88,6 +89,10 @@ class DatasetConfig(BaseModel):
     normalization: Normalization = "divide_255"
     """`divide_255`; `divide_max`: by the set's own largest value; `standardize`: mean 0,
     standard deviation 1, both of the training set; `none`: 0 to 255 as they are."""
+    image_dtype: ImageType = "float32"
+    """What a pixel becomes before `fit` gets it: `float32`; or `float64`, as bytes divided by a
+    number are in NumPy, and so in some of the lessons: Keras then casts every batch, in the train
+    phase. A `fused` epoch takes the bytes and knows float32 only."""
     train_samples: _Count | None = None
     """Train on the first so many images; left out: all."""
     test_samples: _Count | None = None

@@ -18,6 +18,7 @@ ADDED: Mapping[int, Mapping[str, Any]] = MappingProxyType(
         3: {"training.execution": "fit", "training.jit": "auto", "training.precision": "float32"},
         4: {"training.target_accuracy": None},
         5: {"backend": "tensorflow"},
+        6: {"dataset.image_dtype": "float32"},
     }
 )
 """Version to its new fields, each with what was done before it existed. Whoever adds a field to

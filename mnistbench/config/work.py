@@ -147,7 +147,7 @@ def train_phase_work(
     )
 
 
-# Peaks of repeats of the seven lessons (`peak_rss_bytes`): TensorFlow, and the images as float32
+# Peaks of repeats of the seven lessons (`peak_rss_bytes`): TensorFlow, and the images as numbers
 # between two and three times over.
 _BASE_BYTES = 350 * 1000**2
 _COPIES = 2.7
@@ -159,4 +159,5 @@ def needed_bytes(config: RunConfig) -> int:
     images = (config.dataset.train_samples or facts.train_count) + (
         config.dataset.test_samples or facts.test_count
     )
-    return int(_BASE_BYTES + _COPIES * images * math.prod(facts.image_shape) * 4)
+    value_bytes = _VALUE_BYTES[config.dataset.image_dtype]
+    return int(_BASE_BYTES + _COPIES * images * math.prod(facts.image_shape) * value_bytes)

@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mnistbench.config.run_config import RunConfig
+from mnistbench.config.run_config import ImageType, RunConfig
 from mnistbench.data.arrays import Bytes
 from mnistbench.data.dataset import Dataset
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 Split = Literal["train", "test"]
 
 
@@ -22,8 +22,8 @@ class Numbers:
     """Images and labels as `fit` takes them."""
 
     images: Floats
-    """float32, (n, *input shape), normalised."""
-    labels: Floats | Bytes
+    """(n, *input shape), normalised, of the config's `dataset.image_dtype`."""
+    labels: npt.NDArray[np.float32] | Bytes
     """One-hot float32 (n, classes); uint8 (n,) for a sparse loss."""
 
 
@@ -41,7 +41,7 @@ class RawImages:
 
     def numbers(self) -> Floats:
         """Return the images normalised, as `fit` takes them."""
-        return _normalized(self.images, self.offset, self.scale, self.images.shape[1:])
+        return _normalized(self.images, self.offset, self.scale, self.images.shape[1:], "float32")
 
     def part(self, start: int, stop: int | None) -> RawImages:
         """Return some of the images, without copying."""
@@ -89,10 +89,10 @@ def image_numbers(images: Bytes, config: RunConfig, reference: Bytes) -> Floats:
     """Normalise images by what `reference` holds, and reshape them to the network's input."""
     shape = config.model.input_shape(config.facts.image_shape)
     offset, scale = _offset_and_scale(reference, config.dataset.normalization)
-    return _normalized(images, offset, scale, shape)
+    return _normalized(images, offset, scale, shape, config.dataset.image_dtype)
 
 
-def one_hot(labels: Bytes, classes: int) -> Floats:
+def one_hot(labels: Bytes, classes: int) -> npt.NDArray[np.float32]:
     """Return float32 (n, classes): 1 in the column of the label, 0 elsewhere."""
     encoded = np.zeros((len(labels), classes), np.float32)
     encoded[np.arange(len(labels)), labels] = 1
@@ -118,8 +118,10 @@ def _mean_and_deviation(images: Bytes) -> tuple[float, float]:
     return mean, variance**0.5 or 1.0
 
 
-def _normalized(images: Bytes, offset: float, scale: float, shape: Sequence[int]) -> Floats:
-    numbers: Floats = np.empty((len(images), *shape), np.float32)
-    np.subtract(images.reshape(numbers.shape), np.float32(offset), out=numbers)
-    np.divide(numbers, np.float32(scale), out=numbers)
+def _normalized(
+    images: Bytes, offset: float, scale: float, shape: Sequence[int], dtype: ImageType
+) -> Floats:
+    numbers: Floats = np.empty((len(images), *shape), dtype)
+    np.subtract(images.reshape(numbers.shape), numbers.dtype.type(offset), out=numbers)
+    np.divide(numbers, numbers.dtype.type(scale), out=numbers)
     return numbers

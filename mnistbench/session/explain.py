@@ -8,6 +8,7 @@ it is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -163,13 +164,18 @@ def _keep(explanation: Explanation) -> None:
 
 def candidates(config: RunConfig) -> tuple[list[Setting], list[str]]:
     """Return the settings worth a measurement, the compiled epoch first, and those ruled out."""
-    changes = [{"execution": "fused"}] if has_python_between_steps(config) else []
+    fused = {"training.execution": "fused"}
+    changes = []
+    if has_python_between_steps(config):
+        changes.append(fused)
+        if config.dataset.image_dtype != "float32":
+            changes.append({"dataset.image_dtype": "float32"})
     not_tried = []
     if config.training.jit != "auto":
-        changes.append({"execution": "fused", "jit": "auto"})
+        changes.append({**fused, "training.jit": "auto"})
     if config.training.precision == "float32":
         if _has_bfloat16(config):
-            changes.append({"execution": "fused", "precision": "mixed_bfloat16"})
+            changes.append({**fused, "training.precision": "mixed_bfloat16"})
         else:
             not_tried.append(
                 "training.precision=mixed_bfloat16: this processor does not compute in bfloat16"
@@ -177,14 +183,20 @@ def candidates(config: RunConfig) -> tuple[list[Setting], list[str]]:
     return [_setting(config, changed) for changed in changes], not_tried
 
 
-def _setting(config: RunConfig, changed: dict[str, str]) -> Setting:
-    news = {
-        name: value for name, value in changed.items() if getattr(config.training, name) != value
-    }
-    text = " ".join(f"training.{name}={value}" for name, value in news.items())
-    training = config.training.model_copy(update=changed)
+def _setting(config: RunConfig, changed: Mapping[str, str]) -> Setting:
+    """Return the config with fields changed, and what follows from them."""
+    if changed.get("training.execution") == "fused":
+        changed = {**changed, "dataset.image_dtype": "float32"}  # it knows no other
+    groups = {"dataset": config.dataset, "training": config.training}
+    news = {}
+    for field, value in changed.items():
+        group, _, name = field.partition(".")
+        if getattr(groups[group], name) != value:
+            news[field] = value
+            groups[group] = groups[group].model_copy(update={name: value})
+    text = " ".join(f"{field}={value}" for field, value in news.items())
     name = "-".join([config.name[:40], *news.values()])
-    return Setting(text, config.model_copy(update={"training": training, "name": name}))
+    return Setting(text, config.model_copy(update={**groups, "name": name}))
 
 
 def _has_bfloat16(config: RunConfig) -> bool:
