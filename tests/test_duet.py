@@ -218,7 +218,7 @@ def test_what_the_halves_differ_by_is_taken_out_of_both_sides() -> None:
 def test_a_side_that_is_gone_holds_nobody_up() -> None:
     """With a stand-in for the processes: only what is said to whom is the matter here."""
     from mnistbench.measuring.partners import Go, PartnerEnded, Ready
-    from mnistbench.session.duet import _Conductor
+    from mnistbench.session.duet import Conductor
 
     class Channel:
         def __init__(self) -> None:
@@ -232,7 +232,7 @@ def test_a_side_that_is_gone_holds_nobody_up() -> None:
             self.channel = Channel()
 
     sides = [Process(), Process()]
-    conductor = _Conductor(lambda event: None)
+    conductor = Conductor(lambda event: None)
     for number, side in enumerate(sides):
         conductor.add(number, side)  # type: ignore[arg-type]
     conductor.hear(0, Ready(TRAIN))

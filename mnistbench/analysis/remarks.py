@@ -32,7 +32,7 @@ def without_partner(
     if not design.paired or design.unit != "repeat":
         return []
     times = [
-        max(len(side.phases[each.phase].seconds) for side in (base, new)) - len(each.base)
+        max(len(side.phases[each.phase].amounts) for side in (base, new)) - len(each.base)
         for each in samples
     ]
     return [f"up to {max(times)} times have no partner and are left out"] if any(times) else []

@@ -7,7 +7,7 @@ judges them. What the few real comparisons cannot tell is drawn from their pairs
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from mnistbench.analysis import stats
 from mnistbench.analysis.comparison import Rules, paired_times
+from mnistbench.analysis.pairing import DUET
 from mnistbench.analysis.sides import read_side
 from mnistbench.errors import InputError
 from mnistbench.results.phases import TRAIN
@@ -27,6 +28,7 @@ FALSE_ALARMS = "false_alarms"
 SLOWDOWN_FOUND = "slowdown_found"
 SMALLEST_CHANGE = "smallest_change"
 PAIRS_NEEDED = "pairs_needed"
+INTERLEAVED = "interleaved"
 DISJOINT = "disjoint"
 RESAMPLED = "resampled"
 
@@ -41,6 +43,12 @@ RULES = Rules(phases=(TRAIN,))
 ENOUGH_TO_DRAW_FROM = 20
 """Pairs below which the largest differences that the machine has are likely to be missing."""
 
+_ADVISED_CHANGE = 0.10
+_DESIGNS = {
+    INTERLEAVED: "This machine needs no duet: benchmark A B",
+    DUET: "This machine needs the duet: benchmark A B --duet",
+}
+
 _DRAWS = 4_000
 _DRAWS_OF_A_SEARCH = 1_000
 _MOST_TO_SHUFFLE = 1_000  # in more, few are drawn twice by chance
@@ -52,6 +60,8 @@ class Selfcheck:
     """What was found, from how many pairs."""
 
     config: str
+    design: str
+    """`interleaved` or `duet`: how the pairs were measured."""
     pairs: int
     overall: stats.Interval
     """The ratio over all pairs: of equal things, so its truth is 1."""
@@ -76,12 +86,33 @@ def check_folders(base: str, new: str, seed: int) -> Selfcheck:
     return check(configs[0].name, base_seconds, new_seconds, seed, removed)
 
 
+def advice(checks: Sequence[Selfcheck]) -> str:
+    """Return the pairs that each design needs to see a change of 10 %, and which to use."""
+    needed = {check.design: _pairs_for(check, _ADVISED_CHANGE) for check in checks}
+    texts = [
+        f"{design}: {'10 % ' if number == 0 else ''}with "
+        f"{'more than 1,000' if pairs is None else pairs} pairs"
+        for number, (design, pairs) in enumerate(needed.items())
+    ]
+    line = "; ".join(texts)
+    if len(needed) < len(_DESIGNS):
+        return line
+    fewest = min(needed, key=lambda design: needed[design] or _NUMBERS_OF_PAIRS[-1] + 1)
+    return f"{line}. {_DESIGNS[fewest]}"
+
+
+def _pairs_for(checked: Selfcheck, change: float) -> int | None:
+    row = find(checked.rows, PAIRS_NEEDED, RESAMPLED, change=change)
+    return None if row is None else row.pairs
+
+
 def check(config: str, base: Array, new: Array, seed: int, removed: int = 0) -> Selfcheck:
     """Return what pairs of equal things tell: seconds of both sides, in the order measured.
 
     `removed` effects were taken out of the pairs before.
     Raises InputError below two pairs, and where the clock could not tell them apart.
     """
+    design = DUET if removed else INTERLEAVED
     if len(base) < 2 or np.array_equal(base, new):
         raise InputError(
             f"{len(base)} pairs of times that differ cannot be checked", hint="measure more"
@@ -96,7 +127,8 @@ def check(config: str, base: Array, new: Array, seed: int, removed: int = 0) -> 
     )
     spread = float(np.expm1(np.median(np.abs(differences))))
     verdict = stats.verdict(overall, RULES.margin)
-    return Selfcheck(config, len(base), overall, verdict, spread, rows)
+    rows = tuple(replace(row, design=design) for row in rows)
+    return Selfcheck(config, design, len(base), overall, verdict, spread, rows)
 
 
 def _disjoint(base: Array, new: Array, removed: int) -> Iterator[SelfcheckRow]:
@@ -128,7 +160,9 @@ def _resampled(
             slower = _called(_scaled(found, 1 + slowdown), stats.SLOWER)
             yield _drawn_row(SLOWDOWN_FOUND, n, slowdown, slower)
         change = _smallest_change(found)
-        yield SelfcheckRow(SMALLEST_CHANGE, RESAMPLED, n, change, _DRAWS, None, POWER, None, None)
+        yield SelfcheckRow(
+            SMALLEST_CHANGE, RESAMPLED, n, change, _DRAWS, None, POWER, None, None, ""
+        )
 
 
 def _pairs_needed(
@@ -148,7 +182,7 @@ def _pairs_needed(
         if len(falling) and falling[-1] <= wanted:
             n = ceil(np.exp(np.interp(wanted, falling[::-1], np.log(list(known))[::-1])))
         yield SelfcheckRow(
-            PAIRS_NEEDED, RESAMPLED, n, change, _DRAWS_OF_A_SEARCH, None, POWER, None, None
+            PAIRS_NEEDED, RESAMPLED, n, change, _DRAWS_OF_A_SEARCH, None, POWER, None, None, ""
         )
 
 
@@ -197,7 +231,7 @@ def _counted(
     interval = binomtest(count, comparisons).proportion_ci(0.95, method="exact")
     return SelfcheckRow(
         figure, DISJOINT, n, change, comparisons, count, count / comparisons,
-        float(interval.low), float(interval.high),
+        float(interval.low), float(interval.high), "",
     )  # fmt: skip
 
 
@@ -206,7 +240,7 @@ def _drawn_row(
 ) -> SelfcheckRow:
     count = int(happened.sum())
     share = count / len(happened)
-    return SelfcheckRow(figure, RESAMPLED, n, change, len(happened), count, share, None, None)
+    return SelfcheckRow(figure, RESAMPLED, n, change, len(happened), count, share, None, None, "")
 
 
 def find(

@@ -39,7 +39,12 @@ Surroundings = tuple[object, ...]
 class ForkServer:
     """A process with the framework loaded, and the way to it."""
 
-    def __init__(self, environment: Mapping[str, str], cores: Sequence[int] | None) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        cores: Sequence[int] | None,
+        other: interpreters.Interpreter | None,
+    ) -> None:
         """Start it; it imports while this goes on."""
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  lives with the server
         self._control, others = socket.socketpair()
@@ -50,6 +55,7 @@ class ForkServer:
                 others.fileno(),
                 subprocess.DEVNULL,
                 self._said,
+                other,
             )
         self.process_id = self._process.pid
         self._is_ended = False
@@ -149,14 +155,19 @@ _servers: dict[Surroundings, ForkServer] = {}
 """By what they were started in, the one longest unused first."""
 
 
-def server_of(environment: Mapping[str, str], cores: Sequence[int] | None) -> ForkServer:
+def server_of(
+    environment: Mapping[str, str],
+    cores: Sequence[int] | None,
+    other: interpreters.Interpreter | None = None,
+) -> ForkServer:
     """Return the server for these variables and the surroundings of this moment; start it if new.
 
-    `cores` are the CPU threads that it may use; None for those of this process.
+    `cores` are the CPU threads that it may use; None for those of this process. `other` is an
+    interpreter that is not this one.
 
     Raises RunError if no process can be started.
     """
-    key = _surroundings(environment, cores)
+    key = _surroundings(environment, cores, other)
     server = _servers.pop(key, None)
     if server is not None and not server.is_usable:
         server.end()
@@ -165,14 +176,18 @@ def server_of(environment: Mapping[str, str], cores: Sequence[int] | None) -> Fo
         while len(_servers) >= MOST_SERVERS:
             _servers.pop(next(iter(_servers))).end(_PATIENCE_SECONDS)
         try:
-            server = ForkServer(environment, cores)
+            server = ForkServer(environment, cores, other)
         except OSError as error:
             raise RunError(f"no measuring process can be started: {error}") from None
     _servers[key] = server
     return server
 
 
-def _surroundings(environment: Mapping[str, str], cores: Sequence[int] | None) -> Surroundings:
+def _surroundings(
+    environment: Mapping[str, str],
+    cores: Sequence[int] | None,
+    other: interpreters.Interpreter | None,
+) -> Surroundings:
     variables = frozenset(
         (name, value) for name, value in environment.items() if name not in _FOR_EACH_ORDER
     )
@@ -180,7 +195,7 @@ def _surroundings(environment: Mapping[str, str], cores: Sequence[int] | None) -
     return (
         variables,
         tuple(affinity() if cores is None else cores),
-        tuple(interpreters.search_path()),
+        other or tuple(interpreters.search_path()),
         os.getpid(),
     )
 

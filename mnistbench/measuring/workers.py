@@ -52,11 +52,14 @@ class Workers:
         environment: Mapping[str, str],
         start_method: StartMethod,
         cores: Sequence[int] | None = None,
+        other: interpreters.Interpreter | None = None,
     ) -> None:
         """`environment` is set in the measuring processes before they import the framework.
 
         `cores` are the CPU threads they may use, from their first line on; None: those of this one.
+        `other` is the interpreter that they run, where it is not this one.
         """
+        self._other = other
         self._cores = None if cores is None else tuple(cores)
         self.forks = start_method != "spawn" and fork_is_safe()
         if start_method == "fork" and not self.forks:
@@ -119,8 +122,8 @@ class Workers:
 
     def _started(self, environment: Mapping[str, str]) -> Process:
         if not self.forks:
-            return _Spawned(environment, self._cores)
-        server = server_of(environment, self._cores)
+            return _Spawned(environment, self._cores, self._other)
+        server = server_of(environment, self._cores, self._other)
         try:
             process = server.fork()
         except EOFError:
@@ -146,7 +149,8 @@ class Workers:
         framework = self._own_variables.get("KERAS_BACKEND", "tensorflow")
         return RunError(
             f"the measuring process died while it imported {framework}; "
-            f"does python -c 'import {framework}' work?",
+            f"does {'python' if self._other is None else self._other.executable} "
+            f"-c 'import {framework}' work?",
             details=said,
         )
 
@@ -154,7 +158,12 @@ class Workers:
 class _Spawned:
     """A process that started from nothing."""
 
-    def __init__(self, environment: Mapping[str, str], cores: Sequence[int] | None) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        cores: Sequence[int] | None,
+        other: interpreters.Interpreter | None,
+    ) -> None:
         with interpreters.on_cores(cores):
             self._process = interpreters.start(
                 "mnistbench.measuring.child",
@@ -162,6 +171,7 @@ class _Spawned:
                 subprocess.PIPE,
                 subprocess.PIPE,
                 subprocess.DEVNULL,
+                other,
             )
         assert self._process.stdout is not None
         assert self._process.stdin is not None
