@@ -276,4 +276,7 @@ def test_every_number_that_a_benchmark_writes_is_in_the_registry(tmp_path):
         assert kind.unit == row["unit"], row
         numbers += 1
     assert numbers > 60
+    values = {row["metric"]: row["value"] for row in rows(file)}
+    [train] = [row for row in rows(file.with_name("timings.csv")) if row["phase"] == "train"]
+    assert values["train_cpu_seconds"] == train["cpu_seconds"]
     assert all(kind.name == name for name, kind in KINDS.items())

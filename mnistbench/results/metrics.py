@@ -53,6 +53,7 @@ KINDS: Mapping[str, MetricKind] = {
         "first_step_seconds", "steady_step_seconds", "epoch_mean_seconds", "epoch_N_seconds",
         "trace_compile_seconds", "time_to_accuracy_seconds", "startup_seconds",
         "outside_phases_seconds", "repeat_wall_seconds", "cpu_user_seconds", "cpu_system_seconds",
+        "train_cpu_seconds",
     ),
     **_kinds("samples/s", "more", "ratio", "train_samples_per_second"),
     **_kinds("FLOP/s", "more", "ratio", "train_flops_per_second"),
