@@ -167,8 +167,6 @@ def collect(arguments: argparse.Namespace) -> None:
 
 def configs_of(arguments: argparse.Namespace) -> dict[str, tuple[RunConfig, RunConfig]]:
     """Return BASE and NEW of each pair."""
-    # Whole batches: a smaller last one is a program of its own, which takes longer to compile.
-    more = round(arguments.images * MORE_IMAGES / BATCH) * BATCH
 
     def config(epochs: int, images: int) -> RunConfig:
         training = ["training.execution=fused", f"training.epochs={epochs}"]
@@ -179,11 +177,16 @@ def configs_of(arguments: argparse.Namespace) -> dict[str, tuple[RunConfig, RunC
     return {
         "equal": (base, base),
         "epochs": (base, config(EPOCHS[1], arguments.images)),
-        "images": (base, config(EPOCHS[0], more)),
+        "images": (base, config(EPOCHS[0], more_images(arguments.images))),
     }
 
 
-def read(table: Path) -> list[Series]:
+def more_images(images: int) -> int:
+    """Return 2 % more, in whole batches: a smaller last one is a program of its own to compile."""
+    return round(images * MORE_IMAGES / BATCH) * BATCH
+
+
+def read(table: Path, images: int) -> list[Series]:
     with table.open(newline="") as text:
         rows = list(csv.DictReader(text))
     series = []
@@ -192,12 +195,12 @@ def read(table: Path) -> list[Series]:
             own = [row for row in rows if (row["design"], row["pair"]) == (design, pair)]
             columns = ([float(row[f"{side}_seconds"]) for row in own] for side in ("base", "new"))
             numbers = np.array([int(row["round"]) for row in own])
-            truth = _truth(rows, design, pair)
+            truth = _truth(rows, design, pair, images)
             series.append(Series(design, pair, truth, numbers, *map(np.array, columns)))
     return series
 
 
-def _truth(rows: Sequence[dict[str, str]], design: str, pair: str) -> float:
+def _truth(rows: Sequence[dict[str, str]], design: str, pair: str, images: int) -> float:
     """Return the ratio of the longer training: what it has more of, at the pace of a later epoch.
 
     From the equal pairs of the design, so that what is judged has no say in its own truth; of each
@@ -206,7 +209,7 @@ def _truth(rows: Sequence[dict[str, str]], design: str, pair: str) -> float:
     more_epochs = {
         "equal": 0.0,
         "epochs": EPOCHS[1] - EPOCHS[0],
-        "images": (round(20_000 * MORE_IMAGES / BATCH) * BATCH / 20_000 - 1) * EPOCHS[0],
+        "images": (more_images(images) / images - 1) * EPOCHS[0],
     }[pair]
     own = [row for row in rows if (row["pair"], row["design"]) == ("equal", design)]
     added = [
@@ -253,9 +256,9 @@ def _drawn(
     return base, new
 
 
-def report(table: Path, load: str) -> None:
+def report(table: Path, images: int, load: str) -> None:
     draw = np.random.default_rng(42)
-    series = read(table)
+    series = read(table, images)
     print(f"{os.cpu_count()} cores, load: {load}\n")
     print("| design | pair | pairs | truth | typical ratio | sd of log ratio | n | "
           "called different | holds the truth | slowdown found |")  # fmt: skip
@@ -319,12 +322,12 @@ def main() -> None:
     parser.add_argument("--read", type=Path, help="measure nothing: judge this table")
     arguments = parser.parse_args()
     if arguments.read:
-        report(arguments.read, arguments.load)
+        report(arguments.read, arguments.images, arguments.load)
         return
     arguments.output.mkdir(parents=True, exist_ok=True)
     arguments.table = arguments.output / f"duets-{arguments.load}.csv"
     collect(arguments)
-    report(arguments.table, arguments.load)
+    report(arguments.table, arguments.images, arguments.load)
 
 
 if __name__ == "__main__":

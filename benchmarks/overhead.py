@@ -32,7 +32,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -137,20 +137,6 @@ class Script:
         return self._process.wait()
 
 
-@dataclass
-class Heard:
-    """What a measuring process tells, phase by phase."""
-
-    phases: dict[str, PhaseRecord] = field(default_factory=dict)
-
-    def hear(self, message: Message) -> None:
-        if isinstance(message, PhaseRecord):
-            self.phases[message.phase] = message
-
-    def figures(self) -> Figures:
-        return _figures(self.phases)
-
-
 def _figures(phases: dict[str, PhaseRecord]) -> Figures:
     seconds = {f"{phase}_seconds": float(phases[phase].seconds or 0) for phase in PHASES}
     return {**seconds, "train_cpu_seconds": float(phases[TRAIN].cpu_seconds or 0)}
@@ -168,51 +154,67 @@ def alone(kind: str, options: argparse.Namespace) -> Figures:
     return _figures({phase.phase: phase for phase in result.runs[0].repeats[0].phases})
 
 
+@dataclass(frozen=True)
+class Side:
+    """One of the two that train at the same time."""
+
+    options: argparse.Namespace
+    kind: str
+    conductor: Conductor
+    number: int
+    """0, the script; 1, what is set beside it."""
+    cores: Sequence[int]
+
+
 def in_duet(kind: str, number: int, options: argparse.Namespace) -> tuple[Figures, Figures]:
     """Return the script's figures and those of the other, measured at the same time."""
     both = halves(cores())
     if both is None:
         raise SystemExit("a duet needs two physical cores")
-    mine, theirs = both if number % 2 else both[::-1]
     conductor = Conductor(lambda message: None)
-
-    def script(side: int, own: Sequence[int]) -> Figures:
-        with on_cores(own):
-            running = Script(options, {"WAIT_BEFORE_TRAIN": "yes"})
-        try:
-            conductor.add(side, running)  # type: ignore[arg-type]  has what of it is used
-            running.wait_until_ready()
-            conductor.hear(side, Ready(TRAIN))
-            figures = running.figures()
-            seconds = figures["train_seconds"]
-            conductor.hear(side, PhaseRecord(TRAIN, seconds, None, "", STATUS_OK))
-            return figures
-        finally:
-            conductor.leave(side)
-
-    def ours(own: Sequence[int]) -> Figures:
-        config, heard = run_config(options, kind), Heard()
-        environment = measuring_environment(config.device, config.backend)
-        workers = Workers(environment, start_method(kind), own)
-
-        def hear(message: Message) -> None:
-            heard.hear(message)
-            conductor.hear(1, message)
-
-        with tempfile.TemporaryDirectory() as folder:
-            job = RepeatJob(config, config.device, number)
-            try:
-                process = workers.start(duet, job, Path(folder) / "log.txt")
-                conductor.add(1, process)
-                result_of(process, hear)
-            finally:
-                conductor.leave(1)
-        return heard.figures()
-
+    own = both if number % 2 else both[::-1]
+    base, new = (Side(options, kind, conductor, side, own[side]) for side in (0, 1))
     with ThreadPoolExecutor(2) as pool:
-        base = pool.submit(script, 0, mine)
-        new = pool.submit(script, 1, theirs) if kind == AGAIN else pool.submit(ours, theirs)
-        return base.result(), new.result()
+        first = pool.submit(script_figures, base)
+        second = pool.submit(script_figures if kind == AGAIN else our_figures, new)
+        return first.result(), second.result()
+
+
+def script_figures(side: Side) -> Figures:
+    with on_cores(side.cores):
+        running = Script(side.options, {"WAIT_BEFORE_TRAIN": "yes"})
+    try:
+        side.conductor.add(side.number, running)  # type: ignore[arg-type]  has what is used
+        running.wait_until_ready()
+        side.conductor.hear(side.number, Ready(TRAIN))
+        figures = running.figures()
+        ended = PhaseRecord(TRAIN, figures["train_seconds"], None, "", STATUS_OK)
+        side.conductor.hear(side.number, ended)
+        return figures
+    finally:
+        side.conductor.leave(side.number)
+
+
+def our_figures(side: Side) -> Figures:
+    config = run_config(side.options, side.kind)
+    environment = measuring_environment(config.device, config.backend)
+    workers = Workers(environment, start_method(side.kind), side.cores)
+    phases: dict[str, PhaseRecord] = {}
+
+    def hear(message: Message) -> None:
+        if isinstance(message, PhaseRecord):
+            phases[message.phase] = message
+        side.conductor.hear(side.number, message)
+
+    job = RepeatJob(config, config.device, config.training.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            process = workers.start(duet, job, Path(folder) / "log.txt")
+            side.conductor.add(side.number, process)
+            result_of(process, hear)
+        finally:
+            side.conductor.leave(side.number)
+    return _figures(phases)
 
 
 def round_of(number: int, options: argparse.Namespace) -> Iterator[tuple[str, Figures, Figures]]:

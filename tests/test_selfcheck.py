@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from mnistbench.analysis import selfcheck, stats
 from mnistbench.analysis.selfcheck import DISJOINT, RESAMPLED, find
 from mnistbench.errors import InputError
+from mnistbench.report.selfcheck import advice
 from mnistbench.results.rows import SelfcheckRow, columns
 
 
@@ -217,13 +218,13 @@ def test_designs_are_set_beside_each_other(two_runs):
         for checked in (noisy, quiet)
     ]
     assert needed[0] > 2 * needed[1]
-    assert selfcheck.advice([noisy, quiet]) == (
+    assert advice([noisy, quiet]) == (
         f"interleaved: 10 % with {needed[0]} pairs; duet: with {needed[1]} pairs. "
         "This machine needs the duet: benchmark A B --duet"
     )
     calm = selfcheck.check("A", *pairs(40, 0.02), seed=1)
-    assert selfcheck.advice([calm, quiet]).endswith("needs no duet: benchmark A B")
-    assert selfcheck.advice([noisy]) == f"interleaved: 10 % with {needed[0]} pairs"
+    assert advice([calm, quiet]).endswith("needs no duet: benchmark A B")
+    assert advice([noisy]) == f"interleaved: 10 % with {needed[0]} pairs"
     done = run_here("selfcheck", "--from", *two_runs(), "--format", "csv")
     assert {row["design"] for row in csv.DictReader(io.StringIO(done.stdout))} == {"interleaved"}
 

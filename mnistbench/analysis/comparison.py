@@ -181,18 +181,18 @@ def _compare(base: Measured, new: Measured, rules: Rules) -> ConfigComparison:
     of_metrics, incomparable = metric_samples(base, new, rules.metrics, design)
     accuracies = Accuracies(median(before.accuracies), median(after.accuracies))
     phases, metrics = list[PhaseComparison](), list[MetricComparison]()
+    judged = [*of_phases, *of_metrics]
     if rules.force or not obstacles:
         confidence = _confidence(before, after, rules)
-        judged = [*of_phases, *of_metrics]
         phases, metrics = judge(judged, design, confidence, accuracies, rules)
     machines = _prediction(base, new, differing)
     notes = [
         *remarks_on(base, new, differing, design),
-        *without_partner(before, after, of_phases, design),
+        *without_partner(before, after, judged, design),
     ]
     if _wants_phases(rules):
         incomparable = {**_zero_phases(before, after), **incomparable}
-    if not (of_phases or of_metrics or incomparable):
+    if not (judged or incomparable):
         obstacles = (*obstacles, _nothing_shared(base, new))
     return ConfigComparison(
         before, after, design, differing, obstacles, incomparable,

@@ -11,7 +11,7 @@ import numpy as np
 from mnistbench.analysis import stats
 from mnistbench.analysis.normalization import Prediction, Ratio
 from mnistbench.analysis.pairing import Array, Design, intervals_of
-from mnistbench.results.metrics import Better, MetricKind, Scale
+from mnistbench.results.metrics import Better, MetricKind
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,9 @@ class PhaseComparison:
 class MetricComparison:
     """One metric of one config: BASE against NEW."""
 
-    metric: str
-    unit: str
-    """As metrics.csv has it, of the four values; `1` for shares and counts."""
-    better: Better
-    scale: Scale
-    """`ratio`: the change is NEW / BASE; `points`: it is NEW - BASE, 0.01 for one point."""
+    kind: MetricKind
+    """Its name; the unit of the four values; its scale. `ratio`: the change is NEW / BASE;
+    `points`: it is NEW - BASE, 0.01 for one point."""
     n_base: int
     """Pairs, repeats or machines; see the design."""
     n_new: int
@@ -98,17 +95,10 @@ class MetricComparison:
     reason: str
     """Why the verdict is not what the interval alone would say; mostly empty."""
 
-    @property
-    def kind(self) -> MetricKind:
-        """Return what is known of the metric."""
-        return MetricKind(self.metric, self.unit, self.better, self.scale)
-
 
 MetricVerdict = Literal[
     "faster", "slower", "better", "worse", "more", "less", "same", "inconclusive"
 ]
-WORSE = ("slower", "worse")
-"""Verdicts of a change for the worse, on a time and on anything else."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +106,7 @@ class Samples:
     """The values of a phase or a metric, as its design sets them against each other."""
 
     phase: str
+    """Or the metric's name."""
     base: Array
     """Above 0, so that ratios tell them apart; of points, their exponentials."""
     new: Array
@@ -153,7 +144,7 @@ def _known_if_counted(
     interval: stats.Interval, samples: Samples, kind: MetricKind
 ) -> stats.Interval:
     """Return the interval; of equal values that no clock told there is no doubt."""
-    counted = not kind.is_clocked and min(map(len, samples.both)) > 1
+    counted = not kind.is_pace and min(map(len, samples.both)) > 1
     if counted and not np.isfinite(interval.high):
         return stats.Interval(interval.ratio, interval.ratio, interval.ratio)
     return interval
@@ -169,10 +160,7 @@ def _judge_metric(
     there, known = bool(np.isfinite(interval.ratio)), bool(np.isfinite(interval.high))
     typical = stats.typical_times(*samples.both, paired=design.paired) if there else (None, None)
     return MetricComparison(
-        metric=kind.name,
-        unit=kind.unit,
-        better=kind.better,
-        scale=kind.scale,
+        kind=kind,
         n_base=len(samples.base),
         n_new=len(samples.new),
         base_median=median(undo(samples.base)),

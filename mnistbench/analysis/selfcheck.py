@@ -43,12 +43,6 @@ RULES = Rules(phases=(TRAIN,))
 ENOUGH_TO_DRAW_FROM = 20
 """Pairs below which the largest differences that the machine has are likely to be missing."""
 
-_ADVISED_CHANGE = 0.10
-_DESIGNS = {
-    INTERLEAVED: "This machine needs no duet: benchmark A B",
-    DUET: "This machine needs the duet: benchmark A B --duet",
-}
-
 _DRAWS = 4_000
 _DRAWS_OF_A_SEARCH = 1_000
 _MOST_TO_SHUFFLE = 1_000  # in more, few are drawn twice by chance
@@ -86,22 +80,8 @@ def check_folders(base: str, new: str, seed: int) -> Selfcheck:
     return check(configs[0].name, base_seconds, new_seconds, seed, removed)
 
 
-def advice(checks: Sequence[Selfcheck]) -> str:
-    """Return the pairs that each design needs to see a change of 10 %, and which to use."""
-    needed = {check.design: _pairs_for(check, _ADVISED_CHANGE) for check in checks}
-    texts = [
-        f"{design}: {'10 % ' if number == 0 else ''}with "
-        f"{'more than 1,000' if pairs is None else pairs} pairs"
-        for number, (design, pairs) in enumerate(needed.items())
-    ]
-    line = "; ".join(texts)
-    if len(needed) < len(_DESIGNS):
-        return line
-    fewest = min(needed, key=lambda design: needed[design] or _NUMBERS_OF_PAIRS[-1] + 1)
-    return f"{line}. {_DESIGNS[fewest]}"
-
-
-def _pairs_for(checked: Selfcheck, change: float) -> int | None:
+def pairs_needed(checked: Selfcheck, change: float) -> int | None:
+    """Return the pairs that see a change, 0.1 for 10 %; None if 1,000 are not enough."""
     row = find(checked.rows, PAIRS_NEEDED, RESAMPLED, change=change)
     return None if row is None else row.pairs
 

@@ -112,7 +112,7 @@ def command(
     from mnistbench.session.benchmark import BenchmarkPlan, run_benchmark
 
     plan = BenchmarkPlan(
-        _twice_if(against, loaded),
+        _for_each_python(loaded, against),
         repeats,
         warmup,
         output,
@@ -133,7 +133,7 @@ def command(
     return _exit_code(result)
 
 
-def _twice_if(against: str | None, configs: list[RunConfig]) -> tuple[RunConfig, ...]:
+def _for_each_python(configs: list[RunConfig], against: str | None) -> tuple[RunConfig, ...]:
     """Return the configs; where another Python measures too, the one config for either."""
     if against is None:
         return tuple(configs)

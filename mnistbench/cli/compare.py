@@ -18,6 +18,8 @@ FAILURES = {"slower": SLOWER, "inconclusive": INCONCLUSIVE, "not-comparable": NO
 """What can fail and its exit code, the worst first."""
 
 
+_WORSE = {"slower", "worse"}
+"""Verdicts of a change for the worse: of what has a pace, and of any other metric."""
 _READERS = 2
 
 
@@ -132,7 +134,7 @@ def exit_code(comparisons: Sequence[Comparison], fail_on: Sequence[str]) -> int:
     verdicts |= {metric.verdict for config in configs for metric in config.metrics}
     incomparable = any(not config.is_judged or config.incomparable for config in configs)
     incomparable |= any(not comparison.configs for comparison in comparisons)
-    if verdicts & {"slower", "worse"} and "slower" in fail_on:
+    if verdicts & _WORSE and "slower" in fail_on:
         return SLOWER
     if incomparable and "not-comparable" in fail_on:
         return NOT_COMPARABLE

@@ -97,7 +97,7 @@ def _measured(
         check_possible((config, config), roofline=False)
     results: list[BenchmarkResult] = []
     with progress(quiet) as listener:
-        for is_duet in (False, True)[: 1 + duet]:
+        for is_duet in (False, True) if duet else (False,):
             results.append(measure(config, pairs, output, listener, is_duet))
             if results[-1].interrupted:
                 break

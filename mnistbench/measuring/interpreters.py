@@ -49,7 +49,6 @@ class Interpreter:
 
     executable: str
     """Absolute path."""
-    version: str
     path: tuple[str, ...]
     """Its `sys.path`, without anything of the user's folders or variables."""
 
@@ -76,7 +75,7 @@ def other_interpreter(given: str) -> Interpreter:
             f"is Python {'.'.join(map(str, version))}, and 3.10 or later is needed",
             source=f"--against {given}",
         )
-    return Interpreter(str(Path(executable).absolute()), ".".join(map(str, version)), path)
+    return Interpreter(str(Path(executable).absolute()), path)
 
 
 def check_packages(interpreter: Interpreter, packages: Sequence[str]) -> None:
@@ -107,35 +106,52 @@ _MISSING = (
 )
 NEEDED: Mapping[str, str] = {
     "keras": "keras", "numpy": "numpy", "psutil": "psutil", "pydantic": "pydantic",
-    "yaml": "PyYAML", "cpuinfo": "py-cpuinfo",
+    "yaml": "PyYAML",
 }  # fmt: skip
 """What a measuring process imports beside its framework: module, and what to give to pip."""
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a measuring process is born into: a framework reads it once, while it is imported."""
+
+    environment: Mapping[str, str]
+    cores: tuple[int, ...] | None = None
+    """The CPU threads that it may use, from its first line on; None for those of this process."""
+    interpreter: Interpreter | None = None
+    """The Python that it runs, where it is not this one."""
+
+    @property
+    def path(self) -> list[str]:
+        """Return its `sys.path`."""
+        return search_path() if self.interpreter is None else [*self.interpreter.path]
+
+    @property
+    def executable(self) -> str:
+        """Return its Python."""
+        return sys.executable if self.interpreter is None else self.interpreter.executable
+
+
 def start(
     module: str,
-    environment: Mapping[str, str],
+    surroundings: Surroundings,
     stdin: int,
     stdout: int | IO[Any],
     stderr: int | IO[Any],
-    other: Interpreter | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start an interpreter that calls `main` of a module of this package; raise OSError.
-
-    `other` is one with packages of its own; None for the command's.
-    """
-    path = search_path() if other is None else [*other.path]
-    executable = sys.executable if other is None else other.executable
-    return subprocess.Popen(
-        [executable, str(_LAUNCH), module, str(_PACKAGE), *path],
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        env=_with_safe_path(environment, path),
-        # Away from the user's files, and from the terminal's Ctrl-C, which is for the command.
-        cwd=_LAUNCH.parent,
-        start_new_session=True,
-    )
+    """Start an interpreter that calls `main` of a module of this package; raise OSError."""
+    path = surroundings.path
+    with on_cores(surroundings.cores):
+        return subprocess.Popen(
+            [surroundings.executable, str(_LAUNCH), module, str(_PACKAGE), *path],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=_with_safe_path(surroundings.environment, path),
+            # Away from the user's files, and from the terminal's Ctrl-C, which is for the command.
+            cwd=_LAUNCH.parent,
+            start_new_session=True,
+        )
 
 
 @contextmanager

@@ -154,7 +154,7 @@ def _rows(config: ConfigComparison, comparison: Comparison) -> Iterator[tuple[st
     for metric in config.metrics:
         yield (
             name,
-            metric.metric,
+            metric.kind.name,
             _count_text(config, metric),
             *row_of(metric),
             *(("", "") if two_machines else ()),

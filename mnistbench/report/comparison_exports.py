@@ -81,7 +81,7 @@ def _config_as_json(config: ConfigComparison) -> dict[str, Any]:
         "notes": list(config.notes),
         "calibration": _machines_as_json(config.machines),
         "phases": [{**vars(phase), "change": change_text(phase.ratio)} for phase in config.phases],
-        "metrics": [vars(metric) for metric in config.metrics],
+        "metrics": [_metric_cells(metric) for metric in config.metrics],
     }
 
 
@@ -136,12 +136,20 @@ def _judged_cells(config: ConfigComparison) -> Iterator[dict[str, object]]:
     for phase in config.phases:
         yield vars(phase)
     for metric in config.metrics:
-        yield {**vars(metric), **_change_cells(metric)}
+        yield {**_metric_cells(metric), **_change_cells(metric)}
+
+
+def _metric_cells(metric: MetricComparison) -> dict[str, object]:
+    """Return all that is known of a metric, what it is among it."""
+    kind, judged = metric.kind, {**vars(metric)}
+    del judged["kind"]
+    what = {"metric": kind.name, "unit": kind.unit, "better": kind.better, "scale": kind.scale}
+    return {**what, **judged}
 
 
 def _change_cells(metric: MetricComparison) -> dict[str, object]:
     """Return the change where its scale belongs: a ratio, or a difference."""
-    if metric.scale == "ratio":
+    if metric.kind.scale == "ratio":
         return {"ratio": metric.change}
     return {
         "low": None,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mnistbench.analysis.judging import MetricComparison
-from mnistbench.report.values import change_text, interval_text, seconds_text
-from mnistbench.results.metrics import BYTES, SECONDS
+from mnistbench.report.values import SLOWER_FASTER, change_text, interval_text, seconds_text
+from mnistbench.results.metrics import BYTES, SECONDS, MetricKind
 
 _THOUSAND = 1000.0
 _PREFIXES = ("", "k", "M", "G", "T", "P")
@@ -14,24 +14,26 @@ _PREFIXES = ("", "k", "M", "G", "T", "P")
 
 def row_of(metric: MetricComparison) -> tuple[str, str, str, str]:
     """Return what the typical values are, what NEW is, and the interval."""
-    values = [_value_text(value, metric) for value in (metric.base_typical, metric.new_typical)]
-    return (values[0], values[1], _change(metric), _interval(metric))
+    base, new = (
+        _value_text(value, metric.kind) for value in (metric.base_typical, metric.new_typical)
+    )
+    return base, new, _change(metric), _interval(metric)
 
 
-def _value_text(value: float | None, metric: MetricComparison) -> str:
+def _value_text(value: float | None, kind: MetricKind) -> str:
     if value is None:
         return ""
-    if metric.scale == "points":
+    if kind.scale == "points":
         return f"{value:.2%}".replace("%", " %")
-    if metric.unit == SECONDS:
+    if kind.unit == SECONDS:
         return seconds_text(value)
-    if metric.unit in (BYTES, "J", "Hz", "W") or metric.unit.endswith("/s"):
-        return _with_prefix(value, metric.unit)
+    if kind.unit in (BYTES, "J", "Hz", "W") or kind.unit.endswith("/s"):
+        return _with_prefix(value, kind.unit)
     return f"{value:.6g}"
 
 
 def _with_prefix(value: float, unit: str) -> str:
-    """Return four figures with the unit's prefix of thousands, as in `412.3 Mbytes`."""
+    """Return four figures with the unit's prefix of thousands, as in `412.3 MB`."""
     place = 0
     while value >= _THOUSAND and place < len(_PREFIXES) - 1:
         value, place = value / _THOUSAND, place + 1
@@ -40,30 +42,22 @@ def _with_prefix(value: float, unit: str) -> str:
 
 
 def _change(metric: MetricComparison) -> str:
-    if metric.scale == "points":
+    if metric.kind.scale == "points":
         return _points(metric.change)
-    words = _words(metric)
-    if metric.change is not None and words == ("faster", "slower"):  # a rate: less is slower
-        return change_text(1 / metric.change)
-    return change_text(metric.change, words)
+    return change_text(metric.change, _words(metric.kind))
 
 
 def _interval(metric: MetricComparison) -> str:
     low, high = metric.low, metric.high
-    if low is None or high is None:
-        return "unknown"
-    if metric.scale == "points":
+    if metric.kind.scale == "points" and low is not None and high is not None:
         return f"{_points(low)} to {_points(high)}"
-    words = _words(metric)
-    if words == ("faster", "slower"):
-        return interval_text(1 / high, 1 / low)
-    return interval_text(low, high, words)
+    return interval_text(low, high, _words(metric.kind))
 
 
-def _words(metric: MetricComparison) -> tuple[str, str]:
+def _words(kind: MetricKind) -> tuple[str, str]:
     """Return what more of it is called, and less."""
-    if metric.kind.is_pace and metric.better != "neither":
-        return ("slower", "faster") if metric.better == "less" else ("faster", "slower")
+    if kind.is_pace and kind.better != "neither":
+        return SLOWER_FASTER if kind.better == "less" else ("faster", "slower")
     return ("more", "less")
 
 
@@ -76,4 +70,4 @@ def _points(difference: float | None) -> str:
 
 def has_points(metrics: Sequence[MetricComparison]) -> bool:
     """Return whether any of them is told in points."""
-    return any(metric.scale == "points" for metric in metrics)
+    return any(metric.kind.scale == "points" for metric in metrics)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from mnistbench.analysis.pairing import DUET
 from mnistbench.analysis.selfcheck import (
     CHANGES,
     DISJOINT,
     ENOUGH_TO_DRAW_FROM,
     FALSE_ALARMS,
-    PAIRS_NEEDED,
+    INTERLEAVED,
     POWER,
     RESAMPLED,
     RULES,
@@ -21,8 +23,8 @@ from mnistbench.analysis.selfcheck import (
     SLOWDOWNS,
     SMALLEST_CHANGE,
     Selfcheck,
-    advice,
     find,
+    pairs_needed,
 )
 from mnistbench.report.values import change_text, interval_text
 from mnistbench.results.phrases import percent
@@ -31,6 +33,29 @@ from mnistbench.results.rows import SelfcheckRow, to_csv
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+
+_ADVISED_CHANGE = 0.10
+_DESIGNS = {
+    INTERLEAVED: "This machine needs no duet: benchmark A B",
+    DUET: "This machine needs the duet: benchmark A B --duet",
+}
+
+
+def advice(checks: Sequence[Selfcheck]) -> str:
+    """Return the pairs that each design needs to see a change of 10 %, and which to use."""
+    needed = {check.design: pairs_needed(check, _ADVISED_CHANGE) for check in checks}
+    texts = [f"{design}: with {_pairs_text(pairs)} pairs" for design, pairs in needed.items()]
+    texts[0] = texts[0].replace("with", f"{percent(_ADVISED_CHANGE)} with")
+    line = "; ".join(texts)
+    if len(needed) < len(_DESIGNS):
+        return line
+    fewest = min(needed, key=lambda design: needed[design] or math.inf)
+    return f"{line}. {_DESIGNS[fewest]}"
+
+
+def _pairs_text(pairs: int | None) -> str:
+    return "more than 1,000" if pairs is None else str(pairs)
 
 
 def as_csv(checks: Sequence[Selfcheck]) -> str:
@@ -142,11 +167,9 @@ def _change_cell(row: SelfcheckRow | None) -> str:
 
 
 def _needed_line(checked: Selfcheck) -> str:
-    texts = []
-    for change in CHANGES:
-        row = find(checked.rows, PAIRS_NEEDED, RESAMPLED, change=change)
-        pairs = "more than 1,000" if row is None or row.pairs is None else str(row.pairs)
-        texts.append(f"{percent(change)}: {pairs}")
+    texts = [
+        f"{percent(change)}: {_pairs_text(pairs_needed(checked, change))}" for change in CHANGES
+    ]
     return f"Pairs needed to see a change of {'; '.join(texts)}"
 
 

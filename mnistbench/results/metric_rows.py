@@ -15,6 +15,7 @@ from mnistbench.results import left_out
 from mnistbench.results.csv import load_table, parts
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.metrics import known_kind
+from mnistbench.results.run_facts import two_values
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -47,7 +48,7 @@ class LoadedMetrics:
     texts: Mapping[str, str]
     """Those that are in the files and are text: an example of each."""
     names: tuple[str, ...]
-    """Of all metrics in the files."""
+    """Of all metrics in the files; empty where mnistbench knows each that was asked for."""
 
 
 NO_METRICS = LoadedMetrics({}, {}, ())
@@ -61,23 +62,22 @@ def load_metrics(
     An empty value is an unknown one, and counts as none. Raises InputError for two values of one
     metric of one repeat; of a resumed run, whose parts have one each, neither is used.
     """
+    listed = ", ".join("'" + name.replace("'", "''") + "'" for name in wanted)
     with parts(paths, _NEEDED, "value") as joined:
         for part in joined:
             load_table(
-                database, part, "all_metrics",
+                database, part, "metrics_asked",
                 "DISTINCT run_id, try_cast(repeat AS INTEGER) AS repeat, metric, "
                 "trim(value) AS value, coalesce(unit, '') AS unit",
-                "metric IS NOT NULL AND value IS NOT NULL AND metric <> 'metric'",
+                f"metric IN ({listed}) AND value IS NOT NULL",
             )  # fmt: skip
-    names = database.execute("SELECT DISTINCT metric FROM all_metrics ORDER BY 1").fetchall()
     database.execute(
         "CREATE TABLE asked AS SELECT DISTINCT number, repeat, metric, value, unit, run_id, "
         "CASE WHEN isfinite(try_cast(value AS DOUBLE)) THEN try_cast(value AS DOUBLE) END "
         "AS amount "
-        "FROM all_metrics JOIN runs USING (run_id) "
+        "FROM metrics_asked JOIN runs USING (run_id) "
         "SEMI JOIN (SELECT DISTINCT number, repeat FROM times WHERE status IN ('ok', 'duet')) "
-        "USING (number, repeat) WHERE list_contains($wanted, metric) AND value <> ''",
-        {"wanted": [*wanted]},
+        "USING (number, repeat) WHERE value <> ''"
     )
     problems = _once(database, paths, resumed)
     texts = {name: _text_of(database, name) for name in wanted}
@@ -86,8 +86,16 @@ def load_metrics(
     return LoadedMetrics(
         {name: found for name, found in values.items() if len(found.values)},
         {name: text for name, text in texts.items() if text is not None},
-        tuple(name for (name,) in names),
+        _names_in(database, paths) if any(known_kind(name) is None for name in wanted) else (),
     ), problems
+
+
+def _names_in(database: DuckDBPyConnection, paths: Sequence[Path]) -> tuple[str, ...]:
+    with parts(paths, _NEEDED) as joined:
+        for part in joined:
+            load_table(database, part, "metric_names", "DISTINCT metric", "value IS NOT NULL")
+    rows = database.execute("SELECT DISTINCT metric FROM metric_names ORDER BY 1").fetchall()
+    return tuple(name for (name,) in rows if name != "metric")
 
 
 def _once(database: DuckDBPyConnection, paths: Sequence[Path], resumed: set[str]) -> list[LeftOut]:
@@ -98,13 +106,7 @@ def _once(database: DuckDBPyConnection, paths: Sequence[Path], resumed: set[str]
     ).fetchall()
     for run_id, repeat, metric, values in twice:
         if run_id not in resumed:
-            holding = [path for path in paths if path.parent.name == run_id] or list(paths)
-            raise InputError(
-                f"run {run_id!r} has {len(values)} values of {metric} of repeat {repeat}: "
-                f"{', '.join(values[:3])}",
-                source=holding[0],
-                hint="keep the right one",
-            )
+            raise two_values(run_id, f"{metric} of repeat {repeat}", values[:2], paths)
     if not twice:
         return []
     database.execute(

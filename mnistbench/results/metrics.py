@@ -14,7 +14,7 @@ from typing import Literal
 Better = Literal["less", "more", "neither"]
 Scale = Literal["ratio", "points"]
 
-SECONDS, BYTES, SHARE, SAMPLES_PER_SECOND = "s", "bytes", "1", "samples/s"
+SECONDS, BYTES = "s", "bytes"
 
 _NUMBER = re.compile(r"\d+")
 
@@ -33,13 +33,11 @@ class MetricKind:
 
     @property
     def is_pace(self) -> bool:
-        """Return whether it is a time, or a rate: something that is slower or faster."""
-        return self.unit == SECONDS or self.unit.endswith("/s")
+        """Return whether it is a time, or a rate: something that is slower or faster.
 
-    @property
-    def is_clocked(self) -> bool:
-        """Return whether equal values come from a clock that is too coarse, not from a count."""
-        return self.is_pace
+        Equal values of it come from a clock that is too coarse; those of a count are equal.
+        """
+        return self.unit == SECONDS or self.unit.endswith("/s")
 
 
 def _kinds(unit: str, better: Better, scale: Scale, *names: str) -> dict[str, MetricKind]:

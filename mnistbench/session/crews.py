@@ -49,7 +49,7 @@ def executor_of(
     `interpreter` is the one that measures, where it is not the command's own.
     """
     variables = measuring_environment(config.device, config.backend)
-    return Workers(variables, start_method, other=interpreter)
+    return Workers(variables, start_method, interpreter=interpreter)
 
 
 def probe_devices(crew: Crew) -> Mapping[str, object]:

@@ -128,8 +128,8 @@ def speed_metrics(
         Metric("train_steps", steps, "1"),
         Metric("first_step_seconds", epochs.first_step_seconds, "s"),
         Metric("steady_step_seconds", _steady_step_seconds(epochs, steps), "s"),
+        Metric("train_cpu_seconds", clock.records[TRAIN].cpu_seconds, "s"),
     ]
-    metrics.append(Metric("train_cpu_seconds", clock.records[TRAIN].cpu_seconds, "s"))
     if train_seconds:
         seen = samples * len(epochs.epoch_seconds)
         metrics.append(Metric("train_samples_per_second", seen / train_seconds, "samples/s"))
