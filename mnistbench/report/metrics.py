@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mnistbench.analysis.judging import MetricComparison
-from mnistbench.report.values import SLOWER_FASTER, change_text, interval_text, seconds_text
+from mnistbench.report.values import (
+    SLOWER_FASTER,
+    change_text,
+    interval_text,
+    seconds_text,
+    unit_text,
+)
 from mnistbench.results.metrics import BYTES, SECONDS, MetricKind
 
-_THOUSAND = 1000.0
-_PREFIXES = ("", "k", "M", "G", "T", "P")
+_FIGURES = 4
+"""So many, so that two of them show their ratio."""
 
 
 def row_of(metric: MetricComparison) -> tuple[str, str, str, str]:
@@ -27,18 +33,11 @@ def _value_text(value: float | None, kind: MetricKind) -> str:
         return f"{value:.2%}".replace("%", " %")
     if kind.unit == SECONDS:
         return seconds_text(value)
+    if kind.unit.startswith("samples"):
+        return f"{value:,.0f} {kind.unit}"
     if kind.unit in (BYTES, "J", "Hz", "W") or kind.unit.endswith("/s"):
-        return _with_prefix(value, kind.unit)
+        return unit_text(value, kind.unit, _FIGURES)
     return f"{value:.6g}"
-
-
-def _with_prefix(value: float, unit: str) -> str:
-    """Return four figures with the unit's prefix of thousands, as in `412.3 MB`."""
-    place = 0
-    while value >= _THOUSAND and place < len(_PREFIXES) - 1:
-        value, place = value / _THOUSAND, place + 1
-    short = "B" + unit.removeprefix(BYTES) if unit.startswith(BYTES) else unit
-    return f"{value:.4g} {_PREFIXES[place]}{short}"
 
 
 def _change(metric: MetricComparison) -> str:

@@ -45,3 +45,17 @@ def seconds_text(seconds: float | None) -> str:
     if seconds >= 0.1:
         return f"{seconds:.4f} s"
     return f"{1e3 * seconds:#.4g} ms" if seconds >= 1e-4 else f"{1e6 * seconds:#.4g} µs"
+
+
+_SHORT = {"bytes": "B", "bytes/s": "B/s", "calls/s": "/s"}
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def unit_text(amount: float | None, unit: str, figures: int = 3) -> str:
+    """Return an amount or a rate, as `432 GFLOP/s`, `12.5 GB/s`; empty for the unknown."""
+    if amount is None:
+        return ""
+    scale, prefix = next(((s, p) for s, p in _PREFIXES if abs(amount) >= s), (1.0, ""))
+    number = amount / scale
+    digits = max(0, figures - len(str(int(number))))
+    return f"{number:.{digits}f} {prefix}{_SHORT.get(unit, unit)}".rstrip()
