@@ -3,8 +3,8 @@
     python benchmarks/cold_memory.py [--pieces 24]
 
 Touches piece after piece of fresh memory, 188 MB each (MNIST's images in float32, which is what a
-training copies first), keeping all, so that every piece is another; then the same once more, of what
-was just given back. On a machine of its own both cost the same.
+training copies first), keeping all, so that every piece is another; then the same once more, of
+what was just given back. On a machine of its own both cost the same.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def test_phases_of_one_repeat_take_nothing_from_the_others(design):
         one_machine = design.unit == "repeat"
         return stats.unpaired_ratio(*sample, confidence, one_machine=one_machine)
 
-    found = intervals_of([ONE, TWO, FIRST, TWO], design, 0.9)
+    found = intervals_of([(*both, None) for both in (ONE, TWO, FIRST, TWO)], design, 0.9)
     confidences = [confidence for _, confidence in found]
     first = found[2][0]
     kept = not first.low <= 1 <= first.high
@@ -222,5 +222,7 @@ def test_what_the_calibrations_predict_is_taken_out_of_every_ratio_that_is_known
 
 
 def test_one_repeat_against_several_takes_nothing_from_the_others_either():
-    found = intervals_of([(ONE[0], TWO[1]), FIRST, (TWO[0], ONE[1])], APART, 0.9)
+    found = intervals_of(
+        [(ONE[0], TWO[1], None), (*FIRST, None), (TWO[0], ONE[1], None)], APART, 0.9
+    )
     assert [confidence for _, confidence in found] == pytest.approx([0.9, 0.9, 0.9])

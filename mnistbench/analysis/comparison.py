@@ -20,9 +20,10 @@ from mnistbench.analysis.judging import (
 )
 from mnistbench.analysis.metrics import metric_samples, unknown_metric
 from mnistbench.analysis.normalization import Prediction, predict
-from mnistbench.analysis.pairing import Array, Design, design_of, samples_of
+from mnistbench.analysis.pairing import Design, Sample, design_of, samples_of
 from mnistbench.analysis.remarks import Measured, remarks_on, was_looked_at, without_partner
 from mnistbench.analysis.sides import ALL_PHASES, ConfigRuns, Side, sort_phases, unknown_phase
+from mnistbench.analysis.waiting import Waiting
 from mnistbench.errors import InputError
 from mnistbench.results.metrics import known_kind
 
@@ -91,7 +92,7 @@ def compare_sides(base: Side, new: Side, rules: Rules) -> Comparison:
     return Comparison(base, new, configs, tuple(unmatched))
 
 
-def paired_times(base: Side, new: Side, phase: str) -> tuple[Array, Array, int]:
+def paired_times(base: Side, new: Side, phase: str) -> tuple[Sample, int]:
     """Return the times of a phase, pair by pair, and how many effects were taken out of them.
 
     Raises InputError for what was measured neither interleaved nor in a duet.
@@ -111,7 +112,8 @@ def paired_times(base: Side, new: Side, phase: str) -> tuple[Array, Array, int]:
     if phase not in _shared(before, after):
         raise InputError(f"no repeat finished its phase {phase}", source=base.name)
     times = before.phases[phase], after.phases[phase]
-    return *samples_of(before, after, times, design), design.removed
+    waiting = Waiting(before, after, design).of(times)
+    return (*samples_of(before, after, times, design), waiting), design.removed
 
 
 def _check_apart(base: Side, new: Side) -> None:
@@ -206,10 +208,13 @@ def _wants_phases(rules: Rules) -> bool:
 
 
 def _phase_samples(base: ConfigRuns, new: ConfigRuns, design: Design) -> list[Samples]:
-    return [
-        Samples(phase, *samples_of(base, new, (base.phases[phase], new.phases[phase]), design))
-        for phase in _shared(base, new)
-    ]
+    waiting = Waiting(base, new, design)
+    samples = []
+    for phase in _shared(base, new):
+        values = base.phases[phase], new.phases[phase]
+        sides = samples_of(base, new, values, design)
+        samples.append(Samples(phase, *sides, waiting=waiting.of(values)))
+    return samples
 
 
 def _confidence(base: ConfigRuns, new: ConfigRuns, rules: Rules) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mnistbench.analysis import stats
 from mnistbench.analysis.normalization import Prediction, Ratio
-from mnistbench.analysis.pairing import Array, Design, intervals_of
+from mnistbench.analysis.pairing import Array, Design, Sample, interval_of, intervals_of
 from mnistbench.results.metrics import Better, MetricKind
 
 
@@ -68,6 +68,10 @@ class PhaseComparison:
     on one kind of hardware, and where the prediction is refused."""
     normalized_low: float | None = None
     normalized_high: float | None = None
+    raw_ratio: float | None = None
+    """As measured, where `ratio` is that of equal disturbance; else None, as are its ends."""
+    raw_low: float | None = None
+    raw_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,18 @@ class Samples:
     new: Array
     metric: MetricKind | None = None
     """None for a phase."""
+    waiting: Array | None = None
+    """By how many CPU threads more others were busy beside NEW, pair by pair; None if unknown."""
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Return whether the ratio is that of equal disturbance."""
+        return self.waiting is not None and bool(stats.disturbed_unequally(self.waiting))
+
+    @property
+    def sample(self) -> Sample:
+        """Return what an interval is made of."""
+        return self.base, self.new, self.waiting
 
     @property
     def both(self) -> tuple[Array, Array]:
@@ -127,7 +143,7 @@ def judge(
     rules: Rules,
 ) -> tuple[list[PhaseComparison], list[MetricComparison]]:
     """Return the comparison of each phase and of each metric; all of them are judged together."""
-    intervals = intervals_of([samples.both for samples in judged], design, confidence)
+    intervals = intervals_of([samples.sample for samples in judged], design, confidence)
     phases, metrics = [], []
     for samples, (interval, each) in zip(judged, intervals, strict=True):
         if samples.metric is None:
@@ -209,22 +225,41 @@ def _judge(
         verdict = stats.INCONCLUSIVE if reason else verdict
     there = bool(np.isfinite(interval.ratio))
     known = bool(np.isfinite(interval.high))
-    typical = stats.typical_times(*samples.both, paired=design.paired) if there else (None, None)
+    typical = _typical_seconds(samples, design, interval) if there else (None, None)
     return PhaseComparison(
         phase=samples.phase,
         n_base=len(samples.base),
         n_new=len(samples.new),
         base_median_seconds=median(samples.base),
         new_median_seconds=median(samples.new),
-        base_typical_seconds=None if typical[0] is None else float(typical[0]),
-        new_typical_seconds=None if typical[1] is None else float(typical[1]),
+        base_typical_seconds=typical[0],
+        new_typical_seconds=typical[1],
         ratio=float(interval.ratio) if there else None,
         low=float(interval.low) if known else None,
         high=float(interval.high) if known else None,
         confidence=confidence,
         verdict=verdict,
         reason=reason,
+        **_as_measured(samples, design, confidence),
     )
+
+
+def _typical_seconds(
+    samples: Samples, design: Design, interval: stats.Interval
+) -> tuple[float, float]:
+    """Return a typical time of both sides; their ratio is that of the interval."""
+    base, new = stats.typical_times(*samples.both, paired=design.paired)
+    return float(base), float(base * interval.ratio if samples.is_disturbed else new)
+
+
+def _as_measured(samples: Samples, design: Design, confidence: float) -> dict[str, float]:
+    """Return ratio and interval before disturbance was taken out; nothing where none was."""
+    if not samples.is_disturbed:
+        return {}
+    raw = interval_of((*samples.both, None), design, confidence)
+    ends = (raw.ratio, raw.low, raw.high)
+    names = ("raw_ratio", "raw_low", "raw_high")
+    return {name: float(end) for name, end in zip(names, ends, strict=True) if np.isfinite(end)}
 
 
 def _why_unknown(samples: Samples, interval: stats.Interval, design: Design) -> str:

@@ -89,11 +89,18 @@ def samples_of(
         return _set_against(_by_machine(base, before), _by_machine(new, after), design.paired)
     if not design.paired:
         return before.amounts, after.amounts
-    left, right = _by_round(base, before), _by_round(new, after)
-    sides = _set_against(left, right, paired=True)
+    sides = shared_rounds(base, new, values)
     if not design.swaps_halves:
         return sides
+    left, right = _by_round(base, before), _by_round(new, after)
     return without_halves(*sides, np.array([key[1] for key in left if key in right]))
+
+
+def shared_rounds(
+    base: ConfigRuns, new: ConfigRuns, values: tuple[Values, Values]
+) -> tuple[Array, Array]:
+    """Return the values of both sides of the rounds that both have, in one order."""
+    return _set_against(_by_round(base, values[0]), _by_round(new, values[1]), paired=True)
 
 
 def _set_against(
@@ -150,19 +157,29 @@ def _by_round(config: ConfigRuns, values: Values) -> dict[Round, float]:
     return amounts
 
 
+Sample = tuple[Array, Array, Array | None]
+"""The values of both sides, and how many more CPU threads others kept busy beside NEW, pair by
+pair; None if unknown."""
+
+
+def interval_of(sample: Sample, design: Design, confidence: float) -> stats.Interval:
+    """Return the interval of one phase, as if it were the only one."""
+    base, new, waiting = sample
+    if design.paired:
+        return stats.paired_ratio(base, new, confidence, design.removed, waiting)
+    return stats.unpaired_ratio(base, new, confidence, one_machine=design.unit == "repeat")
+
+
 def intervals_of(
-    samples: Sequence[tuple[Array, Array]], design: Design, confidence: float
+    samples: Sequence[Sample], design: Design, confidence: float
 ) -> list[tuple[stats.Interval, float]]:
     """Return the interval of each phase and its confidence; all phases are judged together."""
 
-    def interval(sample: tuple[Array, Array], confidence: float) -> stats.Interval:
-        if design.paired:
-            return stats.paired_ratio(*sample, confidence, removed=design.removed)
-        one_machine = design.unit == "repeat"
-        return stats.unpaired_ratio(*sample, confidence, one_machine=one_machine)
+    def interval(sample: Sample, confidence: float) -> stats.Interval:
+        return interval_of(sample, design, confidence)
 
     # What cannot be told, such as the one import of a run, takes nothing from the others.
-    judged = [number for number, sample in enumerate(samples) if min(map(len, sample)) > 1]
+    judged = [number for number, (*both, _) in enumerate(samples) if min(map(len, both)) > 1]
     found = stats.step_down(
         len(judged), confidence, lambda number, each: interval(samples[judged[number]], each)
     )

@@ -68,7 +68,7 @@ class Selfcheck:
 def check_folders(base: str, new: str, seed: int) -> Selfcheck:
     """Check what two folders hold; raise InputError if they are not one config in one session."""
     sides = [read_side(name, (TRAIN,)) for name in (base, new)]
-    seconds = paired_times(sides[0], sides[1], TRAIN)
+    sample, removed = paired_times(sides[0], sides[1], TRAIN)
     configs = [side.configs[0] for side in sides]
     if configs[0].digest != configs[1].digest:
         raise InputError(
@@ -76,8 +76,8 @@ def check_folders(base: str, new: str, seed: int) -> Selfcheck:
             source=new,
             hint="give the two runs of one mnistbench selfcheck, or of benchmark A A",
         )
-    base_seconds, new_seconds, removed = seconds
-    return check(configs[0].name, base_seconds, new_seconds, seed, removed)
+    base_seconds, new_seconds, waiting = sample
+    return check(configs[0].name, base_seconds, new_seconds, seed, removed, waiting)
 
 
 def pairs_needed(checked: Selfcheck, change: float) -> int | None:
@@ -86,10 +86,31 @@ def pairs_needed(checked: Selfcheck, change: float) -> int | None:
     return None if row is None else row.pairs
 
 
-def check(config: str, base: Array, new: Array, seed: int, removed: int = 0) -> Selfcheck:
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs of equal things, in the order measured."""
+
+    changes: Array
+    """Logarithms of NEW / BASE."""
+    waiting: Array
+    """How many more CPU threads others kept busy beside NEW; 0 where it is not known."""
+    removed: int
+    """Effects that were taken out of the pairs before."""
+
+    def ratio(self, chosen: Array, sign: Array | float = 1.0) -> stats.Interval:
+        """Return what `compare` says of comparisons of the chosen pairs, by their places."""
+        changes, waiting = self.changes[chosen] * sign, self.waiting[chosen] * sign
+        ones = np.ones_like(changes)
+        return stats.paired_ratio(ones, np.exp(changes), RULES.confidence, self.removed, waiting)
+
+
+def check(
+    config: str, base: Array, new: Array, seed: int, removed: int = 0, waiting: Array | None = None
+) -> Selfcheck:
     """Return what pairs of equal things tell: seconds of both sides, in the order measured.
 
-    `removed` effects were taken out of the pairs before.
+    `removed` effects were taken out of the pairs before; `waiting` is as `stats.paired_ratio` has
+    it.
     Raises InputError below two pairs, and where the clock could not tell them apart.
     """
     design = DUET if removed else INTERLEAVED
@@ -97,43 +118,36 @@ def check(config: str, base: Array, new: Array, seed: int, removed: int = 0) -> 
         raise InputError(
             f"{len(base)} pairs of times that differ cannot be checked", hint="measure more"
         )
-    overall = stats.paired_ratio(base, new, RULES.confidence, removed)
     random = np.random.default_rng(seed)
-    differences = np.log(new / base)
-    rows = (
-        *_disjoint(base, new, removed),
-        *_resampled(differences, random, removed),
-        *_pairs_needed(differences, random, removed),
-    )
-    spread = float(np.expm1(np.median(np.abs(differences))))
+    changes = np.log(new / base)
+    pairs = _Pairs(changes, np.zeros(len(changes)) if waiting is None else waiting, removed)
+    overall = pairs.ratio(np.arange(len(changes)))
+    rows = (*_disjoint(pairs), *_resampled(pairs, random), *_pairs_needed(pairs, random))
+    spread = float(np.expm1(np.median(np.abs(changes))))
     verdict = stats.verdict(overall, RULES.margin)
     rows = tuple(replace(row, design=design) for row in rows)
     return Selfcheck(config, design, len(base), overall, verdict, spread, rows)
 
 
-def _disjoint(base: Array, new: Array, removed: int) -> Iterator[SelfcheckRow]:
+def _disjoint(pairs: _Pairs) -> Iterator[SelfcheckRow]:
     """Cut the pairs, in the order measured, into comparisons that share none, and judge each."""
     for n in SIZES:
-        count = len(base) // n
+        count = len(pairs.changes) // n
         if not count:
             continue
-        sides = [side[: count * n].reshape(count, n) for side in (base, new)]
-        found = stats.paired_ratio(sides[0], sides[1], RULES.confidence, removed)
+        found = pairs.ratio(np.arange(count * n).reshape(count, n))
         yield _counted(FALSE_ALARMS, n, None, _called(found, stats.FASTER, stats.SLOWER))
         for slowdown in SLOWDOWNS:
-            slowed = sides[1] * (1 + slowdown)
-            slower = stats.paired_ratio(sides[0], slowed, RULES.confidence, removed)
+            slower = _scaled(found, 1 + slowdown)
             yield _counted(SLOWDOWN_FOUND, n, slowdown, _called(slower, stats.SLOWER))
 
 
-def _resampled(
-    differences: Array, random: np.random.Generator, removed: int
-) -> Iterator[SelfcheckRow]:
+def _resampled(pairs: _Pairs, random: np.random.Generator) -> Iterator[SelfcheckRow]:
     """Draw comparisons from all pairs, with the sides of each swapped at random."""
     for n in SIZES:
-        if n > len(differences):
+        if n > len(pairs.changes):
             return
-        found = _drawn(differences, n, _DRAWS, random, removed)
+        found = _drawn(pairs, n, _DRAWS, random)
         alarms = _called(found, stats.FASTER, stats.SLOWER)
         yield _drawn_row(FALSE_ALARMS, n, None, alarms)
         for slowdown in SLOWDOWNS:
@@ -145,13 +159,10 @@ def _resampled(
         )
 
 
-def _pairs_needed(
-    differences: Array, random: np.random.Generator, removed: int
-) -> Iterator[SelfcheckRow]:
+def _pairs_needed(pairs: _Pairs, random: np.random.Generator) -> Iterator[SelfcheckRow]:
     """Look at some numbers of pairs, and read off between them what each change needs."""
     seen = {
-        n: _smallest_change(_drawn(differences, n, _DRAWS_OF_A_SEARCH, random, removed))
-        for n in _NUMBERS_OF_PAIRS
+        n: _smallest_change(_drawn(pairs, n, _DRAWS_OF_A_SEARCH, random)) for n in _NUMBERS_OF_PAIRS
     }
     known = {n: change for n, change in seen.items() if change is not None}
     # Chance must not make more pairs look worse; on these scales the curve is almost straight.
@@ -166,22 +177,19 @@ def _pairs_needed(
         )
 
 
-def _drawn(
-    differences: Array, n: int, draws: int, random: np.random.Generator, removed: int
-) -> stats.Interval:
+def _drawn(pairs: _Pairs, n: int, draws: int, random: np.random.Generator) -> stats.Interval:
     """Judge `draws` comparisons of n pairs drawn from all, with a sign by chance.
 
     Nobody can say which of two equal things is BASE: a sign by chance keeps them equal exactly.
     No pair is drawn twice for one comparison where there are enough: pairs that are equal for
     that reason would look more precise than they are.
     """
-    if n <= len(differences) <= _MOST_TO_SHUFFLE:
-        pool = np.broadcast_to(differences, (draws, len(differences)))
-        chosen = random.permuted(pool, axis=1)[:, :n]
+    places = np.arange(len(pairs.changes))
+    if n <= len(places) <= _MOST_TO_SHUFFLE:
+        chosen = random.permuted(np.broadcast_to(places, (draws, len(places))), axis=1)[:, :n]
     else:
-        chosen = random.choice(differences, (draws, n))
-    chosen = chosen * random.choice((-1.0, 1.0), (draws, n))
-    return stats.paired_ratio(np.ones((draws, n)), np.exp(chosen), RULES.confidence, removed)
+        chosen = random.choice(places, (draws, n))
+    return pairs.ratio(chosen, random.choice((-1.0, 1.0), (draws, n)))
 
 
 def _scaled(interval: stats.Interval, factor: float) -> stats.Interval:

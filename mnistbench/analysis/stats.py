@@ -35,6 +35,13 @@ Fitted to 60 repeats of one config on a shared 2-core machine: 27 % of its neigh
 10 differed by Welch's test at 5 %. No single pair of blocks can tell it from a change.
 """
 _LARGEST_AUTOCORRELATION = 0.8
+_LEAST_WAITING = 0.05
+"""CPU threads: where others disturbed the sides of the pairs by less unequally, they explain
+nothing, and a weight that is estimated all the same widens the interval.
+
+Chosen on two of the tables in results/reference/two-core-cloud-vm-duets, judged on the third by
+`benchmarks/narrowing.py`."""
+_LEAST_PAIRS = 5  # fewer leave too little to estimate a weight by
 
 
 @dataclass(frozen=True)
@@ -60,22 +67,48 @@ class _Location:
     """Each repeat's deviation in spreads, clipped, in the given order."""
 
 
-def paired_ratio(base: Array, new: Array, confidence: float, removed: int = 0) -> Interval:
+def paired_ratio(
+    base: Array, new: Array, confidence: float, removed: int = 0, waiting: Array | None = None
+) -> Interval:
     """Return NEW / BASE from times measured side by side: `base[..., i]` with `new[..., i]`.
 
     Huber's M-estimate over the log ratios of the pairs, with Student's t: as narrow as a paired
     t on quiet pairs, and two to three times narrower where one repeat in ten takes twice as long.
-    `removed` effects were estimated from these pairs and taken out of them before.
+    `removed` effects were estimated from these pairs and taken out of them before. `waiting` is how
+    many more CPU threads others kept busy beside NEW, pair by pair: where that was unequal, the
+    ratio is that of equal disturbance, the intercept of a line, its slope's uncertainty included.
     """
     changes = np.log(new) - np.log(base)
     n = changes.shape[-1]
+    if waiting is not None and (unequal := disturbed_unequally(waiting)).any():
+        line = _intercept(changes, waiting)
+        equal = _interval(line.centre, _half_width(line, confidence, n, removed + 1))
+        raw = paired_ratio(base, new, confidence, removed)
+        return Interval(
+            *(np.where(unequal, *both) for both in zip(_ends(equal), _ends(raw), strict=True))
+        )
     if n < 2 + removed:
         return _unknown(changes.mean(axis=-1) if n else np.full(changes.shape[:-1], np.nan))
     found = _location(changes)
+    return _interval(found.centre, _half_width(found, confidence, n, removed))
+
+
+def disturbed_unequally(waiting: Array) -> Array:
+    """Return whether others disturbed the sides of these pairs unequally enough to tell."""
+    unequal: Array = np.abs(waiting).mean(axis=-1) > _LEAST_WAITING
+    return unequal if waiting.shape[-1] >= _LEAST_PAIRS else np.zeros_like(unequal)
+
+
+def _ends(interval: Interval) -> tuple[Array, Array, Array]:
+    return interval.ratio, interval.low, interval.high
+
+
+def _half_width(found: _Location, confidence: float, n: int, removed: int) -> Array:
+    """Return half of an interval by Student's t; `removed` effects took as many degrees."""
     freedom = n - 1 - removed
     error = found.error * np.sqrt((n - 1) / freedom)
-    width = _quantile(confidence, freedom) * (1 + _SMALL_SAMPLE / n) * error
-    return _interval(found.centre, width)
+    width: Array = _quantile(confidence, freedom) * (1 + _SMALL_SAMPLE / n) * error
+    return width
 
 
 def unpaired_ratio(
@@ -195,20 +228,66 @@ def _location(values: Array) -> _Location:
     """Return Huber's M-estimate of location along the last axis, by reweighting."""
     n = values.shape[-1]
     centre = np.median(values, axis=-1, keepdims=True)
-    mad = np.median(np.abs(values - centre), axis=-1, keepdims=True) / _MAD_OF_NORMAL
-    deviation = values.std(axis=-1, ddof=1, keepdims=True)
-    # Equal values have no spread; 1 stands in, and the error still comes out as 0.
-    spread = np.maximum(mad, _SMALLEST_SPREAD * deviation)
-    spread = np.where(spread > 0, spread, 1.0)
+    spread = _spread(values - centre, values.std(axis=-1, ddof=1, keepdims=True))
     for _ in range(_ITERATIONS):
-        weight = _TUNING / np.maximum(np.abs(values - centre) / spread, _TUNING)
+        weight = _weight(values - centre, spread)
         centre = (weight * values).sum(axis=-1, keepdims=True) / weight.sum(axis=-1, keepdims=True)
-    residual = (values - centre) / spread
+    return _found(values, centre, (values - centre) / spread, spread, weight, 1, np.array(1 / n))
+
+
+def _intercept(values: Array, slant: Array) -> _Location:
+    """Return Huber's M-estimate of a line's value at a slant of 0, by reweighting.
+
+    Its error is by `n - 1` degrees of freedom, as that of `_location`: the one of the slope is for
+    the caller to take.
+    """
+    n = values.shape[-1]
+    weight = np.ones_like(values)
+    for step in range(_ITERATIONS):
+        total = weight.sum(axis=-1, keepdims=True)
+        middle = (weight * slant).sum(axis=-1, keepdims=True) / total
+        slope = (weight * (slant - middle) * values).sum(axis=-1, keepdims=True)
+        slope = slope / _not_zero((weight * (slant - middle) ** 2).sum(axis=-1, keepdims=True))
+        centre = (weight * values).sum(axis=-1, keepdims=True) / total - slope * middle
+        left = values - centre - slope * slant
+        if step % 5 == 0:  # outliers draw the first lines, which leave more than the last ones
+            freedom = n - 2
+            deviation = np.sqrt((left**2).sum(axis=-1, keepdims=True) / freedom)
+            spread = _spread(left * np.sqrt(n / freedom), deviation)
+        weight = _weight(left, spread)
+    mean = slant.mean(axis=-1, keepdims=True)
+    square = _not_zero(((slant - mean) ** 2).sum(axis=-1))
+    leverage = 1 / n + mean[..., 0] ** 2 / square
+    return _found(values, centre, left / spread, spread, weight, 2, leverage)
+
+
+def _spread(left: Array, deviation: Array) -> Array:
+    """Return the spread of what an estimate leaves: by the MAD, but no small share of the whole."""
+    mad = np.median(np.abs(left), axis=-1, keepdims=True) / _MAD_OF_NORMAL
+    # Equal values have no spread; 1 stands in, and the error still comes out as 0.
+    return _not_zero(np.maximum(mad, _SMALLEST_SPREAD * deviation))
+
+
+def _not_zero(values: Array) -> Array:
+    return np.where(values > 0, values, 1.0)
+
+
+def _weight(left: Array, spread: Array) -> Array:
+    weight: Array = _TUNING / np.maximum(np.abs(left) / spread, _TUNING)
+    return weight
+
+
+def _found(
+    values: Array, centre: Array, residual: Array, spread: Array, weight: Array,
+    parameters: int, leverage: Array,
+) -> _Location:  # fmt: skip
+    """Return an estimate with its error: that of one value, times the root of the leverage."""
+    n = values.shape[-1]
     influence = np.clip(residual, -_TUNING, _TUNING)
     unclipped = np.maximum((np.abs(residual) <= _TUNING).mean(axis=-1), 0.5)
-    variance = (influence**2).sum(axis=-1) / (n - 1) / unclipped**2 / n
-    correction = 1 + (1 - unclipped) / unclipped / n
-    error = correction * spread[..., 0] * np.sqrt(variance)
+    variance = (influence**2).sum(axis=-1) / (n - 1) / unclipped**2
+    correction = 1 + parameters * (1 - unclipped) / unclipped / n
+    error = correction * spread[..., 0] * np.sqrt(variance * leverage)
     # What rounding leaves of equal values is no spread.
     tiny = 1e-12 * (1 + np.abs(values).max(axis=-1))
     return _Location(centre[..., 0], np.where(error > tiny, error, 0.0), weight, influence)

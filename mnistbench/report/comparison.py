@@ -27,7 +27,12 @@ NOT_COMPARABLE = "not comparable"
 
 _HEADER = ("Config", "Phase", "n", "BASE typical", "NEW typical", "NEW is", "Interval", "Verdict")
 _NORMALIZED = ("Normalised", "Normalised interval")
-_RIGHT = ("n", "BASE typical", "NEW typical", "NEW is", "Normalised")
+_AS_MEASURED = ("As measured", "Interval as measured")
+_RIGHT = ("n", "BASE typical", "NEW typical", "NEW is", "As measured", "Normalised")
+_DISTURBED = (
+    "other programs disturbed the two sides of the pairs unequally: ratio and interval are those "
+    "of equal disturbance, by regression on their CPU time"
+)
 _MOST_VALUES = 3
 _LONGEST_VALUE = 80
 _DIGEST = re.compile(r"[0-9a-f]{40,}")
@@ -111,7 +116,8 @@ def _title(comparison: Comparison) -> str:
 def _header(comparison: Comparison) -> tuple[str, ...]:
     config, phase, *others, verdict = _HEADER
     normalized = _NORMALIZED if _has_two_machines(comparison) else ()
-    return (config, _what(comparison, phase), *others, *normalized, verdict)
+    as_measured = _AS_MEASURED if _has_disturbed(comparison) else ()
+    return (config, _what(comparison, phase), *others, *as_measured, *normalized, verdict)
 
 
 def _what(comparison: Comparison, phase: str) -> str:
@@ -127,12 +133,16 @@ def _has_two_machines(comparison: Comparison) -> bool:
     return any(config.machines is not None for config in comparison.configs)
 
 
+def _has_disturbed(comparison: Comparison) -> bool:
+    return any(phase.raw_ratio for config in comparison.configs for phase in config.phases)
+
+
 def _all_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     return [row for config in comparison.configs for row in _rows(config, comparison)]
 
 
 def _rows(config: ConfigComparison, comparison: Comparison) -> Iterator[tuple[str, ...]]:
-    two_machines = _has_two_machines(comparison)
+    two_machines, disturbed = _has_two_machines(comparison), _has_disturbed(comparison)
     empty = [""] * (len(_header(comparison)) - 3)
     name = config.name
     if config.obstacles and not config.is_judged:
@@ -147,6 +157,7 @@ def _rows(config: ConfigComparison, comparison: Comparison) -> Iterator[tuple[st
             seconds_text(phase.new_typical_seconds),
             change_text(phase.ratio),
             interval_text(phase.low, phase.high),
+            *(_raw_texts(phase) if disturbed else ()),
             *(_normalized_texts(config, phase) if two_machines else ()),
             f"{phase.verdict}: {phase.reason}" if phase.reason else phase.verdict,
         )
@@ -157,6 +168,7 @@ def _rows(config: ConfigComparison, comparison: Comparison) -> Iterator[tuple[st
             metric.kind.name,
             _count_text(config, metric),
             *row_of(metric),
+            *(("", "") if disturbed else ()),
             *(("", "") if two_machines else ()),
             f"{metric.verdict}: {metric.reason}" if metric.reason else metric.verdict,
         )
@@ -164,6 +176,12 @@ def _rows(config: ConfigComparison, comparison: Comparison) -> Iterator[tuple[st
     for phase_name, why in config.incomparable.items():
         yield (name, phase_name, *empty, f"{NOT_COMPARABLE}: {why}")
         name = ""
+
+
+def _raw_texts(phase: PhaseComparison) -> tuple[str, str]:
+    if phase.raw_ratio is None:
+        return "", ""
+    return change_text(phase.raw_ratio), interval_text(phase.raw_low, phase.raw_high)
 
 
 def _normalized_texts(config: ConfigComparison, phase: PhaseComparison) -> tuple[str, str]:
@@ -193,6 +211,8 @@ def _remarks(comparison: Comparison) -> list[str]:
         lines += [f"{name}differs in {_difference_text(d)}" for d in config.differences]
         lines.append(f"{name}{config.design.text}")
         lines += [f"{name}{note}" for note in config.notes]
+        if any(phase.raw_ratio for phase in config.phases):
+            lines.append(f"{name}{_DISTURBED}")
         lines += [f"{name}{line}" for line in _machine_lines(config.machines)]
     return list(dict.fromkeys([*lines, *comparison.unmatched]))
 

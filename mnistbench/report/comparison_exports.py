@@ -22,6 +22,7 @@ _CSV_HEADER = (
     "normalized_ratio", "normalized_low", "normalized_high", "normalization_refused",
     "base_typical_seconds", "new_typical_seconds", "metric", "metric_unit", "better", "base_median",
     "new_median", "base_typical", "new_typical", "difference", "difference_low", "difference_high",
+    "raw_ratio", "raw_low", "raw_high",
 )  # fmt: skip
 
 

@@ -1,0 +1,49 @@
+"""How unequally others on the machine disturbed the two repeats of each pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mnistbench.analysis.pairing import Array, Design, shared_rounds
+from mnistbench.analysis.sides import ConfigRuns, Values
+from mnistbench.results.evidence_rows import Busy, busy_beside
+from mnistbench.results.tables import METRICS
+
+
+class Waiting:
+    """What others kept busy beside the repeats of two configs that were measured interleaved."""
+
+    def __init__(self, base: ConfigRuns, new: ConfigRuns, design: Design) -> None:
+        """Read it, where the pairs are repeats that did not run at the same time."""
+        self._sides = base, new
+        tells = design.paired and design.unit == "repeat" and not design.swaps_halves
+        self._busy: Busy = _busy_beside(base, new) if tells else {}
+
+    def of(self, values: tuple[Values, Values]) -> Array | None:
+        """Return by how many CPU threads more others were busy beside NEW, pair by pair.
+
+        None where that is not known of each pair.
+        """
+        if not self._busy:
+            return None
+        both = [self._amounts(config, of) for config, of in zip(self._sides, values, strict=True)]
+        before, after = shared_rounds(*self._sides, (both[0], both[1]))
+        more = after - before
+        return more if len(more) and np.isfinite(more).all() else None
+
+    def _amounts(self, config: ConfigRuns, values: Values) -> Values:
+        keys = [
+            (config.runs[run].run_id, int(repeat))
+            for run, repeat in zip(values.run, values.repeat, strict=True)
+        ]
+        amounts = np.array([self._busy.get(key, np.nan) for key in keys])
+        return Values(amounts, values.repeat, values.run)
+
+
+def _busy_beside(*sides: ConfigRuns) -> Busy:
+    runs = [run for config in sides for run in config.runs]
+    folders: dict[Path, None] = dict.fromkeys(run.folder for run in runs if run.folder is not None)
+    files = [folder / METRICS for folder in folders if (folder / METRICS).is_file()]
+    return busy_beside(files, {run.run_id for run in runs})
