@@ -2,12 +2,13 @@
 
     python benchmarks/narrowing.py TABLE...        # of benchmarks/duets.py
 
-Of the pairs of equal things, comparisons of 5, 10 and 20 are drawn and judged by the log ratio of
-wall times as they are, by that of CPU times, and by regression of the wall times' on the pair's
-difference in one kind of evidence (as ANCOVA and CUPED do): the weight is estimated within each
-comparison, and its uncertainty is in the interval. All with Student's t, so that only what is
-looked at differs: not quite the rule of `compare`. Printed are the width of the 95 % interval, as
-a share of the raw one's, and how often it holds the truth. Sides are swapped by chance.
+First the verdict's own rule, with and without what it takes from the evidence: of equal pairs, and
+of 10 epochs against 11, comparisons of 5, 10 and 20 are drawn, and it is counted how often the
+interval holds the truth, how wide it is, and how often NEW is called slower or faster. Then what
+else was looked at: the log ratio of CPU times, and regression of the wall times' on the pair's
+difference in one kind of evidence (as ANCOVA and CUPED do), all with Student's t, so that only what
+is looked at differs; the width is a share of the raw one's. Sides of equal pairs are swapped by
+chance.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from duets import read
 from scipy import special
+
+from mnistbench.analysis import stats
 
 SIZES = (5, 10, 20)
 DRAWS = 4_000
@@ -27,11 +31,11 @@ Array = npt.NDArray[np.float64]
 Pairs = Mapping[str, Array]
 
 
-def pairs_of(table: Path, design: str) -> Pairs:
-    """Return the columns of the equal pairs of a design."""
+def pairs_of(table: Path, design: str, pair: str = "equal") -> Pairs:
+    """Return the columns of one kind of pairs of a design."""
     with table.open(newline="") as text:
         rows = [row for row in csv.DictReader(text)
-                if (row["design"], row["pair"]) == (design, "equal")]  # fmt: skip
+                if (row["design"], row["pair"]) == (design, pair)]  # fmt: skip
     return {name: np.array([float(row[name] or "nan") for row in rows])
             for name in rows[0] if name not in ("design", "pair")}  # fmt: skip
 
@@ -74,6 +78,25 @@ def regressed(changes: Array, waiting: Array) -> tuple[Array, Array]:
     return centre, special.stdtrit(n - 2, 0.975) * error
 
 
+def verdicts(table: Path, pair: str, truth: float, draw: np.random.Generator) -> None:
+    """Print what the verdict's rule gives on interleaved pairs, with and without the evidence."""
+    pairs = pairs_of(table, "interleaved", pair)
+    changes = np.log(pairs["new_seconds"] / pairs["base_seconds"])
+    waiting = _difference(pairs, "other_cpu_seconds")
+    for n in SIZES:
+        chosen = np.argsort(draw.random((DRAWS, len(changes))), axis=1)[:, :n]
+        sign = draw.choice((-1.0, 1.0), (DRAWS, 1)) if pair == "equal" else 1.0
+        new, beside = np.exp(changes[chosen] * sign), waiting[chosen] * sign
+        for name, evidence in (("without", None), ("with", beside)):
+            found = stats.paired_ratio(np.ones_like(new), new, 0.95, waiting=evidence)
+            holds = ((found.low <= truth) & (truth <= found.high)).mean()
+            width = np.median(np.log(found.high / found.low)) / 2
+            slower = (found.low > 1).mean()
+            faster = (found.high < 1).mean()
+            print(f"| {table.stem} | {pair} | {truth:.3f} | {n} | {name} | {width:.3f} "
+                  f"| {holds:.1%} | {slower:.1%} | {faster:.1%} |")  # fmt: skip
+
+
 def study(table: Path, design: str, draw: np.random.Generator) -> None:
     pairs = pairs_of(table, design)
     wall = np.log(pairs["new_seconds"] / pairs["base_seconds"])
@@ -100,10 +123,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("tables", type=Path, nargs="+")
-    draw = np.random.default_rng(42)
-    print("| table | design | pairs | by | width, of the raw one's | holds the truth |")
+    parser.add_argument("--images", type=int, default=20_000, help="as benchmarks/duets.py had it")
+    arguments, draw = parser.parse_args(), np.random.default_rng(42)
+    print("| table | pairs of | truth | n | evidence | half of the interval | holds the truth "
+          "| above 1 | below 1 |\n|---|---|---:|---:|---|---:|---:|---:|---:|")  # fmt: skip
+    for table in arguments.tables:
+        for one in read(table, arguments.images):
+            if one.design == "interleaved" and one.pair != "images" and len(one.base):
+                verdicts(table, one.pair, one.truth, draw)
+    print("\n| table | design | pairs | by | width, of the raw one's | holds the truth |")
     print("|---|---|---:|---|---:|---:|")
-    for table in parser.parse_args().tables:
+    for table in arguments.tables:
         for design in ("interleaved", "duet"):
             study(table, design, draw)
 

@@ -268,6 +268,8 @@ def _why_unknown(samples: Samples, interval: stats.Interval, design: Design) -> 
         what = "pair" if design.paired else design.unit
         return f"{n} {what}: 2 or more are needed, 10 advised"
     if not np.isfinite(interval.high):
+        if samples.is_disturbed:
+            return "others disturbed it in a way that nothing can be told from"
         return "equal times: the clock is too coarse to judge by"
     return ""
 

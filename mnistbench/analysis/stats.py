@@ -35,6 +35,7 @@ Fitted to 60 repeats of one config on a shared 2-core machine: 27 % of its neigh
 10 differed by Welch's test at 5 %. No single pair of blocks can tell it from a change.
 """
 _LARGEST_AUTOCORRELATION = 0.8
+_LARGEST_WIDTH = 100.0  # of logarithms: beyond any ratio of times
 _LEAST_WAITING = 0.05
 """CPU threads: where others disturbed the sides of the pairs by less unequally, they explain
 nothing, and a weight that is estimated all the same widens the interval.
@@ -95,7 +96,8 @@ def paired_ratio(
 
 def disturbed_unequally(waiting: Array) -> Array:
     """Return whether others disturbed the sides of these pairs unequally enough to tell."""
-    unequal: Array = np.abs(waiting).mean(axis=-1) > _LEAST_WAITING
+    differs = waiting.max(axis=-1) > waiting.min(axis=-1)
+    unequal: Array = differs & (np.abs(waiting).mean(axis=-1) > _LEAST_WAITING)
     return unequal if waiting.shape[-1] >= _LEAST_PAIRS else np.zeros_like(unequal)
 
 
@@ -329,7 +331,9 @@ def _quantile(confidence: float, freedom: Array | int) -> Array:
 
 
 def _interval(change: Array, width: Array) -> Interval:
-    known = width > 0  # equal repeats come from a clock too coarse to judge by
+    # Equal repeats come from a clock too coarse to judge by; a width of hundreds says nothing.
+    known = (width > 0) & (width < _LARGEST_WIDTH)
+    width = np.where(known, width, 0.0)
     low = np.where(known, np.exp(change - width), 0.0)
     high = np.where(known, np.exp(change + width), np.inf)
     return Interval(np.exp(change), low, high)
