@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "benchmark": "mnistbench.cli.benchmark",
+    "sweep": "mnistbench.cli.sweep",
     "train": "mnistbench.cli.train",
     "evaluate": "mnistbench.cli.evaluate",
     "compare": "mnistbench.cli.compare",

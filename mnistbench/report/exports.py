@@ -42,6 +42,11 @@ EXPORTS: Mapping[str, Mapping[str, str]] = {
         "csv": "machine.as_csv",
         "json": "machine.as_json",
     },
+    "sweep": {
+        "table": "sweep.print_sweep",
+        "csv": "sweep.as_csv",
+        "json": "sweep.as_json",
+    },
     "peak": {
         "table": "peak.print_peak",
         "csv": "peak.as_csv",
