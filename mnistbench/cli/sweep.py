@@ -169,15 +169,16 @@ def _space(base: ConfigFields, given: dict[str, Any]) -> tuple[Space, int]:
         return sweep_space.space_of_grid(given["grids"], given["drawn"]), given["repeats"] or 1
     if given["listed"] is not None:
         return sweep_space.space_of_list(given["listed"], given["drawn"]), given["repeats"] or 1
-    if base.sweep is None:
+    block = base.block()
+    if block is None:
         raise click.UsageError(
             f"{base.source} has no block `sweep`: say what to try, as "
             "--grid training.batch_size=4,32,128"
         )
-    block = sweep_space.checked_block(base.sweep, base.source, base.set_by)
     if given["drawn"] is not None:
         block = block.model_copy(update={"random": given["drawn"]})
-    return sweep_space.space_of_block(block, base.source), given["repeats"] or block.repeats
+    space = sweep_space.space_of_block(block, base.source, base.set_by)
+    return space, given["repeats"] or block.repeats
 
 def _refuse_set_twice(space: Space, overrides: tuple[str, ...]) -> None:
     """Raise click.UsageError for a field that is set for all points, and tried too."""

@@ -17,6 +17,8 @@ from mnistbench.config.frameworks import BACKENDS
 from mnistbench.config.network import Dropout, ShapeError, layer_table
 from mnistbench.config.problems import OPTION, as_input_error, nearest, set_by_whom
 from mnistbench.config.run_config import SWEEP, RunConfig
+from mnistbench.config.sweep_block import SweepBlock
+from mnistbench.config.sweep_space import checked_block, space_of_block
 from mnistbench.errors import InputError
 
 DEFAULT_CONFIG = "mnist-dense"
@@ -36,8 +38,15 @@ class ConfigFields:
     """The block `sweep`, unchecked; None where there is none."""
 
     def config(self) -> RunConfig:
-        """Return the config; raise InputError."""
+        """Return the config; raise InputError, also for a block `sweep` that names no points."""
+        block = self.block()
+        if block is not None:
+            space_of_block(block, self.source, self.set_by)
         return _checked(self.fields, self.source, self.set_by)
+
+    def block(self) -> SweepBlock | None:
+        """Return the block `sweep`, if there is one; raise InputError."""
+        return None if self.sweep is None else checked_block(self.sweep, self.source, self.set_by)
 
     def point(self, name: str, label: str, settings: Mapping[str, Any]) -> RunConfig:
         """Return the config of that name with other settings, by fields with dots.

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mnistbench.config.files import read_yaml, user_path
-from mnistbench.config.problems import as_input_error
+from mnistbench.config.problems import as_input_error, set_by_whom
 from mnistbench.config.sweep_block import MOST_POINTS, SweepBlock
 from mnistbench.errors import InputError
 
@@ -87,9 +87,9 @@ def checked_block(block: object, file: str, set_by: Mapping[str, str]) -> SweepB
         raise as_input_error(error, file, set_by) from None
 
 
-def space_of_block(block: SweepBlock, file: str) -> Space:
-    """Return what a block asks for; raise InputError, naming the file and the field."""
-    source = f"{file}: sweep"
+def space_of_block(block: SweepBlock, file: str, set_by: Mapping[str, str]) -> Space:
+    """Return what a block asks for; raise InputError, naming who gave it and the field."""
+    source = f"{set_by_whom('sweep', file, set_by)}: sweep"
     folder = Path(file).parent
     grid = {
         _field(field, f"{source}.grid"): _values(field, values, f"{source}.grid.{field}", folder)
