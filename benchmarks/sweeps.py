@@ -1,6 +1,6 @@
 """What a sweep costs beside its trainings: by a stand-in for the processes, and by real ones.
 
-    python benchmarks/sweeps.py scale [POINTS]...     plan, index, read back, go on: nothing is trained
+    python benchmarks/sweeps.py scale [POINTS]...     plan, index, read back: nothing is trained
     python benchmarks/sweeps.py real [POINTS]         a sweep beside a shell loop of `benchmark`
 
 `scale` writes the folders of points that have ended as a killed sweep leaves them, and times each
@@ -30,7 +30,14 @@ from mnistbench.session.sweep.progress import SweepProgress
 
 POINTS = (2_500, 5_000, 10_000)
 METRICS_OF_A_REPEAT = 75
-ONE_SECOND = ("--set", "dataset.train_samples=1600", "--set", "training.epochs=2", "--no-calibrate", "-q")
+ONE_SECOND = (
+    "--set",
+    "dataset.train_samples=1600",
+    "--set",
+    "training.epochs=2",
+    "--no-calibrate",
+    "-q",
+)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Sweeps by a stand-in for the processes: order, files, death and going on, time, what they show."""
+"""Sweeps by a stand-in for the processes: order, files, death, going on, time, what they show."""
 
 from __future__ import annotations
 
@@ -264,10 +264,13 @@ def test_a_table_cut_anywhere_is_mended_and_its_repeat_measured_anew(
         heard: list[object] = []
         resumed = resume_sweep(result.folder, terms(Fake()), heard.append)
         texts = [event.text for event in heard if isinstance(event, News)]
-        assert any(
-            text.startswith("point 2: repeat") and text.endswith("half written: measured anew")
-            for text in texts
-        ) or "point 2 had no whole repeat: it begins anew" in texts
+        assert (
+            any(
+                text.startswith("point 2: repeat") and text.endswith("half written: measured anew")
+                for text in texts
+            )
+            or "point 2 had no whole repeat: it begins anew" in texts
+        )
         assert measured_repeats(result.folder) == each_once(result.plan)
         assert resumed.missing == []
 

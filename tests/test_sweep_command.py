@@ -42,7 +42,7 @@ def test_every_shipped_exercise_runs_to_its_summary(name: str, tmp_path: Path) -
     done = run_here("sweep", name, *few, "--repeats", "1", "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
-    assert f"Best test accuracy: 0." in done.stdout
+    assert "Best test accuracy: 0." in done.stdout
     assert f"best of {points}, chosen on the test set: on new images expect less" in done.stdout
     assert "Fastest: train" in done.stdout
     assert f"Files: {folder}" in done.stdout
@@ -56,7 +56,8 @@ def test_every_shipped_exercise_runs_to_its_summary(name: str, tmp_path: Path) -
 def test_an_accuracy_aimed_at_and_all_formats(tmp_path: Path) -> None:
     arguments = (
         "sweep", "mnist-dense", "--grid", "training.batch_size=8,32", "--grid",
-        "training.epochs=3,8", "--until", "test_accuracy>=40%", *FEW, "--output", str(tmp_path), "-q",
+        "training.epochs=3,8", "--until", "test_accuracy>=40%", *FEW, "-q",
+        "--output", str(tmp_path),
     )  # fmt: skip
     done = run_here(*arguments, "--format", "csv")
     assert (done.returncode, done.stderr) == (0, "")

@@ -121,9 +121,7 @@ class Findings:
         return next((each for each in self.choices if each.finding == finding), None)
 
 
-def findings_of(
-    points: Sequence[Point], fields: Sequence[str], select_on: SelectOn
-) -> Findings:
+def findings_of(points: Sequence[Point], fields: Sequence[str], select_on: SelectOn) -> Findings:
     """Return what the points' finished repeats show; `fields` are the settings they differ in."""
     accuracy = f"{select_on}_accuracy"
     choices = _choices(points, accuracy)
@@ -239,7 +237,8 @@ def _effects(points: Sequence[Point], place: int, field: str, accuracy: str) -> 
         effect
         for value, of_value in pairs.items()
         for effect in (
-            _ratio(of_value, field, base, value), _difference(of_value, field, base, value, accuracy)
+            _ratio(of_value, field, base, value),
+            _difference(of_value, field, base, value, accuracy),
         )
         if effect is not None
     ]  # fmt: skip
@@ -266,7 +265,8 @@ def _ratio(pairs: Pairs, field: str, base: str, value: str) -> Effect | None:
     ]
     if not seconds:
         return None
-    interval = stats.paired_ratio(*np.array(seconds).T, CONFIDENCE)
+    before_seconds, after_seconds = np.array(seconds).T
+    interval = stats.paired_ratio(before_seconds, after_seconds, CONFIDENCE)
     low = float(interval.low)
     ends = (low, float(interval.high)) if low > 0 else (None, None)
     return Effect(TRAIN_RATIO, field, base, value, len(seconds), float(interval.ratio), *ends)
@@ -277,5 +277,6 @@ def _difference(pairs: Pairs, field: str, base: str, value: str, accuracy: str) 
     known = [pair for pair in accuracies if None not in pair]
     if not known:
         return None
-    difference = stats.paired_difference(*np.array(known).T, CONFIDENCE)
+    before_values, after_values = np.array(known).T
+    difference = stats.paired_difference(before_values, after_values, CONFIDENCE)
     return Effect(ACCURACY_DIFFERENCE, field, base, value, len(known), *difference)

@@ -25,6 +25,7 @@ _OF_A_RESUMED_ONE = (
     *_OF_EVERY_CALL, "resume", "dry_run", "max_time", "start_method", "no_calibrate",
 )  # fmt: skip
 
+
 @click.command("sweep")
 @click.argument("words", nargs=-1, metavar="[CONFIG | status DIR | stop DIR]")
 @click.option(
@@ -85,12 +86,12 @@ _OF_A_RESUMED_ONE = (
 @options.quiet
 @options.verbose
 @click.pass_context
-def command(ctx: click.Context, words: tuple[str, ...], **given: Any) -> int:
+def command(ctx: click.Context, /, words: tuple[str, ...], **given: Any) -> int:
     """Measure many settings of CONFIG (default mnist-dense) in turn, each in a fresh process.
 
     The points are those of --grid, of --list, or of the block `sweep` of the config file; all are
-    checked before the first begins. `status DIR` tells how far a sweep is, `stop DIR` lets a running
-    one end after its present repeat, and --resume DIR goes on with it.
+    checked before the first begins. `status DIR` tells how far a sweep is, `stop DIR` lets it end
+    after its present repeat, and --resume DIR goes on with it.
     """
     if words[:1] in ((_STATUS,), (_STOP,)):
         return _about_a_sweep(ctx, words, given)
@@ -107,6 +108,7 @@ def command(ctx: click.Context, words: tuple[str, ...], **given: Any) -> int:
         result = start_sweep(plan, given["output"], _terms(given), listener)
     return _conclude(result, given)
 
+
 def _about_a_sweep(ctx: click.Context, words: tuple[str, ...], given: dict[str, Any]) -> int:
     """Tell how far a sweep is, or let it end."""
     if len(words) != 2:
@@ -122,6 +124,7 @@ def _about_a_sweep(ctx: click.Context, words: tuple[str, ...], given: dict[str, 
     export("sweep", given["output_format"], look_at_sweep(folder))
     return OK
 
+
 def _resume(ctx: click.Context, words: tuple[str, ...], given: dict[str, Any]) -> int:
     if words:
         raise click.UsageError(f"{words[0]}: --resume goes on with its own config; leave it out")
@@ -134,6 +137,7 @@ def _resume(ctx: click.Context, words: tuple[str, ...], given: dict[str, Any]) -
         result = resume_sweep(given["resume"], _terms(given), listener)
     return _conclude(result, given)
 
+
 def _refuse_others(ctx: click.Context, allowed: tuple[str, ...], why: str) -> None:
     """Raise click.UsageError for an option that was given and means nothing here."""
     for parameter in ctx.command.params:
@@ -141,6 +145,7 @@ def _refuse_others(ctx: click.Context, allowed: tuple[str, ...], why: str) -> No
         source = ctx.get_parameter_source(name)
         if name not in allowed and source is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{parameter.opts[0]}: {why}; leave it out")
+
 
 def _plan(name: str | None, given: dict[str, Any]) -> SweepPlan:
     """Return the plan that the options and the config's block ask for; raise InputError."""
@@ -158,6 +163,7 @@ def _plan(name: str | None, given: dict[str, Any]) -> SweepPlan:
     _refuse_set_twice(space, fields)
 
     return make_plan(base, space, repeats, given["select_on"], given["tag"])
+
 
 def _space(base: ConfigFields, given: dict[str, Any]) -> tuple[Space, int]:
     """Return where the points come from, and the repeats of each."""
@@ -180,16 +186,19 @@ def _space(base: ConfigFields, given: dict[str, Any]) -> tuple[Space, int]:
     space = sweep_space.space_of_block(block, base.source, base.set_by)
     return space, given["repeats"] or block.repeats
 
+
 def _refuse_set_twice(space: Space, overrides: tuple[str, ...]) -> None:
     """Raise click.UsageError for a field that is set for all points, and tried too."""
     tried = {*space.grid, *(field for point in space.listed or () for field in point)}
     for field in tried:
         options.refuse_twice("the sweep", (f"{field}=",), overrides)
 
+
 def _terms(given: dict[str, Any]) -> Terms:
     from mnistbench.session.sweep.sweep import Terms
 
     return Terms(given["start_method"], given["max_time"], not given["no_calibrate"])
+
 
 def _show_plan(planned: SweepResult, given: dict[str, Any]) -> int:
     from mnistbench.session.sweep.progress import plan_line
@@ -201,6 +210,7 @@ def _show_plan(planned: SweepResult, given: dict[str, Any]) -> int:
         return OK
     export("sweep", given["output_format"], planned)
     return OK
+
 
 def _conclude(result: SweepResult, given: dict[str, Any]) -> int:
     """Print what was measured; return how it ended."""

@@ -22,9 +22,7 @@ _Values = Annotated[
 ]
 
 
-_Points = Annotated[
-    list[Any], WithJsonSchema({"type": "array", "items": {"type": "object"}})
-]
+_Points = Annotated[list[Any], WithJsonSchema({"type": "array", "items": {"type": "object"}})]
 
 
 class SweepBlock(BaseModel):

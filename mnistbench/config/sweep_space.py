@@ -51,7 +51,9 @@ class Range:
         if self.whole and not self.log:
             return source.randint(int(self.low), int(self.high))
         if self.whole:
-            drawn = math.floor(math.exp(source.uniform(math.log(self.low), math.log(self.high + 1))))
+            drawn = math.floor(
+                math.exp(source.uniform(math.log(self.low), math.log(self.high + 1)))
+            )
             return int(min(max(drawn, self.low), self.high))
         if self.log:
             drawn_at = math.exp(source.uniform(math.log(self.low), math.log(self.high)))
@@ -180,9 +182,7 @@ def settings_text(settings: Settings) -> str:
 def _complete(space: Space) -> Space:
     """Return the space if points can be made of it; raise InputError."""
     if not space.grid and space.listed is None:
-        raise InputError(
-            "names no points", source=space.source, hint="give it a grid or a list"
-        )
+        raise InputError("names no points", source=space.source, hint="give it a grid or a list")
     if space.listed is not None and space.random is not None:
         raise InputError(
             "--random draws from a grid, and a list is given", source=space.source,
@@ -288,7 +288,7 @@ def _settings(item: object, source: str, folder: Path) -> Iterator[tuple[str, An
 
 
 def _with_path(field: str, value: Any, folder: Path, source: str) -> Any:
-    """Return a value; a path of data in it from where it was written, as in the file's own fields."""
+    """Return a value; a path of data in it is taken from where it was written."""
     if field == "dataset.path" and isinstance(value, str):
         return str((folder / user_path(value, source)).absolute())
     if field == "dataset" and isinstance(value, dict) and isinstance(value.get("path"), str):

@@ -53,7 +53,9 @@ def as_json(result: SweepResult) -> str:
         "repeats": plan.repeats,
         "select_on": plan.select_on,
         "expected_seconds": result.expected_seconds if result.missing else 0.0,
-        "points": [_point_as_json(result, *each) for each in zip(plan.points, _rows(result), strict=True)],
+        "points": [
+            _point_as_json(result, *each) for each in zip(plan.points, _rows(result), strict=True)
+        ],
         "findings": [asdict(row) for row in sweep_rows(result.findings)],
         "missing": [point.number for point in result.missing],
     }
@@ -110,7 +112,9 @@ def _points_table(result: SweepResult) -> Table:
 def _title(result: SweepResult) -> str:
     plan = result.plan
     name = plan.base.fields.get("name")
-    return f"{name}: {_count(len(plan.points), 'point')} x {_count(plan.repeats, 'repeat')}, medians"
+    return (
+        f"{name}: {_count(len(plan.points), 'point')} x {_count(plan.repeats, 'repeat')}, medians"
+    )
 
 
 def _shown(result: SweepResult) -> Sequence[Point]:
@@ -161,13 +165,18 @@ def _target_line(result: SweepResult, choice: Choice) -> str:
 
 
 def _of(choice: Choice, result: SweepResult) -> str:
-    text = f"point {choice.point.number} ({choice.point.settings}); {remark_on(choice, result.findings)}"
+    remark = remark_on(choice, result.findings)
+    text = f"point {choice.point.number} ({choice.point.settings}); {remark}"
     if choice.finding != BEST:
         return text
     if result.findings.select_on == "test":
         return f"{text}: on new images expect less"
     accuracy = choice.point.median("test_accuracy")
-    return text if accuracy is None else f"{text}; its test accuracy, the only one seen: {accuracy:.4f}"
+    return (
+        text
+        if accuracy is None
+        else f"{text}; its test accuracy, the only one seen: {accuracy:.4f}"
+    )
 
 
 def _effects_table(result: SweepResult) -> Table:
@@ -213,7 +222,9 @@ def _effect_lines(result: SweepResult) -> list[str]:
 def _state_lines(result: SweepResult) -> list[str]:
     lines = []
     if result.failed:
-        lines.append(f"A repeat did not finish of {_numbers(result.failed)}: see log.txt of its folder")
+        lines.append(
+            f"A repeat did not finish of {_numbers(result.failed)}: see log.txt of its folder"
+        )
     contended = sum(repeat.contended for point in result.points for repeat in point.repeats)
     if contended:
         lines.append(f"{contended} of {result.ended} repeats were contended: see metrics.csv")
@@ -236,7 +247,11 @@ def _missing_lines(result: SweepResult) -> list[str]:
 
 def _left(result: SweepResult) -> str:
     seconds = result.expected_seconds
-    return "how long they take is not known yet" if seconds is None else f"about {duration(seconds)} left"
+    return (
+        "how long they take is not known yet"
+        if seconds is None
+        else f"about {duration(seconds)} left"
+    )
 
 
 def _numbers(points: Sequence[Point]) -> str:

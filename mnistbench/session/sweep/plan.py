@@ -145,7 +145,8 @@ def checked_points(base: ConfigFields, points: Sequence[Settings]) -> tuple[RunC
     Two points of the same training are refused too: one was given twice, or a setting of one
     undoes another of it.
     """
-    configs, seen = [], {}
+    configs: list[RunConfig] = []
+    seen: dict[tuple[str, str, str | None], str] = {}
     for number, settings in enumerate(points, start=1):
         label = _label(number, settings)
         config = base.point(_name(base, points, number), label, settings)
@@ -226,9 +227,8 @@ def read_plan(folder: Path) -> SweepPlan:
     )
     if _digest(plan) != head["digest"]:
         raise InputError(
-            "is no longer the plan that the sweep began with: it was changed, or this version of "
-            f"mnistbench ({mnistbench.__version__}; then {head.get('mnistbench_version')}) reads it "
-            "otherwise",
+            "is no longer the plan that the sweep began with: it was changed, or mnistbench "
+            f"{mnistbench.__version__} reads it otherwise than {head.get('mnistbench_version')}",
             source=folder / SWEEP_PLAN,
             hint="restore it, or begin a new sweep",
         )
@@ -241,9 +241,7 @@ def _parts(folder: Path) -> tuple[dict[str, Any], tuple[Settings, ...]]:
     if not folder.is_dir():
         raise InputError("no such folder", source=folder)
     if not file.is_file():
-        raise InputError(
-            f"holds no {SWEEP_PLAN}", source=folder, hint="give the folder of a sweep"
-        )
+        raise InputError(f"holds no {SWEEP_PLAN}", source=folder, hint="give the folder of a sweep")
     head, separator, lines = config_text(file).partition(f"\n{_POINTS}")
     fields = read_yaml(head, str(file))
     if not separator or not isinstance(fields, dict) or not set(_KINDS) <= set(fields):
@@ -260,7 +258,8 @@ def _parts(folder: Path) -> tuple[dict[str, Any], tuple[Settings, ...]]:
 
 def _damaged(folder: Path) -> InputError:
     return InputError(
-        "is damaged: no plan can be read from it", source=folder / SWEEP_PLAN,
+        "is damaged: no plan can be read from it",
+        source=folder / SWEEP_PLAN,
         hint="restore it, or begin a new sweep",
     )
 

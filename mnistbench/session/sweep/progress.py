@@ -50,9 +50,7 @@ class SweepProgress:
         self._torn: dict[int, set[int]] = {}
         self.points = [
             Point(index + 1, settings_text(settings), values, plan.run_id(index))
-            for index, (settings, values) in enumerate(
-                zip(plan.points, plan.values(), strict=True)
-            )
+            for index, (settings, values) in enumerate(zip(plan.points, plan.values(), strict=True))
         ]
 
     def read(self) -> None:
@@ -79,7 +77,9 @@ class SweepProgress:
             elif torn:
                 _keep_only(folder, {repeat.repeat for repeat in point.repeats})
                 names = ", ".join(map(str, sorted(torn)))
-                lines.append(f"point {point.number}: repeat {names} was half written: measured anew")
+                lines.append(
+                    f"point {point.number}: repeat {names} was half written: measured anew"
+                )
         self._torn.clear()
         return lines
 
@@ -175,7 +175,7 @@ def _repeats_in(folder: Path) -> tuple[list[RepeatFigures], set[int]]:
 
 
 def _whole_repeats(folder: Path) -> tuple[list[RepeatFigures], set[int]]:
-    """Return the repeats of a point's folder whose rows are all there, and the numbers of others."""
+    """Return the repeats whose rows are all in a point's folder, and the numbers of others."""
     timings, metrics = _read(folder / TIMINGS), _read(folder / METRICS)
     phases: dict[int, dict[str, tuple[str, str, str]]] = {}
     for repeat, phase, *cells in timings.cells("repeat", "phase", "status", "seconds", "node"):

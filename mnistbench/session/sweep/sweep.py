@@ -85,6 +85,7 @@ class SweepResult:
         """Return what is left to measure, by what was measured; None before anything was."""
         return expected_seconds(self.plan, self.points)
 
+
 def start_sweep(plan: SweepPlan, output: Path, terms: Terms, tell: Listener) -> SweepResult:
     """Measure a plan in a folder of its own below `output`.
 
