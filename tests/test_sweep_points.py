@@ -239,10 +239,10 @@ def test_options_take_the_place_of_a_block_or_of_a_part_of_it(tmp_path: Path) ->
         {"training.batch_size": 4}, {"training.batch_size": 8},
     ]  # fmt: skip
     assert len(dry(str(file), "--set", "sweep.random=1")) == 1
-    assert "3 points, 2 times each, in rounds: 6 trainings; how long they take is known once " in (
+    assert "3 points, each 2 times, round by round: 6 trainings; how long they take is known " in (
         run_here("sweep", str(file), "--dry-run").stdout
     )
-    assert "3 points, 5 times each" in (
+    assert "3 points, each 5 times" in (
         run_here("sweep", str(file), "--repeats", "5", "--dry-run").stdout
     )
 

@@ -21,6 +21,8 @@ from mnistbench.results.rows import PointRow, SweepRow
 SelectOn = Literal["test", "validation"]
 
 CONFIDENCE = 0.95
+LEAST_PAIRS = 3
+"""Fewer give an interval from nothing to a thousandfold: they are too few to tell."""
 BEST, FASTEST, FASTEST_TO = "best_accuracy", "fastest", "fastest_to_accuracy"
 TRAIN_RATIO, ACCURACY_DIFFERENCE = "train_ratio", "accuracy_difference"
 PLANNED, BEGUN, MEASURED, FAILED = "planned", "begun", "measured", "failed"
@@ -268,7 +270,8 @@ def _ratio(pairs: Pairs, field: str, base: str, value: str) -> Effect | None:
     before_seconds, after_seconds = np.array(seconds).T
     interval = stats.paired_ratio(before_seconds, after_seconds, CONFIDENCE)
     low = float(interval.low)
-    ends = (low, float(interval.high)) if low > 0 else (None, None)
+    can_tell = low > 0 and len(seconds) >= LEAST_PAIRS
+    ends = (low, float(interval.high)) if can_tell else (None, None)
     return Effect(TRAIN_RATIO, field, base, value, len(seconds), float(interval.ratio), *ends)
 
 
@@ -278,5 +281,6 @@ def _difference(pairs: Pairs, field: str, base: str, value: str, accuracy: str) 
     if not known:
         return None
     before_values, after_values = np.array(known).T
-    difference = stats.paired_difference(before_values, after_values, CONFIDENCE)
-    return Effect(ACCURACY_DIFFERENCE, field, base, value, len(known), *difference)
+    centre, *ends = stats.paired_difference(before_values, after_values, CONFIDENCE)
+    low, high = ends if len(known) >= LEAST_PAIRS else (None, None)
+    return Effect(ACCURACY_DIFFERENCE, field, base, value, len(known), centre, low, high)

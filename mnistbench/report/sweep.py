@@ -25,6 +25,7 @@ from mnistbench.analysis.sweeps import (
     sweep_rows,
 )
 from mnistbench.report.comparison import change_text, interval_text
+from mnistbench.report.console import SYNTHETIC
 from mnistbench.report.summary import json_value
 from mnistbench.report.terminal import seconds_text
 from mnistbench.results.phrases import duration
@@ -188,10 +189,13 @@ def _effects_table(result: SweepResult) -> Table:
     rows: dict[tuple[str, str, str], dict[str, Effect]] = {}
     for effect in result.findings.effects:
         rows.setdefault((effect.field, effect.base, effect.value), {})[effect.finding] = effect
-    for key, effects in list(rows.items())[:_MOST_EFFECTS]:
+    names = dict(zip(result.plan.fields, short_names(result.plan.fields), strict=True))
+    for (field, base, value), effects in list(rows.items())[:_MOST_EFFECTS]:
         time, accuracy = effects.get(TRAIN_RATIO), effects.get(ACCURACY_DIFFERENCE)
         pairs = max(effect.pairs for effect in effects.values())
-        table.add_row(*key, str(pairs), *_time_cells(time), *_accuracy_cells(accuracy))
+        table.add_row(
+            names[field], base, value, str(pairs), *_time_cells(time), *_accuracy_cells(accuracy)
+        )
     return table
 
 
@@ -221,6 +225,9 @@ def _effect_lines(result: SweepResult) -> list[str]:
 
 def _state_lines(result: SweepResult) -> list[str]:
     lines = []
+    made_up = next((c for c in result.plan.configs if c.dataset.source == SYNTHETIC), None)
+    if made_up is not None:
+        lines.append(f"Data: synthetic; its accuracy is not that of {made_up.facts.title}")
     if result.failed:
         lines.append(
             f"A repeat did not finish of {_numbers(result.failed)}: see log.txt of its folder"

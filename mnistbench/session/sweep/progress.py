@@ -269,8 +269,9 @@ def expected_seconds(plan: SweepPlan, points: Sequence[Point]) -> float | None:
 def plan_line(plan: SweepPlan, points: Sequence[Point]) -> str:
     """Return what is going to be measured, and how long it will take if that is known."""
     left = plan.turns - sum(len(point.repeats) for point in points)
-    text = f"{len(plan.points):,} points, {plan.repeats:,} times each, in rounds: {left:,}"
-    text += f" trainings{'' if left == plan.turns else f' of {plan.turns:,} are left'}"
+    repeats = "once" if plan.repeats == 1 else f"{plan.repeats:,} times"
+    text = f"{len(plan.points):,} points, each {repeats}, round by round: {left:,} trainings"
+    text += "" if left == plan.turns else f" of {plan.turns:,} are left"
     if not left:
         return text
     seconds = expected_seconds(plan, points)
