@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "benchmark": "mnistbench.cli.benchmark",
-    "sweep": "mnistbench.cli.sweep",
     "train": "mnistbench.cli.train",
     "evaluate": "mnistbench.cli.evaluate",
     "compare": "mnistbench.cli.compare",
     "selfcheck": "mnistbench.cli.selfcheck",
     "explain": "mnistbench.cli.explain",
+    "sweep": "mnistbench.cli.sweep",
     "config": "mnistbench.cli.config",
     "data": "mnistbench.cli.data",
     "machine-info": "mnistbench.cli.machine_info",
