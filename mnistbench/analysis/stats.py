@@ -78,23 +78,6 @@ def paired_ratio(base: Array, new: Array, confidence: float, removed: int = 0) -
     return _interval(found.centre, width)
 
 
-def paired_difference(
-    base: Array, new: Array, confidence: float
-) -> tuple[float, float | None, float | None]:
-    """Return NEW - BASE of values measured side by side, and its interval; one comparison only.
-
-    Huber's M-estimate with Student's t, as `paired_ratio`; None for ends that cannot be told.
-    """
-    changes = new - base
-    n = changes.shape[-1]
-    if n < 2:
-        return float(changes.mean()), None, None
-    found = _location(changes)
-    width = float(_quantile(confidence, n - 1) * (1 + _SMALL_SAMPLE / n) * found.error)
-    centre = float(found.centre)
-    return (centre, centre - width, centre + width) if width > 0 else (centre, None, None)
-
-
 def unpaired_ratio(
     base: Array, new: Array, confidence: float, *, one_machine: bool = True
 ) -> Interval:

@@ -6,6 +6,7 @@ pairs that differ in one setting alone, measured in the same round on the same m
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -280,7 +281,14 @@ def _difference(pairs: Pairs, field: str, base: str, value: str, accuracy: str) 
     known = [pair for pair in accuracies if None not in pair]
     if not known:
         return None
-    before_values, after_values = np.array(known).T
-    centre, *ends = stats.paired_difference(before_values, after_values, CONFIDENCE)
-    low, high = ends if len(known) >= LEAST_PAIRS else (None, None)
-    return Effect(ACCURACY_DIFFERENCE, field, base, value, len(known), centre, low, high)
+    # A difference of d is a ratio of exp(d): one rule tells both.
+    before_values, after_values = np.exp(np.array(known).T)
+    interval = stats.paired_ratio(before_values, after_values, CONFIDENCE)
+    can_tell = interval.low > 0 and len(known) >= LEAST_PAIRS
+    low, high = (interval.low, interval.high) if can_tell else (None, None)
+    return Effect(
+        ACCURACY_DIFFERENCE, field, base, value, len(known),
+        math.log(interval.ratio),
+        None if low is None else math.log(low),
+        None if high is None else math.log(high),
+    )  # fmt: skip

@@ -24,10 +24,10 @@ from mnistbench.analysis.sweeps import (
     remark_on,
     sweep_rows,
 )
-from mnistbench.report.comparison import change_text, interval_text
 from mnistbench.report.console import SYNTHETIC
 from mnistbench.report.summary import json_value
 from mnistbench.report.terminal import seconds_text
+from mnistbench.report.values import change_text, interval_text
 from mnistbench.results.phrases import duration
 from mnistbench.results.rows import PointRow, to_csv
 from mnistbench.session.sweep.progress import shown_points

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistbench.analysis import drift
-from mnistbench.config.frameworks import check_installed
+from mnistbench.config.frameworks import BACKENDS, check_installed
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import needed_bytes
 from mnistbench.machine import host, readings
 from mnistbench.machine.warnings import warnings_before
 from mnistbench.measuring.executor import StartMethod
+from mnistbench.measuring.interpreters import Interpreter, check_packages
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.workers import Workers
 from mnistbench.results.phases import STATUS_OK, TRAIN
@@ -36,7 +37,7 @@ from mnistbench.session.gauge import MachineGauge
 from mnistbench.session.rates import AFTER, BEFORE
 from mnistbench.session.records import RepeatRecord, Run
 from mnistbench.session.schedule import FixedRepeats, Schedule
-from mnistbench.session.turns import InTurn, kind_of, take_turns
+from mnistbench.session.turns import InTurn, take_turns
 
 if TYPE_CHECKING:
     from mnistbench.session.target import Target, TargetOutcome
@@ -65,6 +66,8 @@ class BenchmarkPlan:
     """Repeats go on until this is reached; None for a fixed number."""
     duet: bool = False
     """Whether the two configs are measured at the same time, each on half of the cores."""
+    against: Interpreter | None = None
+    """Another Python, by which the last of the configs is measured; None for this one."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +104,14 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     fills meanwhile. A repeat that fails is recorded, and the others go on.
     """
     check_installed(config.backend for config in plan.configs)
+    if plan.against is not None:
+        check_packages(plan.against, BACKENDS[plan.configs[-1].backend].packages)
     if plan.duet:
         check_possible(plan.configs, plan.roofline)
     surroundings = Surroundings(dict(os.environ), readings.take())
     downloads = fetch_missing(plan.configs, tell)
     runs = create_runs(plan.configs, plan.output, plan.tag, downloads)
+    runs[-1].interpreter = plan.against
     with kept_if_measured(runs):
         halves = Halves(runs, plan.start_method) if plan.duet else None
         crews = halves.crews if halves else crews_of(runs, plan.start_method)
@@ -115,8 +121,9 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
         gauge = MachineGauge(crews, plan.calibrate and not plan.duet, plan.roofline, tell)
         gauge.measure(BEFORE)
         schedule = _schedule(plan, runs, tell)
-        executors = {kind_of(crew.runs[0].config): crew.executor for crew in crews}
-        finished = take_turns(schedule, runs, halves or InTurn(executors), tell)
+        executors = {run.run_id: crew.executor for crew in crews for run in crew.runs}
+        in_turn = InTurn(lambda run: executors[run.run_id])
+        finished = take_turns(schedule, runs, halves or in_turn, tell)
         outcome = _conclude(schedule, runs)
         finished = _gauge_after(gauge, plan, finished)
     kept = tuple(run for run in runs if run.repeats)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mnistbench.config.run_config import RunConfig
 from mnistbench.measuring.executor import Executor
 from mnistbench.measuring.jobs import RepeatJob
 from mnistbench.measuring.tasks import repeat
@@ -15,14 +14,6 @@ from mnistbench.session.files import keep
 from mnistbench.session.records import Measurement, RepeatRecord, Run, Turn
 from mnistbench.session.repeat import measure
 from mnistbench.session.schedule import Schedule
-
-Kind = tuple[str, str]
-"""A device as the config names it, and a backend: configs of one kind share an executor."""
-
-
-def kind_of(config: RunConfig) -> Kind:
-    """Return whose processes a config is measured by."""
-    return config.device, config.backend
 
 
 class Runs(Protocol):
@@ -48,7 +39,8 @@ class Measurer(Protocol):
 class InTurn:
     """Measures one repeat after the other, each alone on the machine."""
 
-    executors: Mapping[Kind, Executor]
+    executor_of: Callable[[Run], Executor]
+    """Whose processes measure a run."""
     at_once = 1
 
     def measure(
@@ -59,7 +51,7 @@ class InTurn:
             measure(
                 turn,
                 run,
-                self.executors[kind_of(run.config)],
+                self.executor_of(run),
                 Measurement(repeat, RepeatJob(run.config, run.config.device, turn.seed)),
                 tell,
             )

@@ -21,7 +21,9 @@ from mnistbench.session.files import checked_identity, describe
 from mnistbench.session.rates import AFTER, BEFORE, measure_calibration, rate_rows
 from mnistbench.session.records import Run
 from mnistbench.session.sweep.plan import SweepPlan
-from mnistbench.session.turns import Kind, kind_of
+
+Kind = tuple[str, str]
+"""A device as the config names it, and a backend: configs of one kind share an executor."""
 
 ExecutorOf = Callable[[RunConfig], Executor]
 """What makes the processes of a config; tests give their own."""
@@ -58,6 +60,11 @@ def open_stations(
         facts = {**machine_facts, **answer.facts}
         stations[kind] = Station(executor, answer.device, facts, samples)
     return stations
+
+
+def kind_of(config: RunConfig) -> Kind:
+    """Return whose processes a config is measured by."""
+    return config.device, config.backend
 
 
 def check_data(configs: Iterable[RunConfig]) -> dict[str, data.DataIdentity]:
@@ -100,6 +107,10 @@ class PointRuns:
         if index not in self.used:
             self.used[index] = self._run(index)
         return self.used[index]
+
+    def executor_of(self, run: Run) -> Executor:
+        """Return what makes the processes of a point's run."""
+        return self.stations[kind_of(run.config)].executor
 
     def _run(self, index: int) -> Run:
         plan, config = self.plan, self.plan.configs[index]

@@ -176,7 +176,6 @@ class _Call:
         """Measure; return how it ended."""
         runs = self._prepare()
         schedule = self._schedule(deadline)
-        executors = {kind: station.executor for kind, station in runs.stations.items()}
 
         def listen(event: Event) -> None:
             self.tell(event)
@@ -184,7 +183,7 @@ class _Call:
                 self._keep(event, runs)
 
         try:
-            is_whole = take_turns(schedule, runs, InTurn(executors), listen)
+            is_whole = take_turns(schedule, runs, InTurn(runs.executor_of), listen)
         finally:
             runs.remove_empty()
         ending = schedule.ending if is_whole else "interrupted"
