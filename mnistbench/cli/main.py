@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "mnistbench.cli.compare",
     "selfcheck": "mnistbench.cli.selfcheck",
     "explain": "mnistbench.cli.explain",
+    "sweep": "mnistbench.cli.sweep",
     "config": "mnistbench.cli.config",
     "data": "mnistbench.cli.data",
     "machine-info": "mnistbench.cli.machine_info",

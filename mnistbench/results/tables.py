@@ -17,11 +17,13 @@ from mnistbench.results.rows import (
     MachineRow,
     MetricRow,
     PartRow,
+    PointRow,
     PredictionRow,
     RateRow,
     Row,
     SelfcheckRow,
     SettingRow,
+    SweepRow,
     TimingRow,
 )
 
@@ -38,6 +40,8 @@ GUESSES = "guesses.csv"
 SELFCHECK = "selfcheck.csv"
 PARTS = "explain.csv"
 SETTINGS = "settings.csv"
+POINTS = "points.csv"
+FINDINGS = "sweep.csv"
 
 TABLES: Mapping[str, type[Row]] = {
     TIMINGS: TimingRow,
@@ -52,11 +56,14 @@ TABLES: Mapping[str, type[Row]] = {
     SELFCHECK: SelfcheckRow,
     PARTS: PartRow,
     SETTINGS: SettingRow,
+    POINTS: PointRow,
+    FINDINGS: SweepRow,
 }
 """Each table and what a row of it is; a new one is an entry here."""
 
 # Everything else.
 CONFIG = "config.yaml"
+SWEEP_PLAN = "sweep.yaml"
 CLOUDMESH = "cloudmesh.log"
 LOG = "log.txt"
 MODEL = "model.keras"
