@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "mnistbench.cli.train",
     "evaluate": "mnistbench.cli.evaluate",
     "compare": "mnistbench.cli.compare",
+    "merge": "mnistbench.cli.merge",
     "selfcheck": "mnistbench.cli.selfcheck",
     "explain": "mnistbench.cli.explain",
     "config": "mnistbench.cli.config",

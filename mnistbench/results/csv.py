@@ -141,11 +141,11 @@ def first_row(
 
 @contextmanager
 def parts(
-    paths: Sequence[Path], needed: Sequence[str], numbers: str = ""
+    paths: Sequence[Path], needed: Sequence[str], *numbers: str
 ) -> Iterator[list[CsvPart]]:
     """Give the files joined by header; raise InputError for one that lacks a needed column.
 
-    `numbers` is the column whose decimal commas are read as points.
+    `numbers` are the columns whose decimal commas are read as points, where they are there.
     """
     by_columns: dict[tuple[str, ...], list[Path]] = {}
     for path in paths:
@@ -175,7 +175,7 @@ def _check_columns(columns: Sequence[str], needed: Sequence[str], path: Path) ->
         )
 
 
-def _join(files: Sequence[Path], target: Path, numbers: str) -> None:
+def _join(files: Sequence[Path], target: Path, numbers: Sequence[str]) -> None:
     with target.open("wb") as sink:
         for source in files:
             if form_of(source).plain:
@@ -195,16 +195,18 @@ def _copy(source: Path, sink: IO[bytes]) -> None:
         sink.write(b"\n")  # a torn last line must not swallow the next file's first
 
 
-def _rewrite(source: Path, target: Path, sink: IO[bytes], numbers: str) -> None:
-    """Write the rows of a file as plain CSV, the decimal commas of one column as points."""
-    place = columns_of(source).index(numbers) if numbers else -1
-    commas = place >= 0 and _has_decimal_commas(source, place)
+def _rewrite(source: Path, target: Path, sink: IO[bytes], numbers: Sequence[str]) -> None:
+    """Write the rows of a file as plain CSV, the decimal commas of some columns as points."""
+    columns = columns_of(source)
+    places = [columns.index(name) for name in numbers if name in columns]
+    commas = [place for place in places if _has_decimal_commas(source, place)]
     rewritten = target.with_suffix(".rows")
     with rewritten.open("w", newline="", encoding="utf-8") as text:
         writer = csv.writer(text, lineterminator="\n")
         for _, row in rows_of(source):
-            if commas and place < len(row):
-                row[place] = row[place].replace(",", ".")
+            for place in commas:
+                if place < len(row):
+                    row[place] = row[place].replace(",", ".")
             writer.writerow(row)
     sink.write(rewritten.read_bytes())
 

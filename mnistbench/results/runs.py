@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mnistbench.results.csv import columns_of, connect, rows_of
+from mnistbench.results.csv import columns_of, connect, load_table, parts, rows_of
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.run_facts import RunFigures, machine_facts, run_figures
-from mnistbench.results.tables import MACHINE, METRICS, TIMINGS
+from mnistbench.results.tables import MACHINE, METRICS, TIMINGS, is_merged
 from mnistbench.results.timing_rows import FACTS, MEASURED, load_timings, phases_in
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def load(paths: Sequence[Path], phases: Sequence[str] | None) -> LoadedRuns:
         names = ("run_id", *FACTS)
         rows = database.execute(f"SELECT {', '.join(names)} FROM runs ORDER BY number").fetchall()
         facts = [dict(zip(names, row, strict=True)) for row in rows]
-        folders = _folders(paths, {run["run_id"] for run in facts})
+        folders = run_folders(paths, {run["run_id"] for run in facts})
         figures = _add_neighbours(database, facts, folders)
         return _loaded(database, facts, figures, left_out)
     finally:
@@ -74,7 +74,7 @@ def phases_of(paths: Sequence[Path]) -> list[str]:
         database.close()
 
 
-def _folders(paths: Iterable[Path], run_ids: set[str]) -> dict[Path, str]:
+def run_folders(paths: Iterable[Path], run_ids: set[str]) -> dict[Path, str]:
     """Return the run folders, each with the id of its run: its name, or what its first row says."""
     folders = {}
     for path in paths:
@@ -82,6 +82,32 @@ def _folders(paths: Iterable[Path], run_ids: set[str]) -> dict[Path, str]:
             name = path.parent.resolve().name
             folders[path.parent] = name if name in run_ids else _first_run(path)
     return folders
+
+
+def _files_of_runs(
+    database: DuckDBPyConnection, folders: Mapping[Path, str], run_ids: Sequence[str]
+) -> dict[str, str]:
+    """Return the timings beside which the other files of each run lie."""
+    files: dict[str, str] = {}
+    merged = [folder for folder in folders if is_merged(folder)]
+    for folder, run_id in folders.items():
+        if folder not in merged:
+            files.setdefault(run_id, str(folder / TIMINGS))
+    for folder in merged:
+        held = run_ids if len(merged) == 1 else _run_ids(database, folder / TIMINGS)
+        for run_id in held:
+            files.setdefault(run_id, str(folder / TIMINGS))
+    return files
+
+
+def _run_ids(database: DuckDBPyConnection, file: Path) -> list[str]:
+    """Return the ids of all runs in a merged table of timings."""
+    with parts([file], ("run_id",)) as joined:
+        for part in joined:
+            load_table(database, part, "named", "DISTINCT run_id", "run_id IS NOT NULL")
+    ids = database.execute("FROM named ORDER BY ALL").fetchall()
+    database.execute("DROP TABLE named")
+    return [run_id for (run_id,) in ids]
 
 
 def _first_run(path: Path) -> str:
@@ -103,9 +129,7 @@ def _add_neighbours(
     metrics = [folder / METRICS for folder in folders if (folder / METRICS).is_file()]
     by_run = machine_facts(database, machines, resumed) if machines else {}
     figures = run_figures(database, metrics, resumed) if metrics else {}
-    files: dict[str, str] = {}
-    for folder, run_id in folders.items():
-        files.setdefault(run_id, str(folder / TIMINGS))
+    files = _files_of_runs(database, folders, [run["run_id"] for run in facts])
     for run in facts:
         run_id = run["run_id"]
         # The machine's `node` and the like say the same; what a row of timings says stays.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import types
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -57,6 +58,10 @@ TABLES: Mapping[str, type[Row]] = {
 
 # Everything else.
 CONFIG = "config.yaml"
+CONFIGS = "configs"
+"""Of a merged folder: the config of each run, named by the run's id."""
+SWEEP = "sweep.yaml"
+"""The plan of a sweep, beside the folders of its runs."""
 CLOUDMESH = "cloudmesh.log"
 LOG = "log.txt"
 MODEL = "model.keras"
@@ -73,6 +78,23 @@ PREDICTIONS_PICTURE = "predictions.png"
 PARTS_PICTURE = "explain.png"
 
 RowType = TypeVar("RowType")
+
+
+def is_merged(folder: Path) -> bool:
+    """Return whether a folder is what `merge` writes, and not that of one run."""
+    return (folder / CONFIGS).is_dir()
+
+
+def config_file(folder: Path, run_id: str) -> Path:
+    """Return where the config of a run is, in its own folder or in a merged one."""
+    own = folder / CONFIG
+    name = urllib.parse.quote(run_id, safe="")  # somebody else's ids are no names of files
+    return own if own.is_file() else folder / CONFIGS / f"{name}.yaml"
+
+
+def run_of_config(file: Path) -> str:
+    """Return the id of the run whose config a file of a merged folder is."""
+    return urllib.parse.unquote(file.stem)
 
 
 def read_table(folder: Path, table: str, kind: type[RowType]) -> list[RowType]:
