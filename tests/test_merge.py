@@ -22,7 +22,12 @@ from mnistbench.results import merge as merging
 from mnistbench.results.rows import MachineRow, MetricRow, RateRow, TimingRow, to_csv
 
 LEVELS = (0.0, 3.0, -2.0, 1.0)
-RATES = {"matmul-float32": 2e11, "convolution-float32": 1.5e11, "memory-copy": 1e10, "dispatch": 5e4}
+RATES = {
+    "matmul-float32": 2e11,
+    "convolution-float32": 1.5e11,
+    "memory-copy": 1e10,
+    "dispatch": 5e4,
+}
 
 
 def merge(*arguments):
@@ -578,7 +583,9 @@ def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch, output):
     a = write_run(tmp_path / "a", {"train": times(20.0)})
     merged(tmp_path / "there", a)
     before = contents(tmp_path)
-    monkeypatch.setattr(merging, "_note", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        merging, "_note", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     code, text, error = merge(a, "-o", tmp_path / output)
     assert (code, text, error) == (130, "", "mnistbench: interrupted\n")
     assert contents(tmp_path) == before

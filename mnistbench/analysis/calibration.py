@@ -60,7 +60,9 @@ def _samples(path: Path) -> Mapping[str | None, list[_Sample]]:
                 rate = _rate(row["rate"])
                 if rate is not None and row["unit"]:
                     for run_id in (None, row.get("run_id", "")):
-                        samples.setdefault(run_id, []).append((row["workload"], row["moment"], rate))
+                        samples.setdefault(run_id, []).append(
+                            (row["workload"], row["moment"], rate)
+                        )
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", source=path) from None
     return samples

@@ -45,7 +45,10 @@ def _lines(merged: Merged) -> list[str]:
     machines = f" of {_count(merged.nodes, 'machine')}" if merged.nodes else ""
     rows = ", ".join(f"{name} {_count(count, 'row')}" for name, count in merged.rows.items())
     configs = f", {_count(merged.configs, 'config')}" if merged.configs else ""
-    return [f"{merged.output}: {_count(merged.runs, 'run')}{machines}: {rows}{configs}", *merged.notes]
+    return [
+        f"{merged.output}: {_count(merged.runs, 'run')}{machines}: {rows}{configs}",
+        *merged.notes,
+    ]
 
 
 def _count(number: int, what: str) -> str:

@@ -140,9 +140,7 @@ def first_row(
 
 
 @contextmanager
-def parts(
-    paths: Sequence[Path], needed: Sequence[str], *numbers: str
-) -> Iterator[list[CsvPart]]:
+def parts(paths: Sequence[Path], needed: Sequence[str], *numbers: str) -> Iterator[list[CsvPart]]:
     """Give the files joined by header; raise InputError for one that lacks a needed column.
 
     `numbers` are the columns whose decimal commas are read as points, where they are there.

@@ -153,7 +153,9 @@ def _write_folder(paths: Sequence[Path], merged: Merged, as_parquet: bool) -> No
         for name in _BESIDE:
             files = _beside(paths, name)
             if files and name in KEYED:
-                _note(gather(KEYED[name], files, folder / name, timings.resumed), name, files, merged)
+                _note(
+                    gather(KEYED[name], files, folder / name, timings.resumed), name, files, merged
+                )
             elif files:
                 _note(gather_samples(files, folder / name), name, files, merged)
         _write_configs(paths, timings.run_ids, folder, merged)
@@ -170,9 +172,7 @@ def _timings(paths: Sequence[Path], target: Path, merged: Merged) -> Gathered:
     timings = gather(KEYED[TIMINGS], paths, target)
     _note(timings, TIMINGS, paths, merged)
     if not timings.rows:
-        raise InputError(
-            "; ".join(["holds no row", *map(str, timings.left_out)]), source=paths[0]
-        )
+        raise InputError("; ".join(["holds no row", *map(str, timings.left_out)]), source=paths[0])
     merged.runs, merged.nodes = len(timings.run_ids), timings.nodes
     return timings
 

@@ -100,6 +100,4 @@ def _count_torn(gathered: Gathered, path: Path, line: int, row: Sequence[str]) -
     if torn is None:
         gathered.left_out = [LeftOut(left_out.TORN, 1, path, line, ",".join(row))]
     else:
-        gathered.left_out = [
-            LeftOut(torn.reason, torn.count + 1, torn.file, torn.line, torn.value)
-        ]
+        gathered.left_out = [LeftOut(torn.reason, torn.count + 1, torn.file, torn.line, torn.value)]
