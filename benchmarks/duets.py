@@ -1,14 +1,16 @@
 """How small a change a duet sees on this machine, beside plain interleaving, and how often it errs.
 
-    python benchmarks/duets.py [--rounds 60] [--load none|training|bursts] [--epochs 10 11]
-                               [--output results/duets]
+    python benchmarks/duets.py [--rounds 60] [--known-rounds 40] [--load none|training|bursts]
+                               [--output results/duets] [--read TABLE]
 
-Measures a config against itself and against a longer training, each as a duet and interleaved, all
-four in turn, a fifth of the rounds at a time, so that what the machine does meanwhile falls on all
-alike. The truth of the longer one is known: so many epochs more, each as long as a later one of the
-equal pairs. Then comparisons of 5, 10 and 20 pairs are drawn
-from each series and judged as `compare --phase train` judges: how often equal things are called
-different, how often the interval holds the truth, and how often the slowdown is called one.
+Measures a config against itself, against a training of 11 epochs instead of 10, and of 2 % more
+images, each as a duet and interleaved, all six in turn, a fifth of the rounds at a time, so that
+what the machine does meanwhile falls on all alike. The truth of the longer ones is known from the
+length of a later epoch of the equal pairs. Comparisons of 5, 10 and 20 pairs are drawn from each
+series and judged as `compare --phase train` judges: how often equal things are called different,
+how often the interval holds the truth, and how often a slowdown is called one; slowdowns of 2, 5
+and 10 % are also made of the equal pairs, by scaling one side. The table keeps the evidence beside
+every repeat: benchmarks/narrowing.py asks what of it explains the pairs' differences.
 """
 
 from __future__ import annotations
@@ -36,13 +38,24 @@ from mnistbench.analysis.pairing import without_halves
 from mnistbench.config.loading import load_config
 from mnistbench.config.run_config import RunConfig
 from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
+from mnistbench.session.records import RepeatRecord
 
 SIZES = (5, 10, 20)
 DRAWS = 4_000
 PARTS = 5
-FIELDS = ("design", "pair", "round", "base_seconds", "new_seconds", "base_cpu_seconds",
-          "new_cpu_seconds", "base_epoch_seconds", "new_epoch_seconds", "steal_share",
-          "other_cpu_share")  # fmt: skip
+DESIGNS = ("duet", "interleaved")
+EVIDENCE = (
+    "repeat_wall_seconds", "other_cpu_seconds", "steal_seconds", "pressure_cpu_some_seconds",
+    "context_switches_involuntary", "context_switches_voluntary", "page_faults_minor",
+)  # fmt: skip
+MEASURED = ("seconds", "cpu_seconds", "epoch_seconds", *EVIDENCE)
+FIELDS = ("design", "pair", "round", *(f"{side}_{name}" for name in MEASURED
+                                       for side in ("base", "new")))  # fmt: skip
+EPOCHS = (10, 11)
+MORE_IMAGES = 1.02
+BATCH = 32
+SCALED = (1.02, 1.05, 1.10)
+MOST_PAIRS = 200
 
 TRAINS = (
     "import os, subprocess, sys\n"
@@ -54,8 +67,8 @@ TRAINS = (
 )
 BURSTS = (
     "import os, random, time\n"
+    "draw = random.Random(bool(os.fork()))\n"  # two of them, one for each core of a small machine
     "parent = os.getppid()\n"
-    "draw = random.Random(7)\n"
     "while os.getppid() == parent:\n"  # whatever ends the benchmark ends its load
     "    end = time.monotonic() + draw.uniform(0.1, 2.0)\n"
     "    while time.monotonic() < end:\n"
@@ -71,7 +84,7 @@ class Series:
     design: str
     """`duet` or `interleaved`."""
     pair: str
-    """`equal` or `longer`."""
+    """`equal`, `epochs` or `images`."""
     truth: float
     """The ratio NEW / BASE that the interval should hold."""
     rounds: npt.NDArray[np.int64]
@@ -107,14 +120,20 @@ def measured(
 
 def rows_of(result: BenchmarkResult, design: str, pair: str, first: int) -> Iterator[list[object]]:
     for before, after in zip(result.runs[0].repeats, result.runs[1].repeats, strict=True):
-        phases = [{p.phase: p for p in record.phases}["train"] for record in (before, after)]
-        metrics = [{m.name: m.value for m in record.metrics} for record in (before, after)]
-        epochs = [_steady_epoch_seconds(each) for each in metrics]
-        yield [
-            design, pair, first + before.turn.repeat, *(p.seconds for p in phases),
-            *(p.cpu_seconds for p in phases), *epochs, metrics[0].get("steal_share"),
-            metrics[0].get("other_cpu_share"),
-        ]  # fmt: skip
+        sides = [_measured(record) for record in (before, after)]
+        cells = [side[name] for name in MEASURED for side in sides]
+        yield [design, pair, first + before.turn.repeat, *cells]
+
+
+def _measured(record: RepeatRecord) -> dict[str, object]:
+    phase = next(phase for phase in record.phases if phase.phase == "train")
+    metrics = {metric.name: metric.value for metric in record.metrics}
+    return {
+        "seconds": phase.seconds,
+        "cpu_seconds": phase.cpu_seconds,
+        "epoch_seconds": _steady_epoch_seconds(metrics),
+        **{name: metrics[name] for name in EVIDENCE},
+    }
 
 
 def _steady_epoch_seconds(metrics: dict[str, object]) -> float:
@@ -128,67 +147,94 @@ def _steady_epoch_seconds(metrics: dict[str, object]) -> float:
 
 
 def collect(arguments: argparse.Namespace) -> None:
-    settings = [*arguments.set, "training.execution=fused"]
-    short, long = (
-        load_config(arguments.config, [*settings, f"training.epochs={epochs}"])
-        for epochs in arguments.epochs
-    )
+    configs = configs_of(arguments)
     scratch = arguments.output / "runs"
     with arguments.table.open("w", newline="") as text:
         writer = csv.writer(text)
         writer.writerow(FIELDS)
-        each = math.ceil(arguments.rounds / PARTS)
         with load_of(arguments.load, arguments.output / "load"):
             for part in range(PARTS):
-                series = [(d, p) for d in ("duet", "interleaved") for p in ("equal", "longer")]
+                series = [(design, pair) for design in DESIGNS for pair in configs]
                 random.Random(part).shuffle(series)
                 for design, pair in series:
-                    configs = (short, long if pair == "longer" else short)
-                    result = measured(configs, each, design == "duet", scratch)
+                    wanted = arguments.rounds if pair == "equal" else arguments.known_rounds
+                    each = math.ceil(wanted / PARTS)
+                    result = measured(configs[pair], each, design == "duet", scratch)
                     writer.writerows(rows_of(result, design, pair, part * each))
                     text.flush()
                     print(f"part {part + 1} of {PARTS}: {design}, {pair}", file=sys.stderr)
 
 
-def read(table: Path, epochs: Sequence[int]) -> list[Series]:
+def configs_of(arguments: argparse.Namespace) -> dict[str, tuple[RunConfig, RunConfig]]:
+    """Return BASE and NEW of each pair."""
+
+    def config(epochs: int, images: int) -> RunConfig:
+        training = ["training.execution=fused", f"training.epochs={epochs}"]
+        data = [f"dataset.train_samples={images}"]
+        return load_config(arguments.config, [*arguments.set, *training, *data])
+
+    base = config(EPOCHS[0], arguments.images)
+    return {
+        "equal": (base, base),
+        "epochs": (base, config(EPOCHS[1], arguments.images)),
+        "images": (base, config(EPOCHS[0], more_images(arguments.images))),
+    }
+
+
+def more_images(images: int) -> int:
+    """Return 2 % more, in whole batches: a smaller last one is a program of its own to compile."""
+    return round(images * MORE_IMAGES / BATCH) * BATCH
+
+
+def read(table: Path, images: int) -> list[Series]:
     with table.open(newline="") as text:
         rows = list(csv.DictReader(text))
     series = []
-    for design in ("duet", "interleaved"):
-        for pair in ("equal", "longer"):
+    for design in DESIGNS:
+        for pair in ("equal", "epochs", "images"):
             own = [row for row in rows if (row["design"], row["pair"]) == (design, pair)]
-            truth = 1.0 if pair == "equal" else _truth(rows, design, epochs)
             columns = ([float(row[f"{side}_seconds"]) for row in own] for side in ("base", "new"))
             numbers = np.array([int(row["round"]) for row in own])
+            truth = _truth(rows, design, pair, images)
             series.append(Series(design, pair, truth, numbers, *map(np.array, columns)))
     return series
 
 
-def _truth(rows: Sequence[dict[str, str]], design: str, epochs: Sequence[int]) -> float:
-    """Return the ratio of the longer training: a later epoch as often more as it has more of them.
+def _truth(rows: Sequence[dict[str, str]], design: str, pair: str, images: int) -> float:
+    """Return the ratio of the longer training: what it has more of, at the pace of a later epoch.
 
     From the equal pairs of the design, so that what is judged has no say in its own truth; of each
     design apart, as half of the cores compile for longer than all of them.
     """
+    more_epochs = {
+        "equal": 0.0,
+        "epochs": EPOCHS[1] - EPOCHS[0],
+        "images": (more_images(images) / images - 1) * EPOCHS[0],
+    }[pair]
     own = [row for row in rows if (row["pair"], row["design"]) == ("equal", design)]
-    more = epochs[1] - epochs[0]
     added = [
-        more * float(row[f"{side}_epoch_seconds"]) / float(row[f"{side}_seconds"])
+        more_epochs * float(row[f"{side}_epoch_seconds"]) / float(row[f"{side}_seconds"])
         for row in own
         for side in ("base", "new")
     ]
-    return 1 + float(np.mean(added))
+    return 1 + float(np.median(added))
 
 
-def judged(series: Series, n: int, draw: np.random.Generator) -> tuple[float, float, float]:
-    """Return the shares of drawn comparisons that call it different, hold the truth, find it."""
+def judged(
+    series: Series, n: int, draw: np.random.Generator, scale: float = 1.0
+) -> tuple[float, float, float]:
+    """Return the shares of drawn comparisons that call it different, hold the truth, find it.
+
+    `scale` makes a slowdown of known size, by as much longer times of one side.
+    """
     is_duet = series.design == "duet"
     pairs = [_drawn(series, n, draw) for _ in range(DRAWS)]
     base, new = (np.array(side) for side in zip(*pairs, strict=True))
-    intervals = stats.paired_ratio(base, new, 0.95, removed=int(is_duet))
+    intervals = stats.paired_ratio(base, new * scale, 0.95, removed=int(is_duet))
     verdicts = stats.verdicts(intervals, Rules().margin)
     different = np.isin(verdicts, (stats.FASTER, stats.SLOWER)).mean()
-    holds = ((intervals.low <= series.truth) & (series.truth <= intervals.high)).mean()
+    truth = series.truth * scale
+    holds = ((intervals.low <= truth) & (truth <= intervals.high)).mean()
     return float(different), float(holds), float((verdicts == stats.SLOWER).mean())
 
 
@@ -210,25 +256,56 @@ def _drawn(
     return base, new
 
 
-def report(table: Path, epochs: Sequence[int], load: str) -> None:
+def report(table: Path, images: int, load: str) -> None:
     draw = np.random.default_rng(42)
-    series = read(table, epochs)
-    print(f"{os.cpu_count()} cores, load: {load}; {len(series[0].base)} pairs of each\n")
-    print("| design | pair | truth | sd of log ratio | n | called different | holds the truth | "
-          "slowdown found |")  # fmt: skip
-    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    series = read(table, images)
+    print(f"{os.cpu_count()} cores, load: {load}\n")
+    print("| design | pair | pairs | truth | typical ratio | sd of log ratio | n | "
+          "called different | holds the truth | slowdown found |")  # fmt: skip
+    print("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     for one in series:
-        changes = np.log(one.new / one.base)
-        if one.design == "duet":
-            changes = np.log(np.divide(*reversed(without_halves(one.base, one.new, one.rounds))))
+        changes = _changes(one)
         for n in SIZES:
-            if n > len(one.base) - 1:
-                continue
             different, holds, slower = judged(one, n, draw)
-            found = f"{slower:.1%}" if one.pair == "longer" else ""
             alarms = f"{different:.1%}" if one.pair == "equal" else ""
-            print(f"| {one.design} | {one.pair} | {one.truth:.3f} | {changes.std(ddof=1):.3f} | "
-                  f"{n} | {alarms} | {holds:.1%} | {found} |")  # fmt: skip
+            slower_text = "" if one.pair == "equal" else f"{slower:.1%}"
+            print(f"| {one.design} | {one.pair} | {len(one.base)} | {one.truth:.3f} | "
+                  f"{np.exp(np.median(changes)):.3f} | {changes.std(ddof=1):.3f} | {n} | {alarms} "
+                  f"| {holds:.1%} | {slower_text} |")  # fmt: skip
+    print("\nSlowdowns made of the equal pairs: share found, margin 5 %; pairs that find 90 %, "
+          "with a margin of half the slowdown\n")  # fmt: skip
+    print("| design | slowdown | " + " | ".join(f"n = {n}" for n in SIZES) + " | pairs for 90 % |")
+    print("|---|---:|" + "---:|" * len(SIZES) + "---:|")
+    for one in (series for series in series if series.pair == "equal"):
+        for scale in SCALED:
+            shares = [f"{judged(one, n, draw, scale)[2]:.1%}" for n in SIZES]
+            needed = pairs_needed(one, scale, draw)
+            print(f"| {one.design} | {scale - 1:.0%} | {' | '.join(shares)} | {needed} |")
+
+
+def _changes(series: Series) -> npt.NDArray[np.float64]:
+    base, new = series.base, series.new
+    if series.design == "duet":
+        base, new = without_halves(base, new, series.rounds)
+    return np.log(new / base)
+
+
+def pairs_needed(series: Series, scale: float, draw: np.random.Generator) -> str:
+    """Return the fewest pairs of which 90 % of comparisons call the slowdown one.
+
+    More pairs than were measured are drawn with replacement: an outlook, and no measurement.
+    """
+    margin = (scale - 1) / 2
+    is_duet = series.design == "duet"
+    changes = _changes(series)
+    for n in (4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, MOST_PAIRS):
+        drawn = np.exp(draw.choice(changes, (DRAWS // 4, n)))
+        signs = draw.choice((-1.0, 1.0), (DRAWS // 4, 1))
+        new = drawn**signs * scale
+        intervals = stats.paired_ratio(np.ones_like(new), new, 0.95, removed=int(is_duet))
+        if (stats.verdicts(intervals, margin) == stats.SLOWER).mean() >= 0.9:
+            return str(n)
+    return f"more than {MOST_PAIRS}"
 
 
 def main() -> None:
@@ -237,19 +314,20 @@ def main() -> None:
     )
     parser.add_argument("--config", default="mnist-dense-relu")
     parser.add_argument("--set", action="append", default=[])
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--epochs", type=int, nargs=2, default=(10, 11))
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=60, help="of the equal pairs")
+    parser.add_argument("--known-rounds", type=int, default=40, help="of the others")
     parser.add_argument("--load", choices=("none", "training", "bursts"), default="none")
     parser.add_argument("--output", type=Path, default=Path("results/duets"))
     parser.add_argument("--read", type=Path, help="measure nothing: judge this table")
     arguments = parser.parse_args()
     if arguments.read:
-        report(arguments.read, arguments.epochs, arguments.load)
+        report(arguments.read, arguments.images, arguments.load)
         return
     arguments.output.mkdir(parents=True, exist_ok=True)
     arguments.table = arguments.output / f"duets-{arguments.load}.csv"
     collect(arguments)
-    report(arguments.table, arguments.epochs, arguments.load)
+    report(arguments.table, arguments.images, arguments.load)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,21 @@
-"""Does mnistbench slow down what it times? Its phases against a bare script of the same lesson.
+"""Does mnistbench slow down what it times? Its train phase against a bare script's, in pairs.
 
-    python benchmarks/overhead.py [--config mnist-dense-512] [--rounds 40] [--train-samples N]
-                                  [--output results/overhead] [--read]
+    python benchmarks/overhead.py [--config mnist-dense-512] [--how duet|alone] [--rounds 40]
+                                  [--train-samples N] [--epochs N] [--output results/overhead]
+                                  [--read]
 
-In each round, in an order drawn anew: the bare script, the bare script again, `mnistbench` with a
-forked process and with a spawned one, each a fresh process for one epoch, on all cores, with its
-standard output thrown away. Images have the type that the lesson's own lines give them. A table of
-before is gone on with. The figures are ratios of the rounds' pairs with the 95 % interval that
-`compare` uses; the script against itself shows what equal things differ by on this machine. Slow
-runs, those that took 1.3 times the typical time of their kind, are counted beside. Then the one
-thing of ours that runs inside `model.fit`, the epoch callback, is timed alone.
+Each round sets, in an order drawn anew, beside the lesson's bare script: the same script again,
+mnistbench forked, and mnistbench spawned; and where the lesson's own lines give float64 images,
+mnistbench with float32. All are fresh processes; images have the type that the script's have;
+standard output is thrown away.
+
+`duet`: the two of a pair train at the same time, each on half of the cores, halves swapped every
+round. That tells 2 % apart where whole runs have slow modes. `alone`: each alone on all cores, so
+that what only shows there (threads, the command's own process) is not missed.
+
+The ratios are those of `compare`, with its 95 % interval; the script against itself shows what
+equal things differ by. Slow runs are those of 1.3 times the typical time of their kind. A table of
+before is gone on with.
 """
 
 from __future__ import annotations
@@ -25,173 +31,289 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from statistics import median
 
 import numpy as np
-import psutil
+import numpy.typing as npt
 
 from mnistbench.analysis import stats
+from mnistbench.analysis.pairing import without_halves
 from mnistbench.config.loading import load_config
+from mnistbench.config.run_config import RunConfig
+from mnistbench.machine.halves import cores, halves
 from mnistbench.measuring.executor import StartMethod
+from mnistbench.measuring.interpreters import on_cores
+from mnistbench.measuring.jobs import Message, RepeatJob
+from mnistbench.measuring.partners import Go, Ready
+from mnistbench.measuring.startup import measuring_environment
+from mnistbench.measuring.tasks import duet
+from mnistbench.measuring.workers import Workers, result_of
+from mnistbench.results.phases import STATUS_OK, PhaseRecord
 from mnistbench.session.benchmark import BenchmarkPlan, run_benchmark
+from mnistbench.session.duet import Conductor
 
-HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """A bare script, and what it trains on."""
-
-    script: str
-    image_dtype: str
-    """What the script's own lines make of the bytes."""
-
-
+SEEDS = Path(__file__).parent / "seeds"
 LESSONS = {
-    "mnist-dense": Lesson("mnist_dense.py", "float32"),
-    "mnist-dense-512": Lesson("mnist_dense_512.py", "float32"),
-    "mnist-dense-relu": Lesson("mnist_dense_relu.py", "float64"),
-    "mnist-mlp": Lesson("mnist_mlp.py", "float64"),
-    "mnist-cnn": Lesson("mnist_cnn.py", "float32"),
+    # script, and what its own lines make of the images' bytes
+    "mnist-dense": ("mnist_dense.py", "float32"),
+    "mnist-dense-512": ("mnist_dense_512.py", "float32"),
+    "mnist-dense-relu": ("mnist_dense_relu.py", "float64"),
+    "mnist-mlp": ("mnist_mlp.py", "float64"),
+    "mnist-cnn": ("mnist_cnn.py", "float32"),
 }
-PHASES = ("data-load", "compile", "train", "test")
-BARE, AGAIN, FORK, SPAWN, FLOAT32 = "bare", "bare again", "fork", "spawn", "fork, float32"
-COLUMNS = (
-    "config", "train_samples", "round", "place", "kind",
-    *(f"{phase}_seconds" for phase in PHASES), "train_cpu_seconds", "steal_seconds",
-)  # fmt: skip
+TRAIN = "train"
+PHASES = ("data-load", "compile", TRAIN, "test")
+AGAIN, FORK, SPAWN, FLOAT32 = "the script again", "forked", "spawned", "forked, float32"
+DUET, ALONE = "duet", "alone"
 SLOW = 1.3
-"""A run that took so many times the typical time of its kind is a slow one."""
+MEASURED = (*(f"{phase}_seconds" for phase in PHASES), "train_cpu_seconds")
+COLUMNS = ("config", "train_samples", "epochs", "how", "round", "kind",
+           *(f"{side}_{name}" for name in MEASURED for side in ("base", "new")))  # fmt: skip
 
-Row = dict[str, object]
-
-
-def bare(options: argparse.Namespace) -> Row:
-    script = str(HERE / "seeds" / LESSONS[options.config].script)
-    command = [sys.executable, script, "1", *map(str, options.train_samples)]
-    done = subprocess.run(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True
-    )
-    told = json.loads(done.stderr.strip().splitlines()[-1])
-    return _row(told["seconds"], told["cpu_seconds"]["train"])
+Figures = dict[str, float]
+"""By the names in MEASURED."""
 
 
-def ours(options: argparse.Namespace, start_method: StartMethod, image_dtype: str) -> Row:
-    settings = ["training.epochs=1", f"dataset.image_dtype={image_dtype}"]
-    settings += [f"dataset.train_samples={count}" for count in options.train_samples]
-    config = load_config(options.config, settings)
+def kinds(config: str) -> list[str]:
+    """Return what is set beside the script in each round."""
+    casts = LESSONS[config][1] == "float64"
+    return [AGAIN, FORK, SPAWN, *([FLOAT32] if casts else [])]
+
+
+def run_config(options: argparse.Namespace, kind: str) -> RunConfig:
+    image_dtype = "float32" if kind == FLOAT32 else LESSONS[options.config][1]
+    settings = [f"training.epochs={options.epochs}", f"dataset.image_dtype={image_dtype}"]
+    if options.train_samples:
+        settings.append(f"dataset.train_samples={options.train_samples}")
+    return load_config(options.config, settings)
+
+
+def start_method(kind: str) -> StartMethod:
+    return "spawn" if kind == SPAWN else "fork"
+
+
+class Script:
+    """A running bare script, as a side of a duet or alone."""
+
+    def __init__(self, options: argparse.Namespace, variables: dict[str, str]) -> None:
+        script = str(SEEDS / LESSONS[options.config][0])
+        samples = [str(options.train_samples)] if options.train_samples else []
+        self._process = subprocess.Popen(
+            [sys.executable, script, str(options.epochs), *samples],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **variables},
+        )  # fmt: skip
+        self.channel = self  # what the conductor sends to
+
+    def send(self, message: object) -> None:
+        """Let it begin its training."""
+        if message == Go(TRAIN) and self._process.stdin and not self._process.stdin.closed:
+            self._process.stdin.write("\n")
+            self._process.stdin.close()
+
+    def wait_until_ready(self) -> None:
+        assert self._process.stderr
+        for line in self._process.stderr:
+            if line.strip() == "ready":
+                return
+
+    def figures(self) -> Figures:
+        assert self._process.stderr
+        said = self._process.stderr.read()
+        if self._process.wait():
+            raise SystemExit(said)
+        line = json.loads(said.strip().splitlines()[-1])
+        seconds = {f"{phase}_seconds": line["seconds"][phase] for phase in PHASES}
+        return {**seconds, "train_cpu_seconds": line["cpu_seconds"][TRAIN]}
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def exit_code(self) -> int | None:
+        return self._process.wait()
+
+
+def _figures(phases: dict[str, PhaseRecord]) -> Figures:
+    seconds = {f"{phase}_seconds": float(phases[phase].seconds or 0) for phase in PHASES}
+    return {**seconds, "train_cpu_seconds": float(phases[TRAIN].cpu_seconds or 0)}
+
+
+def alone(kind: str, options: argparse.Namespace) -> Figures:
+    if kind in ("", AGAIN):
+        return Script(options, {}).figures()
+    config = run_config(options, kind)
     with tempfile.TemporaryDirectory() as folder:
-        plan = BenchmarkPlan((config,), 1, 0, Path(folder), start_method=start_method)
+        plan = BenchmarkPlan((config,), 1, 0, Path(folder), start_method=start_method(kind))
         result = run_benchmark(plan, lambda event: None)
     if result.interrupted or result.failures:
         raise SystemExit("interrupted, or a repeat failed")
-    phases = {phase.phase: phase for phase in result.runs[0].repeats[0].phases}
-    seconds = {name: phase.seconds for name, phase in phases.items()}
-    return _row(seconds, phases["train"].cpu_seconds)
+    return _figures({phase.phase: phase for phase in result.runs[0].repeats[0].phases})
 
 
-def _row(seconds: dict[str, object], train_cpu_seconds: object) -> Row:
-    phases = {f"{phase}_seconds": seconds[phase] for phase in PHASES}
-    return {**phases, "train_cpu_seconds": train_cpu_seconds}
+@dataclass(frozen=True)
+class Side:
+    """One of the two that train at the same time."""
+
+    options: argparse.Namespace
+    kind: str
+    conductor: Conductor
+    number: int
+    """0, the script; 1, what is set beside it."""
+    cores: Sequence[int]
 
 
-def kinds(config: str) -> tuple[str, ...]:
-    """Return what is measured in each round: where the lesson has float64, float32 beside it."""
-    casts = LESSONS[config].image_dtype == "float64"
-    return (BARE, AGAIN, FORK, SPAWN, *([FLOAT32] if casts else []))
+def in_duet(kind: str, number: int, options: argparse.Namespace) -> tuple[Figures, Figures]:
+    """Return the script's figures and those of the other, measured at the same time."""
+    both = halves(cores())
+    if both is None:
+        raise SystemExit("a duet needs two physical cores")
+    conductor = Conductor(lambda message: None)
+    own = both if number % 2 else both[::-1]
+    base, new = (Side(options, kind, conductor, side, own[side]) for side in (0, 1))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(script_figures, base)
+        second = pool.submit(script_figures if kind == AGAIN else our_figures, new)
+        return first.result(), second.result()
 
 
-def measured(kind: str, options: argparse.Namespace) -> Row:
-    stolen = getattr(psutil.cpu_times(), "steal", 0.0)
-    if kind in (BARE, AGAIN):
-        row = bare(options)
-    elif kind == FLOAT32:
-        row = ours(options, "fork", "float32")
-    else:
-        image_dtype = LESSONS[options.config].image_dtype
-        row = ours(options, "fork" if kind == FORK else "spawn", image_dtype)
-    row["steal_seconds"] = getattr(psutil.cpu_times(), "steal", 0.0) - stolen
-    return row
+def script_figures(side: Side) -> Figures:
+    with on_cores(side.cores):
+        running = Script(side.options, {"WAIT_BEFORE_TRAIN": "yes"})
+    try:
+        side.conductor.add(side.number, running)  # type: ignore[arg-type]  has what is used
+        running.wait_until_ready()
+        side.conductor.hear(side.number, Ready(TRAIN))
+        figures = running.figures()
+        ended = PhaseRecord(TRAIN, figures["train_seconds"], None, "", STATUS_OK)
+        side.conductor.hear(side.number, ended)
+        return figures
+    finally:
+        side.conductor.leave(side.number)
 
 
-def collect(options: argparse.Namespace, table: Path, done: int) -> None:
-    chance = random.Random(done)
-    with table.open("a", newline="", encoding="utf-8") as text:
+def our_figures(side: Side) -> Figures:
+    config = run_config(side.options, side.kind)
+    environment = measuring_environment(config.device, config.backend)
+    workers = Workers(environment, start_method(side.kind), side.cores)
+    phases: dict[str, PhaseRecord] = {}
+
+    def hear(message: Message) -> None:
+        if isinstance(message, PhaseRecord):
+            phases[message.phase] = message
+        side.conductor.hear(side.number, message)
+
+    job = RepeatJob(config, config.device, config.training.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            process = workers.start(duet, job, Path(folder) / "log.txt")
+            side.conductor.add(side.number, process)
+            result_of(process, hear)
+        finally:
+            side.conductor.leave(side.number)
+    return _figures(phases)
+
+
+def round_of(number: int, options: argparse.Namespace) -> Iterator[tuple[str, Figures, Figures]]:
+    chance = random.Random(number)
+    order = kinds(options.config)
+    if options.how == DUET:
+        chance.shuffle(order)
+        for kind in order:
+            yield (kind, *in_duet(kind, number, options))
+        return
+    everyone = ["", *order]
+    chance.shuffle(everyone)
+    figures = {kind: alone(kind, options) for kind in everyone}
+    for kind in order:
+        yield kind, figures[""], figures[kind]
+
+
+def collect(options: argparse.Namespace, done: int) -> None:
+    with options.table.open("a", newline="", encoding="utf-8") as text:
         writer = csv.DictWriter(text, COLUMNS)
-        if not table.stat().st_size:
+        if not options.table.stat().st_size:
             writer.writeheader()
         for number in range(done + 1, options.rounds + 1):
-            order = [*kinds(options.config)]
-            chance.shuffle(order)
-            rows = []
-            for place, kind in enumerate(order, start=1):
-                row = {"config": options.config, "train_samples": options.samples,
-                       "round": number, "place": place, "kind": kind}  # fmt: skip
-                rows.append({**row, **measured(kind, options)})
-            writer.writerows(rows)  # whole rounds only
+            measured = list(round_of(number, options))
+            for kind, base, new in measured:  # whole rounds only
+                writer.writerow({
+                    **_key(options), "round": number, "kind": kind,
+                    **{f"base_{name}": value for name, value in base.items()},
+                    **{f"new_{name}": value for name, value in new.items()},
+                })  # fmt: skip
             text.flush()
-            told = ", ".join(f"{row['kind']} {row['train_seconds']:.2f} s" for row in rows)
+            told = ", ".join(f"{kind} {new['train_seconds'] / base['train_seconds']:.3f}"
+                             for kind, base, new in measured)  # fmt: skip
             print(f"round {number} of {options.rounds}: {told}", file=sys.stderr)
 
 
-def read(table: Path, options: argparse.Namespace) -> list[dict[str, str]]:
-    if not table.exists():
+def _key(options: argparse.Namespace) -> dict[str, str]:
+    return {
+        "config": options.config, "train_samples": str(options.train_samples or "all"),
+        "epochs": str(options.epochs), "how": options.how,
+    }  # fmt: skip
+
+
+def rows_of(options: argparse.Namespace) -> list[dict[str, str]]:
+    if not options.table.exists():
         return []
-    with table.open(newline="", encoding="utf-8") as text:
-        return [row for row in csv.DictReader(text)
-                if row["config"] == options.config and row["train_samples"] == options.samples]  # fmt: skip
+    with options.table.open(newline="", encoding="utf-8") as text:
+        key = _key(options)
+        return [row for row in csv.DictReader(text) if key.items() <= row.items()]
 
 
-def of_kind(rows: Sequence[dict[str, str]], kind: str, column: str) -> np.ndarray:
-    own = sorted((int(row["round"]), float(row[column])) for row in rows if row["kind"] == kind)
-    return np.array([seconds for _, seconds in own])
-
-
-def report(rows: Sequence[dict[str, str]], options: argparse.Namespace) -> Iterator[str]:
-    others = [kind for kind in kinds(options.config) if kind != BARE]
-    yield f"{options.config}, 1 epoch of {options.samples} images, {os.cpu_count()} CPUs, {_about()}"
+def report(options: argparse.Namespace) -> Iterator[str]:
+    rows, others = rows_of(options), kinds(options.config)
+    epochs = f"{options.epochs} epoch{'s' if options.epochs > 1 else ''}"
+    yield f"{options.config}, {epochs} of {options.train_samples or 'all'} images, {options.how}"
+    yield _about()
     yield ""
-    yield "| over the bare script | n | train, wall [95 %] | train, CPU [95 %] | slow runs, theirs | slow runs, the script's |"
+    yield "| over the script | n | train, wall | train, CPU | slow runs, its | slow, the script's |"
     yield "|---|---:|---:|---:|---:|---:|"
-    base = of_kind(rows, BARE, "train_seconds")
     for kind in others:
-        own = of_kind(rows, kind, "train_seconds")
-        yield (
-            f"| {kind} | {len(own)} | {_ratio(rows, kind, 'train_seconds')} "
-            f"| {_ratio(rows, kind, 'train_cpu_seconds')} | {_slow(own)} | {_slow(base)} |"
-        )
-    yield ""
-    yield "| phase | " + " | ".join(others) + " |"
-    yield "|---|" + "---:|" * len(others)
-    for phase in PHASES:
-        yield (
-            f"| {phase} | "
-            + " | ".join(_ratio(rows, kind, f"{phase}_seconds") for kind in others)
-            + " |"
-        )
+        own = [row for row in rows if row["kind"] == kind]
+        cells = [_ratio(own, name, options) for name in ("train_seconds", "train_cpu_seconds")]
+        slow = [_slow(own, side) for side in ("new", "base")]
+        yield f"| {kind} | {len(own)} | {' | '.join([*cells, *slow])} |"
+    if options.how == ALONE:
+        yield ""
+        yield "| phase | " + " | ".join(others) + " |"
+        yield "|---|" + "---:|" * len(others)
+        for phase in PHASES:
+            cells = [_ratio([row for row in rows if row["kind"] == kind], f"{phase}_seconds",
+                            options) for kind in others]  # fmt: skip
+            yield f"| {phase} | {' | '.join(cells)} |"
     yield ""
     steps = 15_000 if options.config == "mnist-dense" else 469
     cost = median(callback_seconds(1, steps) for _ in range(5))
-    yield f"The epoch callback alone: {cost * 1e3:.2f} ms an epoch, {cost / median(base):.3%} of the train phase"
+    yield f"The epoch callback alone: {cost * 1e3:.2f} ms for an epoch of {steps} steps"
 
 
 def _about() -> str:
-    import keras
-    import tensorflow
-
-    versions = f"TensorFlow {tensorflow.__version__}, Keras {keras.__version__}"
-    return f"{versions}, Python {platform.python_version()}"
+    names = ("tensorflow", "keras")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    return f"{os.cpu_count()} CPUs, Python {platform.python_version()}, {versions}"
 
 
-def _ratio(rows: Sequence[dict[str, str]], kind: str, column: str) -> str:
-    base, own = of_kind(rows, BARE, column), of_kind(rows, kind, column)
-    interval = stats.paired_ratio(base, own, 0.95)
-    return f"{float(interval.ratio):.3f} [{float(interval.low):.3f}, {float(interval.high):.3f}]"
+def _side(rows: Sequence[dict[str, str]], column: str) -> npt.NDArray[np.float64]:
+    return np.array([float(row[column]) for row in rows])
 
 
-def _slow(seconds: np.ndarray) -> str:
+def _ratio(rows: Sequence[dict[str, str]], name: str, options: argparse.Namespace) -> str:
+    base, new = _side(rows, f"base_{name}"), _side(rows, f"new_{name}")
+    is_duet = options.how == DUET
+    if is_duet:
+        base, new = without_halves(base, new, _side(rows, "round"))
+    found = stats.paired_ratio(base, new, 0.95, removed=int(is_duet))
+    return f"{float(found.ratio):.3f} [{float(found.low):.3f}, {float(found.high):.3f}]"
+
+
+def _slow(rows: Sequence[dict[str, str]], side: str) -> str:
+    seconds = _side(rows, f"{side}_train_seconds")
     return f"{(seconds > SLOW * np.median(seconds)).sum()} of {len(seconds)}"
 
 
@@ -215,18 +337,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", choices=LESSONS, default="mnist-dense-512")
+    parser.add_argument("--how", choices=(DUET, ALONE), default=DUET)
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--train-samples", type=int, nargs=1, default=[])
+    parser.add_argument("--train-samples", type=int, help="left out: all")
+    parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("results/overhead"))
     parser.add_argument("--read", action="store_true", help="measure nothing: read the table")
     options = parser.parse_args()
-    options.samples = str(*options.train_samples) if options.train_samples else "all"
     options.output.mkdir(parents=True, exist_ok=True)
-    table = options.output / "overhead.csv"
+    options.table = options.output / "overhead.csv"
     if not options.read:
-        done = max((int(row["round"]) for row in read(table, options)), default=0)
-        collect(options, table, done)
-    print("\n".join(report(read(table, options), options)))
+        done = max((int(row["round"]) for row in rows_of(options)), default=0)
+        collect(options, done)
+    print("\n".join(report(options)))
 
 
 if __name__ == "__main__":

@@ -40,8 +40,13 @@ def times(seconds, noise=NOISE):
     return [seconds * (1 + percent / 100) for percent in noise]
 
 
-def write_run(folder, phases, *, session="", accuracy=0.91, machine=(), settings=(), **columns):
-    """Write a run folder with a list of seconds for each phase; None is a failed repeat."""
+def write_run(
+    folder, phases, *, session="", accuracy=0.91, machine=(), settings=(), metrics=(), **columns
+):
+    """Write a run folder with a list of seconds for each phase; None is a failed repeat.
+
+    `metrics` are, by their names, a list of a value for each repeat, and the unit.
+    """
     folder.mkdir(parents=True)
     config = load_config(columns.pop("config", "mnist-dense"), list(settings))
     run_id = columns.get("run_id", folder.name)
@@ -62,12 +67,15 @@ def write_run(folder, phases, *, session="", accuracy=0.91, machine=(), settings
         for number, seconds in enumerate(listed, start=1)
     ]  # fmt: skip
     facts = {**MACHINE, "session": session, **dict(machine)}
-    metrics = [
-        MetricRow(run_id, number, "test_accuracy", accuracy, "1")
-        for number in range(1, 1 + len(next(iter(phases.values()))))
+    repeats = len(next(iter(phases.values())))
+    figures = {"test_accuracy": ([accuracy] * repeats, "1"), **dict(metrics)}
+    measured = [
+        MetricRow(run_id, number, name, value, unit)
+        for name, (values, unit) in figures.items()
+        for number, value in enumerate(values, start=1)
     ]
     write(folder / "timings.csv", to_csv(rows, TimingRow))
-    write(folder / "metrics.csv", to_csv(metrics, MetricRow))
+    write(folder / "metrics.csv", to_csv(measured, MetricRow))
     write(
         folder / "machine.csv",
         to_csv([MachineRow(run_id, name, value) for name, value in facts.items()], MachineRow),

@@ -195,6 +195,15 @@ def test_a_whole_divided_set_has_the_very_values_of_the_seeds(mnist: data.Datase
     assert np.array_equal(numbers, seeds_float64)
 
 
+def test_float64_images_are_those_of_lessons_that_divide_bytes(mnist: data.Dataset) -> None:
+    """As the multilayer and the dense lesson have them: NumPy's own division."""
+    config = load_config("mnist-mlp", ["dataset.image_dtype=float64"])
+    numbers = data.numbers(mnist.first(1000, 10), config, "train").images
+    seeds_own = mnist.x_train[:1000].reshape(1000, 784) / 255
+    assert numbers.dtype == seeds_own.dtype == np.float64
+    assert np.array_equal(numbers, seeds_own)
+
+
 @given(st.lists(st.integers(0, 9), min_size=1))
 def test_one_hot(labels: list[int]) -> None:
     from mnistbench.data.preprocessing import one_hot

@@ -66,6 +66,19 @@ def test_both_sides_train_at_the_same_time(duet: Session) -> None:
 
 
 @needs_two_cores
+def test_selfcheck_measures_both_designs(all_cores: None, tmp_path: Path) -> None:
+    done = run_here("selfcheck", *FEW, "--pairs", "5", "--duet", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    tables = [rows(file) for file in tmp_path.glob("*/selfcheck.csv")]
+    assert sorted(table[0]["design"] for table in tables) == ["duet", "interleaved"]
+    assert len(list(tmp_path.iterdir())) == 4
+    last = [line for line in done.stdout.splitlines() if line.startswith("On this machine: ")]
+    assert len(last) == 1
+    assert "; duet: with " in last[0]
+    assert "needs" in last[0]
+
+
+@needs_two_cores
 def test_halves_are_disjoint_and_swap_every_round(duet: Session) -> None:
     used = [duet.metric(name, "duet_cores") for name in ("mnist-dense-512", "other")]
     for base, new in zip(*used, strict=True):
@@ -218,7 +231,7 @@ def test_what_the_halves_differ_by_is_taken_out_of_both_sides() -> None:
 def test_a_side_that_is_gone_holds_nobody_up() -> None:
     """With a stand-in for the processes: only what is said to whom is the matter here."""
     from mnistbench.measuring.partners import Go, PartnerEnded, Ready
-    from mnistbench.session.duet import _Conductor
+    from mnistbench.session.duet import Conductor
 
     class Channel:
         def __init__(self) -> None:
@@ -232,7 +245,7 @@ def test_a_side_that_is_gone_holds_nobody_up() -> None:
             self.channel = Channel()
 
     sides = [Process(), Process()]
-    conductor = _Conductor(lambda event: None)
+    conductor = Conductor(lambda event: None)
     for number, side in enumerate(sides):
         conductor.add(number, side)  # type: ignore[arg-type]
     conductor.hear(0, Ready(TRAIN))

@@ -107,6 +107,22 @@ def test_settings_worth_a_trial() -> None:
     assert candidates(mixed) == ([], [])
 
 
+def test_what_float64_images_cost_is_tried_and_fused_knows_none() -> None:
+    doubled = load_config("mnist-mlp", ["dataset.image_dtype=float64"])
+    settings, _ = candidates(doubled)
+    assert [setting.text for setting in settings[:2]] == [
+        "training.execution=fused dataset.image_dtype=float32", "dataset.image_dtype=float32",
+    ]  # fmt: skip
+    for setting in settings:
+        assert setting.config.dataset.image_dtype == "float32"
+        assert load_config("mnist-mlp", setting.text.split()).digest() == setting.config.digest()
+    done = run_here(
+        "benchmark", "mnist-mlp", "--execution", "fused", "--set", "dataset.image_dtype=float64"
+    )
+    assert done.returncode == 2
+    assert "is not possible with training.execution fused" in failure_line(done)
+
+
 def test_only_what_is_faster_beyond_doubt_is_advised() -> None:
     sure = SettingRow("a", 5, 1.0, 3.0, 2.5, 3.5, 0.9)
     unsure = replace(sure, setting="b", low=0.8)

@@ -13,13 +13,13 @@ from mnistbench.analysis.judging import (
     Accuracies,
     Rules,
     Samples,
-    judge_phases,
+    judge,
     median,
     normalize,
 )
 from mnistbench.analysis.normalization import Prediction, Ratio
 from mnistbench.analysis.pairing import Design, design_of, intervals_of, samples_of
-from mnistbench.analysis.sides import ConfigRuns, SideRun, Times
+from mnistbench.analysis.sides import ConfigRuns, SideRun, Values
 
 PAIRED = Design(True, "repeat", "")
 APART = Design(False, "repeat", "")
@@ -29,8 +29,8 @@ MACHINES = Design(False, "machine", "")
 def side(runs, rows=()):
     """Return a side of runs as (session, node), and of train times as (run, repeat, seconds)."""
     columns = list(zip(*rows, strict=True)) or [(), (), ()]
-    times = Times(
-        seconds=np.array(columns[2], float),
+    times = Values(
+        amounts=np.array(columns[2], float),
         repeat=np.array(columns[1], int),
         run=np.array(columns[0], int),
     )
@@ -66,6 +66,11 @@ def test_what_is_a_pair_and_what_is_the_unit(base, new, paired, unit):
     assert design.text.startswith("paired: " if paired else "not paired: ")
 
 
+def train_samples(base, new, design):
+    """Return the train phase of both sides as a design sets it against each other."""
+    return samples_of(base, new, (base.phases["train"], new.phases["train"]), design)
+
+
 def test_each_machine_counts_with_its_median_repeat():
     base = side(
         # The last one finished no repeat of this phase.
@@ -74,18 +79,18 @@ def test_each_machine_counts_with_its_median_repeat():
          (3, 1, 7.0)],
     )  # fmt: skip
     new = side([("t", "d"), ("t", "b"), ("t", "a")], [(0, 1, 5.0), (2, 1, 1.0), (1, 1, 2.5)])
-    left, right = samples_of(base, new, "train", MACHINES)
+    left, right = train_samples(base, new, MACHINES)
     assert (left.tolist(), right.tolist()) == ([5.0, 3.0, 7.0], [1.0, 2.5, 5.0])
-    left, right = samples_of(base, new, "train", Design(True, "machine", ""))
+    left, right = train_samples(base, new, Design(True, "machine", ""))
     assert (left.tolist(), right.tolist()) == ([5.0, 3.0], [1.0, 2.5])
 
 
 def test_a_round_is_that_of_a_session_whatever_the_order():
     base = side([("s", "a"), ("t", "a")], [(0, 1, 1.0), (0, 2, 2.0), (1, 1, 3.0), (1, 3, 4.0)])
     new = side([("t", "a"), ("s", "a")], [(0, 1, 30.0), (0, 2, 31.0), (1, 2, 20.0), (1, 1, 10.0)])
-    left, right = samples_of(base, new, "train", PAIRED)
+    left, right = train_samples(base, new, PAIRED)
     assert (left.tolist(), right.tolist()) == ([1.0, 2.0, 3.0], [10.0, 20.0, 30.0])
-    left, right = samples_of(base, new, "train", APART)
+    left, right = train_samples(base, new, APART)
     assert (left.tolist(), right.tolist()) == ([1.0, 2.0, 3.0, 4.0], [30.0, 31.0, 20.0, 10.0])
 
 
@@ -93,7 +98,7 @@ def test_runs_of_one_config_in_one_session_are_paired_in_their_order():
     twice = [("s", "a"), ("s", "a")]
     base = side(twice, [(0, 1, 1.0), (1, 1, 2.0), (0, 2, 3.0), (1, 2, 4.0)])
     new = side(twice, [(0, 1, 10.0), (1, 1, 20.0), (0, 2, 30.0)])
-    left, right = samples_of(base, new, "train", PAIRED)
+    left, right = train_samples(base, new, PAIRED)
     assert (left.tolist(), right.tolist()) == ([1.0, 2.0, 3.0], [10.0, 20.0, 30.0])
 
 
@@ -122,15 +127,15 @@ def test_phases_of_one_repeat_take_nothing_from_the_others(design):
     assert math.isinf(found[0][0].high)
 
 
-def judge(samples, design=APART, accuracies=Accuracies(None, None), **rules):  # noqa: B008
-    [judged] = judge_phases(
+def judged_phase(samples, design=APART, accuracies=Accuracies(None, None), **rules):  # noqa: B008
+    [judged], _ = judge(
         [Samples("train", *samples)], design, 0.95, accuracies, Rules(**rules)
     )  # fmt: skip
     return judged
 
 
 def test_a_phase_is_told_whole():
-    found = judge(FIRST, PAIRED)
+    found = judged_phase(FIRST, PAIRED)
     interval = stats.paired_ratio(*FIRST, 0.95)
     typical = stats.typical_times(*FIRST, paired=True)
     assert (found.phase, found.n_base, found.n_new, found.confidence) == ("train", 4, 4, 0.95)
@@ -157,14 +162,14 @@ def test_a_phase_is_told_whole():
     ],
 )
 def test_why_nothing_can_be_told(samples, design, reason):
-    found = judge(samples, design)
+    found = judged_phase(samples, design)
     assert (found.verdict, found.reason) == ("inconclusive", reason)
     assert found.ratio is not None
     assert (found.low is None, found.high is None) == (bool(reason), bool(reason))
 
 
 def test_of_no_pair_nothing_is_known():
-    found = judge((np.array([]), np.array([])), PAIRED)
+    found = judged_phase((np.array([]), np.array([])), PAIRED)
     assert found.reason == "0 pair: 2 or more are needed, 10 advised"
     known = (
         found.base_median_seconds, found.base_typical_seconds, found.new_typical_seconds,
@@ -185,11 +190,11 @@ def test_of_no_pair_nothing_is_known():
     ],
 )
 def test_faster_may_cost_no_more_accuracy_than_the_margin(before, after, verdict):
-    found = judge(FIRST[::-1], PAIRED, Accuracies(before, after), accuracy_margin=0.25)
+    found = judged_phase(FIRST[::-1], PAIRED, Accuracies(before, after), accuracy_margin=0.25)
     assert found.verdict == verdict
     lost = "faster, but test accuracy fell from 75.00% to 49.00%"
     assert found.reason == (lost if verdict == "inconclusive" else "")
-    slower = judge(FIRST, PAIRED, Accuracies(before, after), accuracy_margin=0.25)
+    slower = judged_phase(FIRST, PAIRED, Accuracies(before, after), accuracy_margin=0.25)
     assert (slower.verdict, slower.reason) == ("slower", "")
 
 
@@ -201,7 +206,10 @@ def test_the_rules_where_the_user_asks_for_none():
 
 def test_what_the_calibrations_predict_is_taken_out_of_every_ratio_that_is_known():
     machines = Prediction({"a": 1.2, "b": 1.25, "c": 1.15}, 0.01, 4)
-    judged, unknown = judge(FIRST, PAIRED), judge((np.array([]), np.array([])), PAIRED)
+    judged, unknown = (
+        judged_phase(FIRST, PAIRED),
+        judged_phase((np.array([]), np.array([])), PAIRED),
+    )
     left, same = normalize([judged, unknown], machines)
     expected = machines.normalized(Ratio(judged.ratio, judged.low, judged.high), 0.95)
     found = (left.normalized_ratio, left.normalized_low, left.normalized_high)

@@ -18,7 +18,8 @@ from mnistbench.config.work import forward_flops, training_flops
 from mnistbench.errors import RunError
 from mnistbench.machine.workloads import WORKLOADS, calibration_points, copy_size, peak_points
 from mnistbench.measuring.executor import TaskFailure
-from mnistbench.report.peak import print_peak, rate_text
+from mnistbench.report.peak import print_peak
+from mnistbench.report.values import unit_text
 from mnistbench.results.rows import Metric, Sample
 from mnistbench.session.rates import PeakResult, measure_calibration, rate_rows, summarized
 
@@ -102,7 +103,7 @@ def test_the_peak_as_a_table():
     [(432.4e9, "432 GFLOP/s"), (1.5e12, "1.50 TFLOP/s"), (79.6e6, "79.6 MFLOP/s"), (None, "")],
 )
 def test_rates_have_three_figures(rate, text):
-    assert rate_text(rate, "FLOP/s") == text
+    assert unit_text(rate, "FLOP/s") == text
 
 
 def test_a_gpu_that_is_not_there_is_refused_in_one_line(told, tmp_path):

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from mnistbench.analysis import selfcheck, stats
 from mnistbench.analysis.selfcheck import DISJOINT, RESAMPLED, find
 from mnistbench.errors import InputError
+from mnistbench.report.selfcheck import advice
 from mnistbench.results.rows import SelfcheckRow, columns
 
 
@@ -166,7 +167,7 @@ def test_it_says_first_how_long_it_takes_and_keeps_two_ordinary_runs(measured):
     done, output = measured
     # A busy machine is warned of beside this.
     lines = [line for line in done.stderr.splitlines() if not line.startswith("warning")]
-    assert lines[0].startswith("mnist-dense-512 against itself: 5 pairs")
+    assert lines[0].startswith("mnist-dense-512 against itself, in turn: 5 pairs")
     assert lines[3].startswith("it will take about ")
     folders = sorted(output.iterdir())
     assert len(folders) == 2
@@ -193,7 +194,9 @@ def test_its_table_agrees_with_its_file_and_with_a_second_reading(measured):
     assert again.returncode == 0
     assert list(csv.DictReader(io.StringIO(again.stdout))) == table
     told = run_here("selfcheck", "--from", str(file.parent), str(other), "--format", "json")
-    assert json.loads(told.stdout)["pairs"] == 5
+    [checked] = json.loads(told.stdout)["checks"]
+    assert (checked["pairs"], checked["design"]) == (5, "interleaved")
+    assert f"On this machine: {json.loads(told.stdout)['advice']}." in done.stdout
     for words in ("Pairs needed to see a change of 2 %", "Resampled", "5 pairs"):
         assert words in done.stdout
 
@@ -203,6 +206,27 @@ def test_compare_reads_its_runs(measured):
     code, text, _ = compare(*sorted(output.iterdir()), "--phase", "train", "--fail-on", "none")
     assert code == 0
     assert "paired: measured interleaved" in text
+
+
+def test_designs_are_set_beside_each_other(two_runs):
+    """A machine whose pairs differ less at once than in turn needs the duet, and the reverse."""
+    noisy = selfcheck.check("A", *pairs(40, 0.17), seed=1)
+    quiet = selfcheck.check("A", *pairs(40, 0.04), seed=1, removed=1)
+    assert (noisy.design, quiet.design) == ("interleaved", "duet")
+    needed = [
+        find(checked.rows, selfcheck.PAIRS_NEEDED, RESAMPLED, change=0.10).pairs
+        for checked in (noisy, quiet)
+    ]
+    assert needed[0] > 2 * needed[1]
+    assert advice([noisy, quiet]) == (
+        f"interleaved: 10 % with {needed[0]} pairs; duet: with {needed[1]} pairs. "
+        "This machine needs the duet: benchmark A B --duet"
+    )
+    calm = selfcheck.check("A", *pairs(40, 0.02), seed=1)
+    assert advice([calm, quiet]).endswith("needs no duet: benchmark A B")
+    assert advice([noisy]) == f"interleaved: 10 % with {needed[0]} pairs"
+    done = run_here("selfcheck", "--from", *two_runs(), "--format", "csv")
+    assert {row["design"] for row in csv.DictReader(io.StringIO(done.stdout))} == {"interleaved"}
 
 
 def test_ctrl_c_keeps_the_finished_pairs(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from mnistbench.analysis.comparison import compare_sides, paired_times
 from mnistbench.analysis.identity import identify_runs
 from mnistbench.analysis.judging import Rules
-from mnistbench.analysis.sides import ConfigRuns, Side, SideRun, Times
+from mnistbench.analysis.sides import ConfigRuns, Side, SideRun, Values
 from mnistbench.errors import InputError
 
 SECONDS = (1.0, 1.02, 0.97, 1.01)
@@ -20,7 +20,9 @@ SECONDS = (1.0, 1.02, 0.97, 1.01)
 def config(name="c", digest="", *, run="", session="", target="", zeros=(), facts=(), **phases):
     """Return one run of a config, its phases by name."""
     times = {
-        phase: Times(np.array(seconds), np.arange(1, len(seconds) + 1), np.zeros(len(seconds), int))
+        phase: Values(
+            np.array(seconds), np.arange(1, len(seconds) + 1), np.zeros(len(seconds), int)
+        )
         for phase, seconds in (phases or {"train": SECONDS}).items()
     }
     return ConfigRuns(

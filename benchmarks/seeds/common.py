@@ -6,6 +6,7 @@ Left out: the lesson's own number of epochs, and all the images.
 """
 
 import json
+import os
 import resource
 import sys
 import time
@@ -28,6 +29,9 @@ class Timers:
         self.cpu_seconds: dict[str, float] = {}
 
     def start(self, name: str) -> None:
+        if name == "train" and "WAIT_BEFORE_TRAIN" in os.environ:  # for overhead.py's duets
+            print("ready", file=sys.stderr, flush=True)
+            sys.stdin.readline()
         self.start_cpu_seconds[name] = time.process_time()
         self.start_seconds[name] = time.perf_counter()
 
@@ -40,7 +44,8 @@ class Timers:
         unit_bytes = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes
         line = {
-            "seconds": self.seconds, "cpu_seconds": self.cpu_seconds, "accuracy": accuracy, "steps": steps, "peak_rss_bytes": peak,
+            "seconds": self.seconds, "cpu_seconds": self.cpu_seconds, "accuracy": accuracy,
+            "steps": steps, "peak_rss_bytes": peak,
         }  # fmt: skip
         print(json.dumps(line), file=sys.stderr)
 

@@ -10,20 +10,26 @@ from mnistbench.analysis.calibration import calibration_rates
 from mnistbench.analysis.identity import DATA, HARDWARE, Difference, differences
 from mnistbench.analysis.judging import (
     Accuracies,
+    MetricComparison,
     PhaseComparison,
     Rules,
     Samples,
-    judge_phases,
+    judge,
     median,
     normalize,
-)  # fmt: skip
+)
+from mnistbench.analysis.metrics import metric_samples, unknown_metric
 from mnistbench.analysis.normalization import Prediction, predict
 from mnistbench.analysis.pairing import Array, Design, design_of, samples_of
 from mnistbench.analysis.remarks import Measured, remarks_on, was_looked_at, without_partner
 from mnistbench.analysis.sides import ALL_PHASES, ConfigRuns, Side, sort_phases, unknown_phase
 from mnistbench.errors import InputError
+from mnistbench.results.metrics import known_kind
 
-__all__ = ["Comparison", "ConfigComparison", "PhaseComparison", "Rules", "compare_sides"]
+__all__ = [
+    "Comparison", "ConfigComparison", "MetricComparison", "PhaseComparison", "Rules",
+    "compare_sides",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,13 +43,15 @@ class ConfigComparison:
     obstacles: tuple[str, ...]
     """Why these are apples and oranges; empty if they can be compared."""
     incomparable: Mapping[str, str]
-    """Phases that no option compares, and why."""
+    """Phases and metrics that no option compares, and why."""
     phases: tuple[PhaseComparison, ...]
     """Empty if they cannot be compared."""
     accuracies: Accuracies
     notes: tuple[str, ...]
     machines: Prediction | None = None
     """What the calibrations predict; None where the hardware does not differ."""
+    metrics: tuple[MetricComparison, ...] = ()
+    """Those asked for; empty if they cannot be compared."""
 
     @property
     def name(self) -> str:
@@ -54,7 +62,12 @@ class ConfigComparison:
     @property
     def force_helps(self) -> bool:
         """Return whether `--force` would give a verdict where there is none."""
-        return not self.phases and bool(_shared(self.base, self.new))
+        return bool(self.obstacles) and not self.is_judged and bool(_shared(self.base, self.new))
+
+    @property
+    def is_judged(self) -> bool:
+        """Return whether anything was compared."""
+        return bool(self.phases or self.metrics)
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,7 @@ def compare_sides(base: Side, new: Side, rules: Rules) -> Comparison:
     """Compare every config that both sides have; raise InputError if they are the same runs."""
     _check_apart(base, new)
     _check_phases(base, new, rules.phases)
+    _check_metrics(base, new, rules.metrics)
     pairs, unmatched = _matched(base, new)
     configs = tuple(_compare((before, base), (after, new), rules) for before, after in pairs)
     return Comparison(base, new, configs, tuple(unmatched))
@@ -96,7 +110,8 @@ def paired_times(base: Side, new: Side, phase: str) -> tuple[Array, Array, int]:
         )
     if phase not in _shared(before, after):
         raise InputError(f"no repeat finished its phase {phase}", source=base.name)
-    return *samples_of(before, after, phase, design), design.removed
+    times = before.phases[phase], after.phases[phase]
+    return *samples_of(before, after, times, design), design.removed
 
 
 def _check_apart(base: Side, new: Side) -> None:
@@ -113,6 +128,21 @@ def _check_phases(base: Side, new: Side, wanted: Sequence[str]) -> None:
     for phase in wanted:
         if phase not in names and phase != ALL_PHASES:
             raise unknown_phase(phase, names, "BASE and NEW")
+
+
+def _check_metrics(base: Side, new: Side, wanted: Sequence[str]) -> None:
+    """Raise InputError for a metric that nobody knows, and for one that is no number."""
+    names = {*base.metrics.names, *new.metrics.names}
+    for name in wanted:
+        for side in (base, new):
+            if name in side.metrics.texts:
+                raise InputError(
+                    f"{name} is no number in {side.name}: {side.metrics.texts[name]!r}",
+                    source="--metric",
+                    hint="what differs in words is told without asking",
+                )
+        if name not in names and known_kind(name) is None:
+            raise unknown_metric(name, names, {*base.phases, *new.phases})
 
 
 def _matched(base: Side, new: Side) -> tuple[list[tuple[ConfigRuns, ConfigRuns]], list[str]]:
@@ -147,27 +177,39 @@ def _compare(base: Measured, new: Measured, rules: Rules) -> ConfigComparison:
     obstacles = tuple(f"not the same data ({d.field})" for d in differing if d.part == DATA)
     if design.obstacle:
         obstacles = (*obstacles, f"one side was {design.obstacle}")
-    samples = [
-        Samples(phase, *samples_of(before, after, phase, design))
-        for phase in _shared(before, after)
-    ]
+    of_phases = _phase_samples(before, after, design) if _wants_phases(rules) else []
+    of_metrics, incomparable = metric_samples(base, new, rules.metrics, design)
     accuracies = Accuracies(median(before.accuracies), median(after.accuracies))
-    phases: list[PhaseComparison] = []
+    phases, metrics = list[PhaseComparison](), list[MetricComparison]()
+    judged = [*of_phases, *of_metrics]
     if rules.force or not obstacles:
         confidence = _confidence(before, after, rules)
-        phases = judge_phases(samples, design, confidence, accuracies, rules)
+        phases, metrics = judge(judged, design, confidence, accuracies, rules)
     machines = _prediction(base, new, differing)
     notes = [
         *remarks_on(base, new, differing, design),
-        *without_partner(before, after, samples, design),
+        *without_partner(before, after, judged, design),
     ]
-    incomparable = _incomparable(before, after)
-    if not samples and not incomparable:
+    if _wants_phases(rules):
+        incomparable = {**_zero_phases(before, after), **incomparable}
+    if not (judged or incomparable):
         obstacles = (*obstacles, _nothing_shared(base, new))
     return ConfigComparison(
         before, after, design, differing, obstacles, incomparable,
-        normalize(phases, machines), accuracies, tuple(notes), machines,
+        normalize(phases, machines), accuracies, tuple(notes), machines, tuple(metrics),
     )  # fmt: skip
+
+
+def _wants_phases(rules: Rules) -> bool:
+    """Return whether phases are compared: where metrics are asked for, only those asked for too."""
+    return bool(rules.phases or not rules.metrics)
+
+
+def _phase_samples(base: ConfigRuns, new: ConfigRuns, design: Design) -> list[Samples]:
+    return [
+        Samples(phase, *samples_of(base, new, (base.phases[phase], new.phases[phase]), design))
+        for phase in _shared(base, new)
+    ]
 
 
 def _confidence(base: ConfigRuns, new: ConfigRuns, rules: Rules) -> float:
@@ -189,7 +231,7 @@ def _shared(base: ConfigRuns, new: ConfigRuns) -> list[str]:
     return sort_phases(phase for phase in base.phases if phase in new.phases)
 
 
-def _incomparable(base: ConfigRuns, new: ConfigRuns) -> dict[str, str]:
+def _zero_phases(base: ConfigRuns, new: ConfigRuns) -> dict[str, str]:
     there = {*base.phases, *base.zeros} & {*new.phases, *new.zeros}
     return dict.fromkeys(
         sort_phases(there & (base.zeros | new.zeros)), "a time of 0 s cannot be compared"

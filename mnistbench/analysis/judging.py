@@ -1,15 +1,17 @@
-"""One phase of one config, BASE against NEW: its ratio, the interval, and the verdict."""
+"""A phase or a metric of one config, BASE against NEW: its change, the interval, the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from mnistbench.analysis import stats
 from mnistbench.analysis.normalization import Prediction, Ratio
 from mnistbench.analysis.pairing import Array, Design, intervals_of
+from mnistbench.results.metrics import Better, MetricKind
 
 
 @dataclass(frozen=True)
@@ -17,12 +19,15 @@ class Rules:
     """What the user asked verdicts to be measured against."""
 
     margin: float = 0.05
-    """Smallest change that matters, as a share of the time."""
+    """Smallest change that matters, as a share of the time, or of a metric."""
     accuracy_margin: float = 0.005
-    """Largest loss of test accuracy that "faster" may cost, from 0 to 1."""
+    """Largest loss of test accuracy that "faster" may cost, from 0 to 1; of a metric that is a
+    share, the smallest difference that matters."""
     confidence: float = 0.95
     phases: tuple[str, ...] = ()
-    """Phases asked for; empty for the default ones."""
+    """Phases asked for; empty for the default ones, or for none where metrics are."""
+    metrics: tuple[str, ...] = ()
+    """Metrics asked for."""
     force: bool = False
     """Compare what cannot be compared."""
 
@@ -66,12 +71,47 @@ class PhaseComparison:
 
 
 @dataclass(frozen=True)
+class MetricComparison:
+    """One metric of one config: BASE against NEW."""
+
+    kind: MetricKind
+    """Its name; the unit of the four values; its scale. `ratio`: the change is NEW / BASE;
+    `points`: it is NEW - BASE, 0.01 for one point."""
+    n_base: int
+    """Pairs, repeats or machines; see the design."""
+    n_new: int
+    base_median: float | None
+    new_median: float | None
+    base_typical: float | None
+    """What the change is made of; None if there is not one pair, as is the next."""
+    new_typical: float | None
+    change: float | None
+    low: float | None
+    """End of the change's interval; None if the repeats cannot tell."""
+    high: float | None
+    confidence: float
+    """Of this interval, which is more than asked for where several are judged together."""
+    verdict: MetricVerdict
+    reason: str
+    """Why the verdict is not what the interval alone would say; mostly empty."""
+
+
+MetricVerdict = Literal[
+    "faster", "slower", "better", "worse", "more", "less", "same", "inconclusive"
+]
+
+
+@dataclass(frozen=True)
 class Samples:
-    """The times of one phase, as its design sets them against each other."""
+    """The values of a phase or a metric, as its design sets them against each other."""
 
     phase: str
+    """Or the metric's name."""
     base: Array
+    """Above 0, so that ratios tell them apart; of points, their exponentials."""
     new: Array
+    metric: MetricKind | None = None
+    """None for a phase."""
 
     @property
     def both(self) -> tuple[Array, Array]:
@@ -79,19 +119,83 @@ class Samples:
         return self.base, self.new
 
 
-def judge_phases(
-    phases: Sequence[Samples],
+def judge(
+    judged: Sequence[Samples],
     design: Design,
     confidence: float,
     accuracies: Accuracies,
     rules: Rules,
-) -> list[PhaseComparison]:
-    """Return the comparison of each phase; all of them are judged together."""
-    intervals = intervals_of([samples.both for samples in phases], design, confidence)
-    return [
-        _judge(samples, design, interval, each, accuracies, rules)
-        for samples, (interval, each) in zip(phases, intervals, strict=True)
-    ]
+) -> tuple[list[PhaseComparison], list[MetricComparison]]:
+    """Return the comparison of each phase and of each metric; all of them are judged together."""
+    intervals = intervals_of([samples.both for samples in judged], design, confidence)
+    phases, metrics = [], []
+    for samples, (interval, each) in zip(judged, intervals, strict=True):
+        if samples.metric is None:
+            phases.append(_judge(samples, design, interval, each, accuracies, rules))
+        else:
+            exact = _known_if_counted(interval, samples, samples.metric)
+            metrics.append(
+                _judge_metric(samples, samples.metric, design, exact, each, accuracies, rules)
+            )
+    return phases, metrics
+
+
+def _known_if_counted(
+    interval: stats.Interval, samples: Samples, kind: MetricKind
+) -> stats.Interval:
+    """Return the interval; of equal values that no clock told there is no doubt."""
+    counted = not kind.is_pace and min(map(len, samples.both)) > 1
+    if counted and not np.isfinite(interval.high):
+        return stats.Interval(interval.ratio, interval.ratio, interval.ratio)
+    return interval
+
+
+def _judge_metric(
+    samples: Samples, kind: MetricKind, design: Design, interval: stats.Interval,
+    confidence: float, accuracies: Accuracies, rules: Rules,
+) -> MetricComparison:  # fmt: skip
+    # A difference of d is a ratio of exp(d): one rule judges both.
+    undo = np.log if kind.scale == "points" else np.asarray
+    verdict, reason = _metric_verdict(interval, kind, accuracies, rules)
+    there, known = bool(np.isfinite(interval.ratio)), bool(np.isfinite(interval.high))
+    typical = stats.typical_times(*samples.both, paired=design.paired) if there else (None, None)
+    return MetricComparison(
+        kind=kind,
+        n_base=len(samples.base),
+        n_new=len(samples.new),
+        base_median=median(undo(samples.base)),
+        new_median=median(undo(samples.new)),
+        base_typical=None if typical[0] is None else float(undo(typical[0])),
+        new_typical=None if typical[1] is None else float(undo(typical[1])),
+        change=float(undo(interval.ratio)) if there else None,
+        low=float(undo(interval.low)) if known else None,
+        high=float(undo(interval.high)) if known else None,
+        confidence=confidence,
+        verdict=verdict,
+        reason=reason or _why_unknown(samples, interval, design),
+    )
+
+
+_WORDS: Mapping[tuple[bool, Better], tuple[MetricVerdict, MetricVerdict]] = {
+    (True, "less"): ("slower", "faster"),
+    (True, "more"): ("faster", "slower"),
+    (False, "less"): ("worse", "better"),
+    (False, "more"): ("better", "worse"),
+    (True, "neither"): ("more", "less"),
+    (False, "neither"): ("more", "less"),
+}
+"""What NEW is called if it has more, and if it has less; by pace or not, and what is better."""
+
+
+def _metric_verdict(
+    interval: stats.Interval, kind: MetricKind, accuracies: Accuracies, rules: Rules
+) -> tuple[MetricVerdict, str]:
+    margin = np.expm1(rules.accuracy_margin) if kind.scale == "points" else rules.margin
+    by_time = stats.verdict(interval, margin)
+    more, less = _WORDS[kind.is_pace, kind.better]
+    verdict: MetricVerdict = {stats.SLOWER: more, stats.FASTER: less}.get(by_time, by_time)
+    reason = _accuracy_lost(accuracies, rules.accuracy_margin) if verdict == "faster" else ""
+    return ("inconclusive" if reason else verdict), reason
 
 
 def _judge(

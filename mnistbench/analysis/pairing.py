@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistbench.analysis import stats
-from mnistbench.analysis.sides import ConfigRuns, Times
+from mnistbench.analysis.sides import ConfigRuns, Values
 
 Array = npt.NDArray[Any]
 
@@ -78,14 +78,17 @@ def _duet(is_whole: bool) -> Design:
 
 
 def samples_of(
-    base: ConfigRuns, new: ConfigRuns, phase: str, design: Design
+    base: ConfigRuns, new: ConfigRuns, values: tuple[Values, Values], design: Design
 ) -> tuple[Array, Array]:
-    """Return the times of both sides; one for each pair, in the same order, if paired."""
-    before, after = base.phases[phase], new.phases[phase]
+    """Return the values of both sides; one for each pair, in the same order, if paired.
+
+    They are above 0, and compared by their ratios.
+    """
+    before, after = values
     if design.unit == "machine":
         return _set_against(_by_machine(base, before), _by_machine(new, after), design.paired)
     if not design.paired:
-        return before.seconds, after.seconds
+        return before.amounts, after.amounts
     left, right = _by_round(base, before), _by_round(new, after)
     sides = _set_against(left, right, paired=True)
     if not design.swaps_halves:
@@ -96,7 +99,7 @@ def samples_of(
 def _set_against(
     left: Mapping[Key, float], right: Mapping[Key, float], paired: bool
 ) -> tuple[Array, Array]:
-    """Return the times of both sides: of the keys that both have, in one order, if paired."""
+    """Return the values of both sides: of the keys that both have, in one order, if paired."""
     if not paired:
         return np.array(list(left.values())), np.array(list(right.values()))
     shared = [key for key in left if key in right]
@@ -118,17 +121,17 @@ def without_halves(base: Array, new: Array, rounds: Array) -> tuple[Array, Array
     return base * shift, new / shift
 
 
-def _by_machine(config: ConfigRuns, times: Times) -> dict[str, float]:
-    """Return the median time of each machine."""
+def _by_machine(config: ConfigRuns, values: Values) -> dict[str, float]:
+    """Return the median value of each machine."""
     nodes, codes = np.unique([run.node for run in config.runs], return_inverse=True)
-    machine = codes[times.run]
-    order = np.lexsort((times.seconds, machine))
-    seconds, machine = times.seconds[order], machine[order]
+    machine = codes[values.run]
+    order = np.lexsort((values.amounts, machine))
+    amounts, machine = values.amounts[order], machine[order]
     starts = np.flatnonzero(np.diff(machine, prepend=-1))
-    counts = np.diff(starts, append=len(seconds))
-    # The middle one of each machine's sorted times, or the mean of the middle two.
+    counts = np.diff(starts, append=len(amounts))
+    # The middle one of each machine's sorted values, or the mean of the middle two.
     lower, upper = starts + (counts - 1) // 2, starts + counts // 2
-    medians = (seconds[lower] + seconds[upper]) / 2
+    medians = (amounts[lower] + amounts[upper]) / 2
     return {str(nodes[machine[start]]): float(m) for start, m in zip(starts, medians, strict=True)}
 
 
@@ -136,15 +139,15 @@ Round = tuple[str, int, int]
 """A round's session, its number, and which of several runs of one config in it."""
 
 
-def _by_round(config: ConfigRuns, times: Times) -> dict[Round, float]:
-    """Return the time of each round of each session; runs of one config in one are numbered."""
-    seconds_of: dict[Round, float] = {}
+def _by_round(config: ConfigRuns, values: Values) -> dict[Round, float]:
+    """Return the value of each round of each session; runs of one config in one are numbered."""
+    amounts: dict[Round, float] = {}
     numbers: dict[tuple[str, int], int] = {}
-    for seconds, repeat, run in zip(times.seconds, times.repeat, times.run, strict=True):
+    for amount, repeat, run in zip(values.amounts, values.repeat, values.run, strict=True):
         session, number = config.runs[run].session, int(repeat)
         numbers[session, number] = numbers.get((session, number), 0) + 1
-        seconds_of[session, number, numbers[session, number]] = float(seconds)
-    return seconds_of
+        amounts[session, number, numbers[session, number]] = float(amount)
+    return amounts
 
 
 def intervals_of(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mnistbench.analysis.identity import DATA, HARDWARE, Difference
 from mnistbench.analysis.judging import Samples
 from mnistbench.analysis.pairing import Design
-from mnistbench.analysis.sides import ConfigRuns, Side
+from mnistbench.analysis.sides import ConfigRuns, Side, Values
 
 Measured = tuple[ConfigRuns, Side]
 """One config of a side, and the side."""
@@ -28,14 +28,19 @@ def remarks_on(
 def without_partner(
     base: ConfigRuns, new: ConfigRuns, samples: Sequence[Samples], design: Design
 ) -> list[str]:
-    """Tell of times without a partner, of the phase that has most of them."""
+    """Tell of values without a partner, of the phase or metric that has most of them."""
     if not design.paired or design.unit != "repeat":
         return []
-    times = [
-        max(len(side.phases[each.phase].seconds) for side in (base, new)) - len(each.base)
+    alone = [
+        max(len(_values(side, each).amounts) for side in (base, new)) - len(each.base)
         for each in samples
     ]
-    return [f"up to {max(times)} times have no partner and are left out"] if any(times) else []
+    what = "values" if any(each.metric for each in samples) else "times"
+    return [f"up to {max(alone)} {what} have no partner and are left out"] if any(alone) else []
+
+
+def _values(config: ConfigRuns, samples: Samples) -> Values:
+    return (config.phases if samples.metric is None else config.metrics)[samples.phase]
 
 
 def was_looked_at(config: ConfigRuns) -> bool:

@@ -7,7 +7,7 @@ judges them. What the few real comparisons cannot tell is drawn from their pairs
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from mnistbench.analysis import stats
 from mnistbench.analysis.comparison import Rules, paired_times
+from mnistbench.analysis.pairing import DUET
 from mnistbench.analysis.sides import read_side
 from mnistbench.errors import InputError
 from mnistbench.results.phases import TRAIN
@@ -27,6 +28,7 @@ FALSE_ALARMS = "false_alarms"
 SLOWDOWN_FOUND = "slowdown_found"
 SMALLEST_CHANGE = "smallest_change"
 PAIRS_NEEDED = "pairs_needed"
+INTERLEAVED = "interleaved"
 DISJOINT = "disjoint"
 RESAMPLED = "resampled"
 
@@ -52,6 +54,8 @@ class Selfcheck:
     """What was found, from how many pairs."""
 
     config: str
+    design: str
+    """`interleaved` or `duet`: how the pairs were measured."""
     pairs: int
     overall: stats.Interval
     """The ratio over all pairs: of equal things, so its truth is 1."""
@@ -76,12 +80,19 @@ def check_folders(base: str, new: str, seed: int) -> Selfcheck:
     return check(configs[0].name, base_seconds, new_seconds, seed, removed)
 
 
+def pairs_needed(checked: Selfcheck, change: float) -> int | None:
+    """Return the pairs that see a change, 0.1 for 10 %; None if 1,000 are not enough."""
+    row = find(checked.rows, PAIRS_NEEDED, RESAMPLED, change=change)
+    return None if row is None else row.pairs
+
+
 def check(config: str, base: Array, new: Array, seed: int, removed: int = 0) -> Selfcheck:
     """Return what pairs of equal things tell: seconds of both sides, in the order measured.
 
     `removed` effects were taken out of the pairs before.
     Raises InputError below two pairs, and where the clock could not tell them apart.
     """
+    design = DUET if removed else INTERLEAVED
     if len(base) < 2 or np.array_equal(base, new):
         raise InputError(
             f"{len(base)} pairs of times that differ cannot be checked", hint="measure more"
@@ -96,7 +107,8 @@ def check(config: str, base: Array, new: Array, seed: int, removed: int = 0) -> 
     )
     spread = float(np.expm1(np.median(np.abs(differences))))
     verdict = stats.verdict(overall, RULES.margin)
-    return Selfcheck(config, len(base), overall, verdict, spread, rows)
+    rows = tuple(replace(row, design=design) for row in rows)
+    return Selfcheck(config, design, len(base), overall, verdict, spread, rows)
 
 
 def _disjoint(base: Array, new: Array, removed: int) -> Iterator[SelfcheckRow]:
@@ -128,7 +140,9 @@ def _resampled(
             slower = _called(_scaled(found, 1 + slowdown), stats.SLOWER)
             yield _drawn_row(SLOWDOWN_FOUND, n, slowdown, slower)
         change = _smallest_change(found)
-        yield SelfcheckRow(SMALLEST_CHANGE, RESAMPLED, n, change, _DRAWS, None, POWER, None, None)
+        yield SelfcheckRow(
+            SMALLEST_CHANGE, RESAMPLED, n, change, _DRAWS, None, POWER, None, None, ""
+        )
 
 
 def _pairs_needed(
@@ -148,7 +162,7 @@ def _pairs_needed(
         if len(falling) and falling[-1] <= wanted:
             n = ceil(np.exp(np.interp(wanted, falling[::-1], np.log(list(known))[::-1])))
         yield SelfcheckRow(
-            PAIRS_NEEDED, RESAMPLED, n, change, _DRAWS_OF_A_SEARCH, None, POWER, None, None
+            PAIRS_NEEDED, RESAMPLED, n, change, _DRAWS_OF_A_SEARCH, None, POWER, None, None, ""
         )
 
 
@@ -197,7 +211,7 @@ def _counted(
     interval = binomtest(count, comparisons).proportion_ci(0.95, method="exact")
     return SelfcheckRow(
         figure, DISJOINT, n, change, comparisons, count, count / comparisons,
-        float(interval.low), float(interval.high),
+        float(interval.low), float(interval.high), "",
     )  # fmt: skip
 
 
@@ -206,7 +220,7 @@ def _drawn_row(
 ) -> SelfcheckRow:
     count = int(happened.sum())
     share = count / len(happened)
-    return SelfcheckRow(figure, RESAMPLED, n, change, len(happened), count, share, None, None)
+    return SelfcheckRow(figure, RESAMPLED, n, change, len(happened), count, share, None, None, "")
 
 
 def find(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from mnistbench.errors import InputError
 from mnistbench.results import runs
 from mnistbench.results.inputs import files_of, is_log
 from mnistbench.results.log_runs import WHAT, load_logs, timers_of
+from mnistbench.results.metric_rows import NO_METRICS, LoadedMetrics
 from mnistbench.results.phases import PHASES
 from mnistbench.results.runs import LoadedRuns
 from mnistbench.results.tables import config_file
@@ -33,10 +34,11 @@ ALL_PHASES = "all"
 
 
 @dataclass(frozen=True)
-class Times:
-    """One phase of one config on one side, repeat by repeat in the order measured."""
+class Values:
+    """One phase or metric of one config on one side, repeat by repeat in the order measured."""
 
-    seconds: Array
+    amounts: Array
+    """Seconds of a phase; of a metric in its unit."""
     repeat: Array
     """The repeat's number in its run, from 1."""
     run: Array
@@ -69,7 +71,7 @@ class ConfigRuns:
     digest: str
     runs: tuple[SideRun, ...]
     identity: Identity
-    phases: Mapping[str, Times]
+    phases: Mapping[str, Values]
     accuracies: Array
     """Test accuracy of every repeat that has one, from 0 to 1."""
     unfinished: int
@@ -82,6 +84,8 @@ class ConfigRuns:
     """Phases that took 0 s in a repeat, and in no repeat more; no ratio can be made of that."""
     drifts: tuple[float, ...]
     """Of each run whose train phase clearly drifted: how much longer its last repeat took."""
+    metrics: Mapping[str, Values] = field(default_factory=dict)
+    """Those asked for and known."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,16 @@ class Side:
     """What was not used, a line for each reason."""
     without_contended: bool
     """Whether the times of contended repeats were left out."""
+    metrics: LoadedMetrics = NO_METRICS
+    """What the files say of the metrics asked for."""
 
 
-def read_side(given: str, phases: Sequence[str], without_contended: bool = False) -> Side:
+def read_side(
+    given: str,
+    phases: Sequence[str],
+    without_contended: bool = False,
+    metrics: Sequence[str] = (),
+) -> Side:
     """Read all that `given` names; without phases, the default ones that are there, or all.
 
     Raises InputError, naming the file, for what is missing, empty, or neither CSV nor log.
@@ -109,7 +120,7 @@ def read_side(given: str, phases: Sequence[str], without_contended: bool = False
     logs = [path for path in files if is_log(path)]
     if logs and len(logs) < len(files):
         raise InputError("holds logs and CSV files together; compare them apart", source=given)
-    loaded = _load(logs or files, bool(logs), phases, given)
+    loaded = _load(logs or files, bool(logs), phases, given, metrics)
     configs = _configs(loaded, without_contended)
     if without_contended and any(config.contended and not config.phases for config in configs):
         raise InputError(
@@ -121,13 +132,15 @@ def read_side(given: str, phases: Sequence[str], without_contended: bool = False
     if any(phase not in names and phase != ALL_PHASES for phase in phases):
         names = tuple(_phases_in(files, bool(logs)))
     left_out = tuple(map(str, loaded.left_out))
-    return Side(given, tuple(files), configs, names, left_out, without_contended)
+    return Side(given, tuple(files), configs, names, left_out, without_contended, loaded.metrics)
 
 
-def _load(files: Sequence[Path], logs: bool, phases: Sequence[str], given: str) -> LoadedRuns:
+def _load(
+    files: Sequence[Path], logs: bool, phases: Sequence[str], given: str, metrics: Sequence[str]
+) -> LoadedRuns:
     """Return the times of the phases asked for; raise InputError, saying why there are none."""
     for wanted in _attempts(phases):
-        loaded = load_logs(files, wanted) if logs else runs.load(files, wanted)
+        loaded = load_logs(files, wanted) if logs else runs.load(files, wanted, metrics)
         if len(loaded.seconds) or any(loaded.zeros):
             return loaded
     names = _phases_in(files, logs)
@@ -201,7 +214,7 @@ def _config(
     for phase in phases:
         chosen = (run >= 0) & (loaded.phase == phase) & ~left_out
         if chosen.any():
-            times[phase] = Times(loaded.seconds[chosen], loaded.repeat[chosen], run[chosen])
+            times[phase] = Values(loaded.seconds[chosen], loaded.repeat[chosen], run[chosen])
     return ConfigRuns(
         name=name,
         digest=digest,
@@ -214,7 +227,23 @@ def _config(
         repeats=repeats,
         zeros=frozenset().union(*(loaded.zeros[number] for number in numbers)) - {*times},
         drifts=tuple(ratio for run in facts if (ratio := _drift(run)) is not None),
+        metrics=_metrics(loaded, numbers, own_number, without_contended),
     )
+
+
+def _metrics(
+    loaded: LoadedRuns, numbers: Sequence[int], own_number: Array, without_contended: bool
+) -> dict[str, Values]:
+    """Return the metrics asked for, of the given runs."""
+    metrics = {}
+    for name, found in loaded.metrics.by_name.items():
+        run = own_number[found.run]
+        chosen = run >= 0
+        if without_contended:
+            chosen &= ~_marked(found.run, found.repeat, loaded, numbers)
+        if chosen.any():
+            metrics[name] = Values(found.values[chosen], found.repeat[chosen], run[chosen])
+    return metrics
 
 
 def _run(facts: Mapping[str, str]) -> SideRun:
@@ -227,10 +256,14 @@ def _run(facts: Mapping[str, str]) -> SideRun:
 
 def _contended(loaded: LoadedRuns, numbers: Sequence[int]) -> Array:
     """Return which times belong to contended repeats of the given runs."""
-    marked = [(number, repeat) for number in numbers for repeat in loaded.contended[number]]
+    return _marked(loaded.run, loaded.repeat, loaded, numbers)
+
+
+def _marked(run: Array, repeat: Array, loaded: LoadedRuns, numbers: Sequence[int]) -> Array:
+    marked = [(number, again) for number in numbers for again in loaded.contended[number]]
     if not marked:
-        return np.zeros(len(loaded.run), dtype=bool)
-    found: Array = np.isin(_keys(loaded.run, loaded.repeat), _keys(*np.array(marked).T))
+        return np.zeros(len(run), dtype=bool)
+    found: Array = np.isin(_keys(run, repeat), _keys(*np.array(marked).T))
     return found
 
 

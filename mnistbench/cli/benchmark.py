@@ -14,6 +14,8 @@ from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 from mnistbench.report.exports import export
 
 if TYPE_CHECKING:
+    from mnistbench.config.run_config import RunConfig
+    from mnistbench.measuring.interpreters import Interpreter
     from mnistbench.session.benchmark import BenchmarkResult
     from mnistbench.session.target import Target
 
@@ -79,6 +81,12 @@ _DEFAULT_MAX_SECONDS = 600.0
     help="Measure two configs at the same time, each on half of the cores, halves swapped every "
     "round: tells small differences apart on a noisy machine, and gives no times of the machine.",
 )
+@click.option(
+    "--against",
+    metavar="PYTHON",
+    help="Measure the config by this mnistbench's Python and by another one, as other/bin/python: "
+    "are its versions faster? The rows of the second run are the other's.",
+)
 @options.start_method
 @options.format_of("benchmark")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings; log.txt has them.")
@@ -87,8 +95,8 @@ def command(
     configs: tuple[str, ...], repeats: int, target_ci: float | None, max_time: float | None,
     warmup: int, rerun_contended: int, device: str | None, execution: str | None,
     backend: str | None, until: str | None, output: Path, tag: str, overrides: tuple[str, ...],
-    synthetic: bool, roofline: bool, no_calibrate: bool, duet: bool, start_method: str,
-    output_format: str, quiet: bool, verbose: bool,
+    synthetic: bool, roofline: bool, no_calibrate: bool, duet: bool, against: str | None,
+    start_method: str, output_format: str, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Time CONFIGs (names or files; default mnist-dense) and write the results.
 
@@ -104,7 +112,7 @@ def command(
     from mnistbench.session.benchmark import BenchmarkPlan, run_benchmark
 
     plan = BenchmarkPlan(
-        tuple(loaded),
+        _for_each_python(loaded, against),
         repeats,
         warmup,
         output,
@@ -114,6 +122,7 @@ def command(
         calibrate=not no_calibrate,
         roofline=roofline,
         duet=duet,
+        against=_other_interpreter(against),
         target=target,
     )
     with progress(quiet) as listener:
@@ -122,6 +131,27 @@ def command(
         show_log(run.folder)
     export("benchmark", output_format, result)
     return _exit_code(result)
+
+
+def _for_each_python(configs: list[RunConfig], against: str | None) -> tuple[RunConfig, ...]:
+    """Return the configs; where another Python measures too, the one config for either."""
+    if against is None:
+        return tuple(configs)
+    if len(configs) != 1:
+        raise click.UsageError(
+            f"--against: measures one config by two Pythons, and {len(configs)} were given"
+        )
+    config = configs[0]
+    return config, config.model_copy(update={"name": f"{config.name[:56]}-against"})
+
+
+def _other_interpreter(given: str | None) -> Interpreter | None:
+    """Return the other Python, if one is given."""
+    if given is None:
+        return None
+    from mnistbench.measuring.interpreters import other_interpreter
+
+    return other_interpreter(given)
 
 
 def _exit_code(result: BenchmarkResult) -> int:

@@ -18,6 +18,8 @@ FAILURES = {"slower": SLOWER, "inconclusive": INCONCLUSIVE, "not-comparable": NO
 """What can fail and its exit code, the worst first."""
 
 
+_WORSE = {"slower", "worse"}
+"""Verdicts of a change for the worse: of what has a pace, and of any other metric."""
 _READERS = 2
 
 
@@ -46,14 +48,15 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
     type=Share(0.0001, 1.0),
     default="5%",
     show_default=True,
-    help="The smallest change of time that matters.",
+    help="The smallest change of time, or of a metric, that matters.",
 )
 @click.option(
     "--accuracy-margin",
     type=Share(0.0, 1.0),
     default="0.5%",
     show_default=True,
-    help="The loss of test accuracy above which nothing is called faster.",
+    help="The loss of test accuracy above which nothing is called faster; of metrics that are "
+    "shares, the smallest difference that matters.",
 )
 @click.option(
     "--confidence",
@@ -69,6 +72,14 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
     metavar="PHASE",
     help="Compare this phase, several times for several; `all` for all.  [default: train and "
     "test; where neither is there, all]",
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="Compare this number of metrics.csv, as peak_rss_bytes or test_accuracy; several times "
+    "for several. Then phases only with --phase.",
 )
 @options.format_of("compare")
 @click.option(
@@ -87,7 +98,7 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
 @options.verbose
 def command(
     base: str, new: tuple[str, ...], margin: float, accuracy_margin: float, confidence: float,
-    phases: tuple[str, ...], output_format: str, fail_on: tuple[str, ...],
+    phases: tuple[str, ...], metrics: tuple[str, ...], output_format: str, fail_on: tuple[str, ...],
     without_contended: bool, force: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Say of each NEW whether it is faster or slower than BASE, the same, or not to be told.
@@ -95,20 +106,21 @@ def command(
     BASE and NEW are run folders, folders of them, timings.csv files, globs in quotes, or cloudmesh
     logs. What `mnistbench benchmark A B` measured is compared pair by pair, which is the surest.
 
-    Exit code: 3 if any phase is slower; else 5 if any config cannot be compared; else 4 if any
-    phase is inconclusive; else 0. Wrong input is 2. See --fail-on.
+    Exit code: 3 if any phase is slower, or any metric worse; else 5 if any config cannot be
+    compared; else 4 if anything is inconclusive; else 0. Wrong input is 2. See --fail-on.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     from mnistbench.analysis.sides import read_side
     from mnistbench.report.exports import export
 
+    names = (base, *new)
     with ThreadPoolExecutor(_READERS) as pool:
-        sides = pool.map(lambda name: read_side(name, phases, without_contended), (base, *new))
+        sides = pool.map(lambda name: read_side(name, phases, without_contended, metrics), names)
         # Imported while the files are read: SciPy takes a third of a second.
         from mnistbench.analysis.comparison import Rules, compare_sides
 
-        rules = Rules(margin, accuracy_margin, confidence, phases, force)
+        rules = Rules(margin, accuracy_margin, confidence, phases, metrics, force)
         base_side = next(sides)
         comparisons = [compare_sides(base_side, side, rules) for side in sides]
     export("compare", output_format, comparisons, rules)
@@ -118,10 +130,11 @@ def command(
 def exit_code(comparisons: Sequence[Comparison], fail_on: Sequence[str]) -> int:
     """Return the exit code of the worst that counts: slower, not comparable, inconclusive."""
     configs = [config for comparison in comparisons for config in comparison.configs]
-    verdicts = {phase.verdict for config in configs for phase in config.phases}
-    incomparable = any(not config.phases or config.incomparable for config in configs)
+    verdicts: set[str] = {phase.verdict for config in configs for phase in config.phases}
+    verdicts |= {metric.verdict for config in configs for metric in config.metrics}
+    incomparable = any(not config.is_judged or config.incomparable for config in configs)
     incomparable |= any(not comparison.configs for comparison in comparisons)
-    if "slower" in verdicts and "slower" in fail_on:
+    if verdicts & _WORSE and "slower" in fail_on:
         return SLOWER
     if incomparable and "not-comparable" in fail_on:
         return NOT_COMPARABLE

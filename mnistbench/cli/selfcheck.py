@@ -14,6 +14,8 @@ from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 from mnistbench.report.exports import export
 
 if TYPE_CHECKING:
+    from mnistbench.analysis.selfcheck import Selfcheck
+    from mnistbench.config.run_config import RunConfig
     from mnistbench.session.benchmark import BenchmarkResult
 
 DEFAULT_CONFIG = "mnist-dense-512"
@@ -33,13 +35,16 @@ DEFAULT_CONFIG = "mnist-dense-512"
     "--from",
     "measured",
     nargs=2,
+    multiple=True,
     metavar="RUN RUN",
-    help="Measure nothing: read the two runs of an earlier selfcheck, or of benchmark A A.",
+    help="Measure nothing: read the two runs of an earlier selfcheck, or of benchmark A A; twice "
+    "for those measured in turn and those of a duet.",
 )
 @click.option(
     "--duet",
     is_flag=True,
-    help="Measure the two at the same time, each on half of the cores, as benchmark --duet does.",
+    help="Then measure as many pairs at the same time, each side on half of the cores, as "
+    "benchmark --duet does, and say which of the two this machine needs.",
 )
 @options.overrides
 @options.output
@@ -50,7 +55,7 @@ DEFAULT_CONFIG = "mnist-dense-512"
 @options.quiet
 @options.verbose
 def command(
-    config: str | None, pairs: int, measured: tuple[str, str] | None, duet: bool,
+    config: str | None, pairs: int, measured: tuple[tuple[str, str], ...], duet: bool,
     overrides: tuple[str, ...], output: Path, seed: int, output_format: str, quiet: bool,
     verbose: bool,
 ) -> int:  # fmt: skip
@@ -65,22 +70,42 @@ def command(
             raise click.UsageError("--from: measures nothing; leave CONFIG, --duet and --set out")
         from mnistbench.analysis.selfcheck import check_folders
 
-        export("selfcheck", output_format, check_folders(*measured, seed))
+        export("selfcheck", output_format, [check_folders(*runs, seed) for runs in measured])
         return OK
-    from mnistbench.session.selfcheck import measure
-
     loaded = options.load(config or DEFAULT_CONFIG, overrides)
-    with progress(quiet) as listener:
-        result = measure(loaded, pairs, output, listener, duet)
-    _check(result, seed, output_format)
-    if result.interrupted:
+    results = _measured(loaded, pairs, output, duet, quiet)
+    checks = [check for result in results if (check := _checked(result, seed)) is not None]
+    if checks:
+        export("selfcheck", output_format, checks)
+    for run in (run for result in results for run in result.runs):
+        if checks and output_format == "table":
+            click.echo(f"Files: {run.folder.path}")
+    if any(result.interrupted for result in results):
         click.echo("mnistbench: interrupted; the finished pairs are kept", err=True)
         return INTERRUPTED
-    return RUN_FAILED if result.failures else OK
+    return RUN_FAILED if any(result.failures for result in results) else OK
 
 
-def _check(result: BenchmarkResult, seed: int, output_format: str) -> None:
-    """Check what was measured, write it down and print it; say so if it was too little."""
+def _measured(
+    config: RunConfig, pairs: int, output: Path, duet: bool, quiet: bool
+) -> list[BenchmarkResult]:
+    """Measure in turn and, if asked for, in a duet; the second is left out after an interrupt."""
+    from mnistbench.session.duet import check_possible
+    from mnistbench.session.selfcheck import measure
+
+    if duet:
+        check_possible((config, config), roofline=False)
+    results: list[BenchmarkResult] = []
+    with progress(quiet) as listener:
+        for is_duet in (False, True) if duet else (False,):
+            results.append(measure(config, pairs, output, listener, is_duet))
+            if results[-1].interrupted:
+                break
+    return results
+
+
+def _checked(result: BenchmarkResult, seed: int) -> Selfcheck | None:
+    """Check what was measured and write it down; say so, and return None, if it was too little."""
     from mnistbench.analysis.selfcheck import check_folders
     from mnistbench.results.phases import STATUS_OK
     from mnistbench.results.tables import SELFCHECK
@@ -94,10 +119,7 @@ def _check(result: BenchmarkResult, seed: int, output_format: str) -> None:
     ]
     if len(folders) < 2 or len(finished[0] & finished[1]) < 2:
         click.echo("mnistbench: too few pairs finished to check anything", err=True)
-        return
+        return None
     checked = check_folders(str(folders[0].path), str(folders[1].path), seed)
     folders[0].write_table(SELFCHECK, checked.rows)
-    export("selfcheck", output_format, checked)
-    if output_format == "table":
-        for folder in folders:
-            click.echo(f"Files: {folder.path}")
+    return checked

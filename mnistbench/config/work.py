@@ -153,11 +153,24 @@ _BASE_BYTES = 350 * 1000**2
 _COPIES = 2.7
 
 
+_STEP_BYTES = 64 * 1024**2
+"""What steps need at once, of the lessons' networks."""
+
+
 def needed_bytes(config: RunConfig) -> int:
     """Return about how much memory a repeat of a config takes."""
+    return _BASE_BYTES + _images_bytes(config)
+
+
+def fresh_bytes(config: RunConfig) -> int:
+    """Return about how much memory a repeat takes that it had not when it began."""
+    return _STEP_BYTES + _images_bytes(config)
+
+
+def _images_bytes(config: RunConfig) -> int:
     facts = config.facts
     images = (config.dataset.train_samples or facts.train_count) + (
         config.dataset.test_samples or facts.test_count
     )
     value_bytes = _VALUE_BYTES[config.dataset.image_dtype]
-    return int(_BASE_BYTES + _COPIES * images * math.prod(facts.image_shape) * value_bytes)
+    return int(_COPIES * images * math.prod(facts.image_shape) * value_bytes)

@@ -13,18 +13,18 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
 from mnistbench.errors import RunError
 from mnistbench.machine.cpu import affinity
-from mnistbench.measuring import interpreters
 from mnistbench.measuring.channel import Channel
+from mnistbench.measuring.interpreters import Surroundings, start
 from mnistbench.measuring.server import NUMBER
 
-MOST_SERVERS = 3
-"""An idle server holds a framework's memory: the one longest unused makes place for a fourth."""
+MOST_SERVERS = 4
+"""An idle server holds a framework's memory: the one longest unused makes place for a fifth. A duet
+of two environments has four: each on either half of the cores."""
 
 _FOR_EACH_ORDER = frozenset(
     {"PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "MNISTBENCH_DATA", "PYTEST_CURRENT_TEST"}
@@ -33,20 +33,20 @@ _FOR_EACH_ORDER = frozenset(
 
 _PATIENCE_SECONDS = 1.0
 
-Surroundings = tuple[object, ...]
+_Key = tuple[object, ...]
 
 
 class ForkServer:
     """A process with the framework loaded, and the way to it."""
 
-    def __init__(self, environment: Mapping[str, str], cores: Sequence[int] | None) -> None:
+    def __init__(self, surroundings: Surroundings) -> None:
         """Start it; it imports while this goes on."""
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  lives with the server
         self._control, others = socket.socketpair()
-        with others, interpreters.on_cores(cores):
-            self._process = interpreters.start(
+        with others:
+            self._process = start(
                 "mnistbench.measuring.server",
-                environment,
+                surroundings,
                 others.fileno(),
                 subprocess.DEVNULL,
                 self._said,
@@ -145,18 +145,16 @@ class ForkedProcess:
         return self._exit_code
 
 
-_servers: dict[Surroundings, ForkServer] = {}
+_servers: dict[_Key, ForkServer] = {}
 """By what they were started in, the one longest unused first."""
 
 
-def server_of(environment: Mapping[str, str], cores: Sequence[int] | None) -> ForkServer:
-    """Return the server for these variables and the surroundings of this moment; start it if new.
-
-    `cores` are the CPU threads that it may use; None for those of this process.
+def server_of(surroundings: Surroundings) -> ForkServer:
+    """Return the server for these surroundings, as they are at this moment; start it if new.
 
     Raises RunError if no process can be started.
     """
-    key = _surroundings(environment, cores)
+    key = _key(surroundings)
     server = _servers.pop(key, None)
     if server is not None and not server.is_usable:
         server.end()
@@ -165,24 +163,22 @@ def server_of(environment: Mapping[str, str], cores: Sequence[int] | None) -> Fo
         while len(_servers) >= MOST_SERVERS:
             _servers.pop(next(iter(_servers))).end(_PATIENCE_SECONDS)
         try:
-            server = ForkServer(environment, cores)
+            server = ForkServer(surroundings)
         except OSError as error:
             raise RunError(f"no measuring process can be started: {error}") from None
     _servers[key] = server
     return server
 
 
-def _surroundings(environment: Mapping[str, str], cores: Sequence[int] | None) -> Surroundings:
+def _key(surroundings: Surroundings) -> _Key:
     variables = frozenset(
-        (name, value) for name, value in environment.items() if name not in _FOR_EACH_ORDER
+        (name, value)
+        for name, value in surroundings.environment.items()
+        if name not in _FOR_EACH_ORDER
     )
+    cores = affinity() if surroundings.cores is None else surroundings.cores
     # A process forked from this one must not speak to its parent's servers.
-    return (
-        variables,
-        tuple(affinity() if cores is None else cores),
-        tuple(interpreters.search_path()),
-        os.getpid(),
-    )
+    return variables, tuple(cores), surroundings.executable, tuple(surroundings.path), os.getpid()
 
 
 @atexit.register

@@ -23,6 +23,7 @@ from mnistbench.measuring import interpreters
 from mnistbench.measuring.channel import Channel, Finished, Hello, Order, Raised, Stop
 from mnistbench.measuring.executor import StartMethod, Task, TaskFailure
 from mnistbench.measuring.fork_servers import server_of
+from mnistbench.measuring.interpreters import Surroundings
 from mnistbench.measuring.jobs import Listener
 from mnistbench.results.phases import STATUS_FAILED
 
@@ -52,11 +53,14 @@ class Workers:
         environment: Mapping[str, str],
         start_method: StartMethod,
         cores: Sequence[int] | None = None,
+        interpreter: interpreters.Interpreter | None = None,
     ) -> None:
         """`environment` is set in the measuring processes before they import the framework.
 
         `cores` are the CPU threads they may use, from their first line on; None: those of this one.
+        `interpreter` is the Python that they run, where it is not this one.
         """
+        self._interpreter = interpreter
         self._cores = None if cores is None else tuple(cores)
         self.forks = start_method != "spawn" and fork_is_safe()
         if start_method == "fork" and not self.forks:
@@ -86,8 +90,9 @@ class Workers:
         Raises RunError where no process could be had.
         """
         environment = {**os.environ, **self._own_variables}
+        surroundings = Surroundings(environment, self._cores, self._interpreter)
         order = Order(pickle.dumps((task, argument)), str(log), _folder(), environment)
-        process = self._started(environment)
+        process = self._started(surroundings)
         try:
             self._greet(process)
             process.channel.send(order)
@@ -117,10 +122,10 @@ class Workers:
         except psutil.Error:
             return None
 
-    def _started(self, environment: Mapping[str, str]) -> Process:
+    def _started(self, surroundings: Surroundings) -> Process:
         if not self.forks:
-            return _Spawned(environment, self._cores)
-        server = server_of(environment, self._cores)
+            return _Spawned(surroundings)
+        server = server_of(surroundings)
         try:
             process = server.fork()
         except EOFError:
@@ -143,10 +148,11 @@ class Workers:
             )
 
     def _dead(self, said: str) -> RunError:
+        python = "python" if self._interpreter is None else self._interpreter.executable
         framework = self._own_variables.get("KERAS_BACKEND", "tensorflow")
         return RunError(
             f"the measuring process died while it imported {framework}; "
-            f"does python -c 'import {framework}' work?",
+            f"does {python} -c 'import {framework}' work?",
             details=said,
         )
 
@@ -154,15 +160,14 @@ class Workers:
 class _Spawned:
     """A process that started from nothing."""
 
-    def __init__(self, environment: Mapping[str, str], cores: Sequence[int] | None) -> None:
-        with interpreters.on_cores(cores):
-            self._process = interpreters.start(
-                "mnistbench.measuring.child",
-                environment,
-                subprocess.PIPE,
-                subprocess.PIPE,
-                subprocess.DEVNULL,
-            )
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._process = interpreters.start(
+            "mnistbench.measuring.child",
+            surroundings,
+            subprocess.PIPE,
+            subprocess.PIPE,
+            subprocess.DEVNULL,
+        )
         assert self._process.stdout is not None
         assert self._process.stdin is not None
         self.channel = Channel(self._process.stdout, self._process.stdin)

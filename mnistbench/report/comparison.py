@@ -6,10 +6,18 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from mnistbench.analysis.comparison import Comparison, ConfigComparison, PhaseComparison, Rules
+from mnistbench.analysis.comparison import (
+    Comparison,
+    ConfigComparison,
+    MetricComparison,
+    PhaseComparison,
+    Rules,
+)
 from mnistbench.analysis.identity import Difference, Values
 from mnistbench.analysis.normalization import Prediction
 from mnistbench.analysis.other_work import of_the_work, per_image
+from mnistbench.report.metrics import has_points, row_of
+from mnistbench.report.values import change_text, interval_text, seconds_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,31 +31,6 @@ _RIGHT = ("n", "BASE typical", "NEW typical", "NEW is", "Normalised")
 _MOST_VALUES = 3
 _LONGEST_VALUE = 80
 _DIGEST = re.compile(r"[0-9a-f]{40,}")
-
-
-def change_text(ratio: float | None) -> str:
-    """Return a ratio NEW / BASE in words: `1.33x slower`, `1.10x faster`, `unchanged`."""
-    if ratio is None:
-        return ""
-    times = max(ratio, 1 / ratio)
-    number = f"{times:.2f}" if times < 10 else f"{times:.3g}"
-    if number == "1.00":
-        return "unchanged"
-    return f"{number}x {'slower' if ratio > 1 else 'faster'}"
-
-
-def interval_text(low: float | None, high: float | None) -> str:
-    """Return an interval of ratios in words: `1.28x to 1.38x slower`."""
-    if low is None or high is None:
-        return "unknown"
-    # The end nearer to no change comes first, as in "1.10x to 1.25x faster".
-    ends = (high, low) if high < 1 else (low, high)
-    first, last = map(change_text, ends)
-    if first == last:
-        return first
-    if first.split(" ")[1:] == last.split(" ")[1:]:
-        first = first.split(" ")[0]
-    return f"{first} to {last}"
 
 
 def print_table(console: Console, comparisons: Sequence[Comparison], rules: Rules) -> None:
@@ -126,7 +109,18 @@ def _title(comparison: Comparison) -> str:
 
 
 def _header(comparison: Comparison) -> tuple[str, ...]:
-    return (*_HEADER[:-1], *(_NORMALIZED if _has_two_machines(comparison) else ()), _HEADER[-1])
+    config, phase, *others, verdict = _HEADER
+    normalized = _NORMALIZED if _has_two_machines(comparison) else ()
+    return (config, _what(comparison, phase), *others, *normalized, verdict)
+
+
+def _what(comparison: Comparison, phase: str) -> str:
+    """Return the heading of what is compared: phases, metrics, or both."""
+    has_metrics = any(config.metrics for config in comparison.configs)
+    has_phases = any(config.phases for config in comparison.configs)
+    if not has_metrics:
+        return phase
+    return f"{phase} or metric" if has_phases else "Metric"
 
 
 def _has_two_machines(comparison: Comparison) -> bool:
@@ -141,7 +135,7 @@ def _rows(config: ConfigComparison, comparison: Comparison) -> Iterator[tuple[st
     two_machines = _has_two_machines(comparison)
     empty = [""] * (len(_header(comparison)) - 3)
     name = config.name
-    if config.obstacles and not config.phases:
+    if config.obstacles and not config.is_judged:
         yield (name, "", *empty, NOT_COMPARABLE)
         name = ""
     for phase in config.phases:
@@ -155,6 +149,16 @@ def _rows(config: ConfigComparison, comparison: Comparison) -> Iterator[tuple[st
             interval_text(phase.low, phase.high),
             *(_normalized_texts(config, phase) if two_machines else ()),
             f"{phase.verdict}: {phase.reason}" if phase.reason else phase.verdict,
+        )
+        name = ""
+    for metric in config.metrics:
+        yield (
+            name,
+            metric.kind.name,
+            _count_text(config, metric),
+            *row_of(metric),
+            *(("", "") if two_machines else ()),
+            f"{metric.verdict}: {metric.reason}" if metric.reason else metric.verdict,
         )
         name = ""
     for phase_name, why in config.incomparable.items():
@@ -171,21 +175,10 @@ def _normalized_texts(config: ConfigComparison, phase: PhaseComparison) -> tuple
     return change_text(phase.normalized_ratio), interval
 
 
-def _count_text(config: ConfigComparison, phase: PhaseComparison) -> str:
+def _count_text(config: ConfigComparison, judged: PhaseComparison | MetricComparison) -> str:
     if config.design.paired:
-        return str(phase.n_base)
-    return f"{phase.n_base}, {phase.n_new}"
-
-
-def seconds_text(seconds: float | None) -> str:
-    """Return a time with four figures or more, so that two of them show their ratio."""
-    if seconds is None:
-        return ""
-    if seconds >= 1:
-        return f"{seconds:.3f} s"
-    if seconds >= 0.1:
-        return f"{seconds:.4f} s"
-    return f"{1e3 * seconds:#.4g} ms" if seconds >= 1e-4 else f"{1e6 * seconds:#.4g} µs"
+        return str(judged.n_base)
+    return f"{judged.n_base}, {judged.n_new}"
 
 
 def _remarks(comparison: Comparison) -> list[str]:
@@ -276,15 +269,22 @@ def _values_text(values: Values) -> str:
 
 
 def _legend(comparisons: Sequence[Comparison], rules: Rules) -> str:
-    several = any(len(c.phases) > 1 for comparison in comparisons for c in comparison.configs)
+    configs = [config for comparison in comparisons for config in comparison.configs]
+    several = any(len(c.phases) + len(c.metrics) > 1 for c in configs)
     together = " or more, so that a config's phases hold together" if several else ""
-    return (
+    text = (
         f"Typical: the mean of the logarithms, in which a far-out repeat (if paired, a far-out "
         "pair) weighs less; NEW / BASE of the typical times is the ratio. "
         f"Intervals: {_percent(rules.confidence)}{together}. Same: the whole interval is within "
         f"{_percent(rules.margin)} of unchanged. Faster, slower: the interval excludes unchanged, "
         f"and the change is more than {_percent(rules.margin)}."
     )
+    if any(has_points(config.metrics) for config in configs):
+        text += (
+            " Shares are set against each other by their difference in points, and by "
+            f"{100 * rules.accuracy_margin:.4g} of them in place of {_percent(rules.margin)}."
+        )
+    return text
 
 
 def _percent(share: float) -> str:

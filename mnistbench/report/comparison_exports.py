@@ -9,17 +9,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from mnistbench.analysis.comparison import Comparison, ConfigComparison, Rules
+from mnistbench.analysis.comparison import Comparison, ConfigComparison, MetricComparison, Rules
 from mnistbench.analysis.identity import PARTS, Identity
 from mnistbench.analysis.normalization import Prediction
 from mnistbench.analysis.other_work import of_the_work, per_image
-from mnistbench.report.comparison import NOT_COMPARABLE, change_text
+from mnistbench.report.comparison import NOT_COMPARABLE
+from mnistbench.report.values import change_text
 
 _CSV_HEADER = (
     "base", "new", "config", "phase", "paired", "unit", "n_base", "n_new", "base_median_seconds",
     "new_median_seconds", "ratio", "low", "high", "confidence", "verdict", "reason",
     "normalized_ratio", "normalized_low", "normalized_high", "normalization_refused",
-    "base_typical_seconds", "new_typical_seconds",
+    "base_typical_seconds", "new_typical_seconds", "metric", "metric_unit", "better", "base_median",
+    "new_median", "base_typical", "new_typical", "difference", "difference_low", "difference_high",
 )  # fmt: skip
 
 
@@ -79,6 +81,7 @@ def _config_as_json(config: ConfigComparison) -> dict[str, Any]:
         "notes": list(config.notes),
         "calibration": _machines_as_json(config.machines),
         "phases": [{**vars(phase), "change": change_text(phase.ratio)} for phase in config.phases],
+        "metrics": [_metric_cells(metric) for metric in config.metrics],
     }
 
 
@@ -101,19 +104,57 @@ def _digests(identity: Identity) -> dict[str, str | None]:
     return {part: identity.digest(part) for part in PARTS}
 
 
-def _csv_rows(comparison: Comparison, config: ConfigComparison) -> Iterator[tuple[object, ...]]:
-    start = (comparison.base.name, comparison.new.name, config.name)
-    design = (str(config.design.paired).lower(), config.design.unit)
-    refusal = config.machines.refusal if config.machines else ""
-    if config.obstacles and not config.phases:
-        why = "; ".join(config.obstacles)
-        yield (*start, "", *design, *[""] * 8, NOT_COMPARABLE, why, *[""] * 3, refusal, "", "")
+def _csv_rows(comparison: Comparison, config: ConfigComparison) -> Iterator[list[object]]:
+    design = config.design
+    every = {
+        "base": comparison.base.name,
+        "new": comparison.new.name,
+        "config": config.name,
+        "paired": str(design.paired).lower(),
+        "unit_of_n": design.unit,
+        "normalization_refused": config.machines.refusal if config.machines else "",
+    }
+    for cells in _judged_cells(config):
+        row = {**every, **cells}
+        yield [row.get(_SOURCE.get(name, name), "") for name in _CSV_HEADER]
+
+
+_SOURCE = {"unit": "unit_of_n", "metric_unit": "unit"}
+
+
+def _judged_cells(config: ConfigComparison) -> Iterator[dict[str, object]]:
+    """Return the cells of each verdict, by their columns' names."""
+    if config.obstacles and not config.is_judged:
+        yield {"verdict": NOT_COMPARABLE, "reason": "; ".join(config.obstacles)}
+    zeros = config.base.zeros | config.new.zeros
     for name, why in config.incomparable.items():
-        yield (*start, name, *design, *[""] * 8, NOT_COMPARABLE, why, *[""] * 3, refusal, "", "")
+        yield {
+            "phase" if name in zeros else "metric": name,
+            "verdict": NOT_COMPARABLE,
+            "reason": why,
+        }
     for phase in config.phases:
-        yield (
-            *start, phase.phase, *design, phase.n_base, phase.n_new, phase.base_median_seconds,
-            phase.new_median_seconds, phase.ratio, phase.low, phase.high, phase.confidence,
-            phase.verdict, phase.reason, phase.normalized_ratio, phase.normalized_low,
-            phase.normalized_high, refusal, phase.base_typical_seconds, phase.new_typical_seconds,
-        )  # fmt: skip
+        yield vars(phase)
+    for metric in config.metrics:
+        yield {**_metric_cells(metric), **_change_cells(metric)}
+
+
+def _metric_cells(metric: MetricComparison) -> dict[str, object]:
+    """Return all that is known of a metric, what it is among it."""
+    kind, judged = metric.kind, {**vars(metric)}
+    del judged["kind"]
+    what = {"metric": kind.name, "unit": kind.unit, "better": kind.better, "scale": kind.scale}
+    return {**what, **judged}
+
+
+def _change_cells(metric: MetricComparison) -> dict[str, object]:
+    """Return the change where its scale belongs: a ratio, or a difference."""
+    if metric.kind.scale == "ratio":
+        return {"ratio": metric.change}
+    return {
+        "low": None,
+        "high": None,
+        "difference": metric.change,
+        "difference_low": metric.low,
+        "difference_high": metric.high,
+    }

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistbench.machine.workloads import BYTES, FLOPS
-from mnistbench.report.peak import rate_text
 from mnistbench.report.terminal import seconds_text
+from mnistbench.report.values import unit_text
 from mnistbench.results.rows import PartRow, SettingRow, to_csv
 from mnistbench.session.explain import LEAST_REPEATS, Explanation
 from mnistbench.session.parts import COMPUTING
@@ -96,10 +96,10 @@ def _use(explanation: Explanation) -> list[str]:
     flops, peak = use.flops_per_second, use.peak_flops_per_second
     moved, copied = use.bytes_per_second, use.peak_bytes_per_second
     return [
-        f"Computing ({_letter(explanation)}) does {rate_text(flops, FLOPS)}, {flops / peak:.1%} of "
-        f"the measured matrix product ({rate_text(peak, FLOPS)}), and moves at least "
-        f"{rate_text(moved, BYTES)}, {moved / copied:.1%} of the measured memory copy "
-        f"({rate_text(copied, BYTES)})"
+        f"Computing ({_letter(explanation)}) does {unit_text(flops, FLOPS)}, {flops / peak:.1%} of "
+        f"the measured matrix product ({unit_text(peak, FLOPS)}), and moves at least "
+        f"{unit_text(moved, BYTES)}, {moved / copied:.1%} of the measured memory copy "
+        f"({unit_text(copied, BYTES)})"
     ]
 
 

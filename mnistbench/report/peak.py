@@ -17,12 +17,12 @@ from mnistbench.analysis.roofline import (
 )
 from mnistbench.machine.workloads import (
     BYTES,
-    CALLS,
     COPY,
     FLOPS,
     MATRIX_PRODUCT_OF,
     Workload,
 )
+from mnistbench.report.values import unit_text
 from mnistbench.results.rows import RateRow, to_csv
 from mnistbench.session.rates import PeakResult, PeakSummary
 from mnistbench.session.records import Run, metric_values
@@ -31,8 +31,6 @@ _WHAT = {
     TRAIN_FLOPS_PER_SECOND: "Train phase computes",
     TRAIN_BYTES_PER_SECOND: "Train phase moves at least",
 }
-_SHORT = {BYTES: "B/s", CALLS: "/s"}
-_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def print_peak(console: Console, result: PeakResult) -> None:
@@ -50,8 +48,8 @@ def peak_table(result: PeakResult) -> Table:
         table.add_column(name, justify="right")
     for row in result.summaries:
         known = row.low is not None and row.high is not None
-        interval = f"{rate_text(row.low, '')} to {rate_text(row.high, row.unit)}" if known else ""
-        rates = (rate_text(row.median, row.unit), interval, rate_text(row.best, row.unit))
+        interval = f"{unit_text(row.low, '')} to {unit_text(row.high, row.unit)}" if known else ""
+        rates = (unit_text(row.median, row.unit), interval, unit_text(row.best, row.unit))
         table.add_row(row.title, _size_text(row), str(row.n), *rates)
     return table
 
@@ -65,12 +63,12 @@ def roofline_lines(run: Run) -> list[str]:
         (TRAIN_FLOPS_PER_SECOND, FLOPS, TRAIN_PEAK_SHARE, _product(run)),
         (TRAIN_BYTES_PER_SECOND, BYTES, TRAIN_BANDWIDTH_SHARE, COPY),
     ):
-        rate = rate_text(median(metric_values(run, name)), unit)
+        rate = unit_text(median(metric_values(run, name)), unit)
         shares = [value for value in metric_values(run, share) if value is not None]
         peak = run.peaks.get(workload.name) if workload else None
         if shares and peak and workload:
             part = f"{100 * median(shares):.3g} % of the measured {workload.title}"
-            moments = ", then ".join(rate_text(rate, unit) for rate in peak.rates)
+            moments = ", then ".join(unit_text(rate, unit) for rate in peak.rates)
             lines.append(f"{_WHAT[name]}: {rate}, {part} ({moments})")
         elif name == TRAIN_FLOPS_PER_SECOND or run.peaks:
             unknown = "; the peak of its precision is not measured here" if run.peaks else ""
@@ -81,16 +79,6 @@ def roofline_lines(run: Run) -> list[str]:
 def _product(run: Run) -> Workload | None:
     precision = next(record.result.precision for record in run.repeats if record.result)
     return MATRIX_PRODUCT_OF.get(precision)
-
-
-def rate_text(rate: float | None, unit: str) -> str:
-    """Return a rate with three figures: `432 GFLOP/s`, `12.5 GB/s`; empty for the unknown."""
-    if rate is None:
-        return ""
-    scale, prefix = next(((s, p) for s, p in _PREFIXES if abs(rate) >= s), (1.0, ""))
-    number = rate / scale
-    digits = max(0, 3 - len(str(int(number))))
-    return f"{number:.{digits}f} {prefix}{_SHORT.get(unit, unit)}".rstrip()
 
 
 def _size_text(row: PeakSummary) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from mnistbench.analysis.pairing import DUET
 from mnistbench.analysis.selfcheck import (
     CHANGES,
     DISJOINT,
     ENOUGH_TO_DRAW_FROM,
     FALSE_ALARMS,
-    PAIRS_NEEDED,
+    INTERLEAVED,
     POWER,
     RESAMPLED,
     RULES,
@@ -21,8 +24,9 @@ from mnistbench.analysis.selfcheck import (
     SMALLEST_CHANGE,
     Selfcheck,
     find,
+    pairs_needed,
 )
-from mnistbench.report.comparison import change_text, interval_text
+from mnistbench.report.values import change_text, interval_text
 from mnistbench.results.phrases import percent
 from mnistbench.results.rows import SelfcheckRow, to_csv
 
@@ -31,15 +35,44 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def as_csv(checked: Selfcheck) -> str:
-    """Return the rows of selfcheck.csv."""
-    return to_csv(checked.rows, SelfcheckRow)
+_ADVISED_CHANGE = 0.10
+_DESIGNS = {
+    INTERLEAVED: "This machine needs no duet: benchmark A B",
+    DUET: "This machine needs the duet: benchmark A B --duet",
+}
 
 
-def as_json(checked: Selfcheck) -> str:
+def advice(checks: Sequence[Selfcheck]) -> str:
+    """Return the pairs that each design needs to see a change of 10 %, and which to use."""
+    needed = {check.design: pairs_needed(check, _ADVISED_CHANGE) for check in checks}
+    texts = [f"{design}: with {_pairs_text(pairs)} pairs" for design, pairs in needed.items()]
+    texts[0] = texts[0].replace("with", f"{percent(_ADVISED_CHANGE)} with")
+    line = "; ".join(texts)
+    if len(needed) < len(_DESIGNS):
+        return line
+    fewest = min(needed, key=lambda design: needed[design] or math.inf)
+    return f"{line}. {_DESIGNS[fewest]}"
+
+
+def _pairs_text(pairs: int | None) -> str:
+    return "more than 1,000" if pairs is None else str(pairs)
+
+
+def as_csv(checks: Sequence[Selfcheck]) -> str:
+    """Return the rows of selfcheck.csv, of every design."""
+    return to_csv([row for checked in checks for row in checked.rows], SelfcheckRow)
+
+
+def as_json(checks: Sequence[Selfcheck]) -> str:
     """Return everything that was checked."""
-    content = {
+    content = {"checks": [_as_dict(checked) for checked in checks], "advice": advice(checks)}
+    return json.dumps(content, indent=2, allow_nan=False)
+
+
+def _as_dict(checked: Selfcheck) -> dict[str, object]:
+    return {
         "config": checked.config,
+        "design": checked.design,
         "pairs": checked.pairs,
         "phase": RULES.phases[0],
         "margin": RULES.margin,
@@ -51,15 +84,21 @@ def as_json(checked: Selfcheck) -> str:
         "verdict": checked.verdict,
         "figures": [asdict(row) for row in checked.rows],
     }
-    return json.dumps(content, indent=2, allow_nan=False)
 
 
-def print_table(console: Console, checked: Selfcheck) -> None:
-    """Print the verdict on all pairs, false alarms, what can be seen, and what was drawn."""
+def print_table(console: Console, checks: Sequence[Selfcheck]) -> None:
+    """Print of each design the verdict on all pairs, false alarms, and what can be seen."""
+    for checked in checks:
+        _print_check(console, checked)
+    for line in (*_legend(checks), f"On this machine: {advice(checks)}."):
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def _print_check(console: Console, checked: Selfcheck) -> None:
     overall = checked.overall
     console.print(
-        f"{checked.config} against itself, {checked.pairs} pairs, train phase: two equal repeats "
-        f"differ by {percent(checked.spread)} (median). All pairs: "
+        f"{checked.config} against itself, {checked.design}, {checked.pairs} pairs, train phase: "
+        f"two equal repeats differ by {percent(checked.spread)} (median). All pairs: "
         f"{change_text(float(overall.ratio))}, {RULES.confidence:.0%} interval "
         f"{interval_text(float(overall.low), float(overall.high))}: {checked.verdict}.",
         soft_wrap=True,
@@ -67,8 +106,7 @@ def print_table(console: Console, checked: Selfcheck) -> None:
     )
     console.print(_false_alarms_table(checked))
     console.print(_slowdown_table(checked))
-    for line in (*_needed_lines(checked), *_legend(checked)):
-        console.print(line, soft_wrap=True, highlight=False)
+    console.print(_needed_line(checked), soft_wrap=True, highlight=False)
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -128,25 +166,24 @@ def _change_cell(row: SelfcheckRow | None) -> str:
     return percent(row.change) if row.change < 1 else f"{1 + row.change:.2g}x"
 
 
-def _needed_lines(checked: Selfcheck) -> list[str]:
-    texts = []
-    for change in CHANGES:
-        row = find(checked.rows, PAIRS_NEEDED, RESAMPLED, change=change)
-        pairs = "more than 1,000" if row is None or row.pairs is None else str(row.pairs)
-        texts.append(f"{percent(change)}: {pairs}")
-    return [f"Pairs needed to see a change of {'; '.join(texts)}"]
+def _needed_line(checked: Selfcheck) -> str:
+    texts = [
+        f"{percent(change)}: {_pairs_text(pairs_needed(checked, change))}" for change in CHANGES
+    ]
+    return f"Pairs needed to see a change of {'; '.join(texts)}"
 
 
-def _legend(checked: Selfcheck) -> list[str]:
+def _legend(checks: Sequence[Selfcheck]) -> list[str]:
+    fewest = min(checked.pairs for checked in checks)
     rough = []
-    if checked.pairs < ENOUGH_TO_DRAW_FROM:
-        rough = [f"{checked.pairs} pairs are few to draw from: the resampled figures are rough."]
+    if fewest < ENOUGH_TO_DRAW_FROM:
+        rough = [f"{fewest} pairs are few to draw from: the resampled figures are rough."]
     return [
         *rough,
         f"False alarms and slowdowns are verdicts of compare --phase train, margin "
         f"{percent(RULES.margin)}. Seen: the interval excludes unchanged, in {POWER:.0%} of cases "
         "(compare calls it slower with a --margin below it).",
-        f"Counts: the {checked.pairs} pairs cut, in the order measured, into comparisons "
+        "Counts: the pairs cut, in the order measured, into comparisons "
         "that share none. Resampled: pairs drawn from all of them again and again, with sides "
         "swapped by chance: that says more of the rule on this machine's noise, and is no new "
         "evidence of it.",

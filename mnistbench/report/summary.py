@@ -115,7 +115,7 @@ def drift_text(run: Run) -> str:
     trend = run.trend
     if trend is None or not trend.is_clear:
         return ""
-    from mnistbench.report.comparison import change_text, interval_text
+    from mnistbench.report.values import change_text, interval_text
 
     remedy = (
         "heat, or a neighbour? compare it only with what the same call measures in turn: "

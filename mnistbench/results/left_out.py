@@ -16,6 +16,8 @@ TIME = "time"
 TWICE = "twice"
 UNSTOPPED = "unstopped"
 COLUMNS_UNSURE = "columns"
+METRIC = "metric"
+METRIC_RESUMED = "metric-resumed"
 
 _WORDS = {
     TORN: ("torn line is left out", "torn lines are left out"),
@@ -40,6 +42,14 @@ _WORDS = {
     COLUMNS_UNSURE: (
         "line with commas in its tag tells a time, but not surely its machine",
         "lines with commas in their tags tell a time, but not surely its machine",
+    ),
+    METRIC: (
+        "value of a metric that is no finite number is left out",
+        "values of a metric that are no finite numbers are left out",
+    ),
+    METRIC_RESUMED: (
+        "metric of a resumed training, which has one of each part, is left out",
+        "metrics of resumed trainings, which have one of each part, are left out",
     ),
 }  # fmt: skip
 _LONGEST_VALUE = 40

@@ -153,6 +153,8 @@ class SelfcheckRow:
     low: float | None
     """End of the 95 % interval of the share; None if resampled: those comparisons share pairs."""
     high: float | None
+    design: str
+    """`interleaved` or `duet`: how the pairs were measured."""
 
 
 @dataclass(frozen=True)

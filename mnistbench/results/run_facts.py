@@ -43,7 +43,7 @@ def machine_facts(
     for run_id, attribute, value in database.execute("FROM machines ORDER BY ALL").fetchall():
         known = facts.setdefault(run_id, {})
         if known.setdefault(attribute, value) != value and run_id not in resumed:
-            raise _two_values(run_id, attribute, [known[attribute], value], files)
+            raise two_values(run_id, attribute, [known[attribute], value], files)
     return facts
 
 
@@ -73,7 +73,7 @@ def run_figures(
     for run_id, repeat, metric, value in rows:
         if values.setdefault((run_id, repeat, metric), value) != value and run_id not in resumed:
             where = f"{metric} of repeat {repeat}"
-            raise _two_values(run_id, where, [values[run_id, repeat, metric], value], paths)
+            raise two_values(run_id, where, [values[run_id, repeat, metric], value], paths)
         run = figures.setdefault(run_id, RunFigures())
         if metric == "jit_compile":
             run.jit_compile = value
@@ -84,7 +84,8 @@ def run_figures(
     return figures
 
 
-def _two_values(run_id: str, what: str, values: list[str], paths: Sequence[Path]) -> InputError:
+def two_values(run_id: str, what: str, values: list[str], paths: Sequence[Path]) -> InputError:
+    """Return the error of a run that has several values where one belongs."""
     holding = [path for path in paths if path.parent.name == run_id] or list(paths)
     return InputError(
         f"run {run_id!r} has two values of {what}: {', '.join(sorted(values))}",

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mnistbench.results.csv import columns_of, connect, load_table, parts, rows_of
 from mnistbench.results.left_out import LeftOut
+from mnistbench.results.metric_rows import NO_METRICS, LoadedMetrics, load_metrics
 from mnistbench.results.run_facts import RunFigures, machine_facts, run_figures
 from mnistbench.results.tables import MACHINE, METRICS, TIMINGS, is_merged
 from mnistbench.results.timing_rows import FACTS, MEASURED, load_timings, phases_in
@@ -45,9 +46,13 @@ class LoadedRuns:
     """Rows that were not used, by reason."""
     contended: tuple[frozenset[int], ...]
     """Of each run: the numbers of the repeats that something else disturbed, as far as is known."""
+    metrics: LoadedMetrics = NO_METRICS
+    """Those asked for."""
 
 
-def load(paths: Sequence[Path], phases: Sequence[str] | None) -> LoadedRuns:
+def load(
+    paths: Sequence[Path], phases: Sequence[str] | None, metrics: Sequence[str] = ()
+) -> LoadedRuns:
     """Read timings CSVs, and what lies beside those that are in run folders.
 
     `phases` are those to keep; None keeps all. Raises InputError, naming the file.
@@ -59,8 +64,13 @@ def load(paths: Sequence[Path], phases: Sequence[str] | None) -> LoadedRuns:
         rows = database.execute(f"SELECT {', '.join(names)} FROM runs ORDER BY number").fetchall()
         facts = [dict(zip(names, row, strict=True)) for row in rows]
         folders = run_folders(paths, {run["run_id"] for run in facts})
-        figures = _add_neighbours(database, facts, folders)
-        return _loaded(database, facts, figures, left_out)
+        resumed = _resumed(database)
+        figures = _add_neighbours(database, facts, folders, resumed)
+        files = [folder / METRICS for folder in folders if (folder / METRICS).is_file()]
+        loaded, problems = NO_METRICS, list[LeftOut]()
+        if metrics and files:
+            loaded, problems = load_metrics(database, files, metrics, resumed)
+        return _loaded(database, facts, figures, [*left_out, *problems], loaded)
     finally:
         database.close()
 
@@ -115,16 +125,19 @@ def _first_run(path: Path) -> str:
     return next((row[place] for _, row in rows_of(path) if len(row) > place), "")
 
 
+def _resumed(database: DuckDBPyConnection) -> set[str]:
+    """Return the runs in which a second process went on with a training."""
+    rows = database.execute("SELECT DISTINCT run_id FROM resumed JOIN runs USING (number)")
+    return {run_id for (run_id,) in rows.fetchall()}
+
+
 def _add_neighbours(
-    database: DuckDBPyConnection, facts: list[dict[str, str]], folders: Mapping[Path, str]
+    database: DuckDBPyConnection,
+    facts: list[dict[str, str]],
+    folders: Mapping[Path, str],
+    resumed: set[str],
 ) -> list[RunFigures]:
     """Tell each run its machine, its file and whether XLA compiled it; return its figures."""
-    resumed = {
-        run_id
-        for (run_id,) in database.execute(
-            "SELECT DISTINCT run_id FROM resumed JOIN runs USING (number)"
-        ).fetchall()
-    }
     machines = [folder / MACHINE for folder in folders if (folder / MACHINE).is_file()]
     metrics = [folder / METRICS for folder in folders if (folder / METRICS).is_file()]
     by_run = machine_facts(database, machines, resumed) if machines else {}
@@ -145,6 +158,7 @@ def _loaded(
     facts: list[dict[str, str]],
     figures: list[RunFigures],
     left_out: list[LeftOut],
+    metrics: LoadedMetrics,
 ) -> LoadedRuns:
     times = database.execute(
         f"SELECT number, repeat, code, seconds FROM times WHERE status IN {MEASURED} "
@@ -173,4 +187,5 @@ def _loaded(
         zeros=tuple(frozenset(zeros.get(number, ())) for number in range(len(facts))),
         left_out=tuple(left_out),
         contended=tuple(frozenset(run.contended) for run in figures),
+        metrics=metrics,
     )

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mnistbench.analysis import drift
-from mnistbench.config.frameworks import check_installed
+from mnistbench.config.frameworks import BACKENDS, check_installed
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import needed_bytes
 from mnistbench.machine import host, readings
 from mnistbench.machine.warnings import warnings_before
 from mnistbench.measuring.executor import StartMethod
+from mnistbench.measuring.interpreters import Interpreter, check_packages
 from mnistbench.measuring.jobs import RepeatJob
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import repeat
@@ -68,6 +69,8 @@ class BenchmarkPlan:
     """Repeats go on until this is reached; None for a fixed number."""
     duet: bool = False
     """Whether the two configs are measured at the same time, each on half of the cores."""
+    against: Interpreter | None = None
+    """Another Python, by which the last of the configs is measured; None for this one."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +143,14 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     fills meanwhile. A repeat that fails is recorded, and the others go on.
     """
     check_installed(config.backend for config in plan.configs)
+    if plan.against is not None:
+        check_packages(plan.against, BACKENDS[plan.configs[-1].backend].packages)
     if plan.duet:
         check_possible(plan.configs, plan.roofline)
     surroundings = Surroundings(dict(os.environ), readings.take())
     downloads = fetch_missing(plan.configs, tell)
     runs = create_runs(plan.configs, plan.output, plan.tag, downloads)
+    runs[-1].interpreter = plan.against
     with kept_if_measured(runs):
         halves = Halves(runs, plan.start_method) if plan.duet else None
         crews = halves.crews if halves else crews_of(runs, plan.start_method)

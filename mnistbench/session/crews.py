@@ -9,6 +9,7 @@ from pathlib import Path
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import RunError
 from mnistbench.measuring.executor import Executor, StartMethod, TaskFailure
+from mnistbench.measuring.interpreters import Interpreter
 from mnistbench.measuring.jobs import Probe
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import probe
@@ -19,28 +20,36 @@ from mnistbench.session.records import Run
 
 @dataclass(frozen=True)
 class Crew:
-    """Runs of one backend and one device, and what makes their processes."""
+    """Runs of one backend, device and interpreter, and what makes their processes."""
 
     executor: Executor
     runs: tuple[Run, ...]
 
 
 def crews_of(runs: Sequence[Run], start_method: StartMethod) -> list[Crew]:
-    """Return what makes the processes of each run: one for each backend and device.
+    """Return what makes the processes of each run: one for each backend, device and interpreter.
 
     Raises InputError where forking is asked for and not possible.
     """
-    groups: dict[tuple[str, str], list[Run]] = {}
+    groups: dict[tuple[object, ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.config.device, run.config.backend), []).append(run)
+        key = (run.config.device, run.config.backend, run.interpreter)
+        groups.setdefault(key, []).append(run)
     return [
-        Crew(executor_of(group[0].config, start_method), tuple(group)) for group in groups.values()
+        Crew(executor_of(group[0].config, start_method, group[0].interpreter), tuple(group))
+        for group in groups.values()
     ]
 
 
-def executor_of(config: RunConfig, start_method: StartMethod) -> Executor:
-    """Return what makes processes for a config's backend and device; raise InputError."""
-    return Workers(measuring_environment(config.device, config.backend), start_method)
+def executor_of(
+    config: RunConfig, start_method: StartMethod, interpreter: Interpreter | None = None
+) -> Executor:
+    """Return what makes processes for a config's backend and device; raise InputError.
+
+    `interpreter` is the one that measures, where it is not the command's own.
+    """
+    variables = measuring_environment(config.device, config.backend)
+    return Workers(variables, start_method, interpreter=interpreter)
 
 
 def probe_devices(crew: Crew) -> Mapping[str, object]:

@@ -75,10 +75,11 @@ def check_devices(runs: Sequence[Run]) -> None:
         )
 
 
-class _Conductor:
+class Conductor:
     """Keeps two processes in step: hears each, and says to the other what it must know."""
 
     def __init__(self, tell: Listener) -> None:
+        """`tell` hears all that both sides say."""
         self._tell = tell
         self._lock = threading.Lock()
         self._processes: dict[int, Process] = {}
@@ -133,7 +134,7 @@ class _Side:
 
     number: int
     workers: Workers
-    conductor: _Conductor
+    conductor: Conductor
 
     @property
     def forks(self) -> bool:
@@ -179,7 +180,7 @@ class Halves:
         self._workers = [
             [
                 Workers(measuring_environment(run.config.device, run.config.backend),
-                        start_method, half)
+                        start_method, half, run.interpreter)
                 for half in cut
             ]
             for run in runs
@@ -204,7 +205,7 @@ class Halves:
     def _measured(
         self, turns: Sequence[Turn], runs: Sequence[Run], tell: Listener
     ) -> list[RepeatRecord]:
-        conductor = _Conductor(tell)
+        conductor = Conductor(tell)
         chosen = self._in_round(turns[0].repeat, (0, 1))
 
         def one(side: int) -> RepeatRecord:

@@ -13,6 +13,7 @@ from mnistbench.analysis.roofline import Peak
 from mnistbench.config.run_config import RunConfig
 from mnistbench.machine import evidence
 from mnistbench.measuring.executor import Task
+from mnistbench.measuring.interpreters import Interpreter
 from mnistbench.measuring.jobs import RepeatResult
 from mnistbench.results.folder import RunFolder
 from mnistbench.results.phases import (
@@ -98,6 +99,8 @@ class Run:
     """The phases that its repeats time, in order."""
     peaks: Mapping[str, Peak] = field(default_factory=dict)
     """Workload to its peak on this run's device; empty without `--roofline`."""
+    interpreter: Interpreter | None = None
+    """The one that measures, where it is not the command's own."""
     trend: Trend | None = None
     """Of the train phase over the finished run; None if the repeats were too few to tell."""
 

@@ -14,15 +14,16 @@ _WARMUP = 1
 
 
 def measure(
-    config: RunConfig, pairs: int, output: Path, tell: Listener, duet: bool = False
+    config: RunConfig, pairs: int, output: Path, tell: Listener, duet: bool
 ) -> BenchmarkResult:
     """Measure the config against itself, in turn or at once, telling how long it will take."""
+    how = "in a duet" if duet else "in turn"
     plan = BenchmarkPlan((config, config), pairs, _WARMUP, output, duet=duet)
     turns = 2 * (pairs + _WARMUP)
     tell(
         News(
-            f"{config.name} against itself: {pairs} pairs of fresh processes and {_WARMUP} pair to "
-            "warm up, which will tell how long it takes"
+            f"{config.name} against itself, {how}: {pairs} pairs of fresh processes and "
+            f"{_WARMUP} pair to warm up, which will tell how long it takes"
         )
     )
     return run_benchmark(plan, _with_expected_time(tell, turns))

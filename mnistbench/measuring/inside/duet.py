@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 import keras
 
+from mnistbench.config.work import fresh_bytes
 from mnistbench.measuring.child import has_heard, wait_for
+from mnistbench.measuring.inside import memory
 from mnistbench.measuring.inside.measures import EpochClock
 from mnistbench.measuring.inside.repeat import (
     Prepared,
@@ -33,6 +35,8 @@ class _Ended(Exception):  # noqa: N818  leaves `fit` in the middle of an epoch
 def run_duet(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> RepeatResult:
     """Run every phase once, `train` and `test` in step with the partner."""
     prepared = prepare(job, tell)
+    # Once more: while it waits, the partner's phases take what was brought in.
+    memory.bring_in(fresh_bytes(job.config))
     epochs = EpochClock(tell)
     _meet(TRAIN, tell)
     learned = train(prepared, [epochs, *target_callbacks(job.config)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
 import sys
 import time
 import traceback
@@ -98,6 +99,11 @@ def framework_facts() -> Mapping[str, object]:
     import numpy
 
     return {
+        # Of this process: another interpreter than the command's may measure.
+        "python_version": platform.python_version(),
+        "python_implementation": platform.python_implementation(),
+        "python_compiler": platform.python_compiler(),
+        "python_executable": sys.executable,
         "keras_version": keras.__version__,
         "numpy_version": numpy.__version__,
         "keras_backend": keras.backend.backend(),

@@ -128,6 +128,7 @@ def speed_metrics(
         Metric("train_steps", steps, "1"),
         Metric("first_step_seconds", epochs.first_step_seconds, "s"),
         Metric("steady_step_seconds", _steady_step_seconds(epochs, steps), "s"),
+        Metric("train_cpu_seconds", clock.records[TRAIN].cpu_seconds, "s"),
     ]
     if train_seconds:
         seen = samples * len(epochs.epoch_seconds)

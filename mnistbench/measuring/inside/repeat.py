@@ -15,9 +15,10 @@ import keras
 
 from mnistbench import data
 from mnistbench.config.run_config import RunConfig
+from mnistbench.config.work import fresh_bytes
 from mnistbench.errors import RunError
 from mnistbench.measuring.clock import PhaseClock
-from mnistbench.measuring.inside import models
+from mnistbench.measuring.inside import memory, models
 from mnistbench.measuring.inside.execution import EXECUTIONS, Execution, Learned, training_samples
 from mnistbench.measuring.inside.framework import backend
 from mnistbench.measuring.inside.measures import (
@@ -48,6 +49,8 @@ class Prepared:
     device: str
     """`cpu` or `gpu`, as resolved."""
     startup_seconds: float
+    memory_seconds: float | None
+    """Bringing in the memory that it will need; None where that is not possible."""
     identity: data.DataIdentity
     model: keras.Model
     execution: Execution
@@ -73,6 +76,7 @@ def prepare(job: RepeatJob, tell: Listener) -> Prepared:
     started = time.perf_counter()
     device = start(job.device, job.seed, job.config)
     startup_seconds = time.perf_counter() - started
+    memory_seconds = memory.bring_in(fresh_bytes(job.config))
 
     clock = PhaseClock(tell)
     whole = load(clock, job.config)
@@ -88,8 +92,9 @@ def prepare(job: RepeatJob, tell: Listener) -> Prepared:
     _compile(clock, model, job.config)
     execution = way(model, job.config, device, job.seed)
     return Prepared(
-        clock, device, startup_seconds, identity, model, execution, train_images, test_images
-    )
+        clock, device, startup_seconds, memory_seconds,
+        identity, model, execution, train_images, test_images,
+    )  # fmt: skip
 
 
 def repeat_result(
@@ -115,6 +120,7 @@ def repeat_result(
         Metric("validation_samples", _validated(prepared, job.config), "1"),
         Metric("test_samples", len(prepared.test_images.images), "1"),
         Metric("startup_seconds", prepared.startup_seconds, "s"),
+        Metric("memory_seconds", prepared.memory_seconds, "s"),
         Metric("execution", job.config.training.execution, ""),
         Metric("jit_compile", jit.is_on, ""),
         Metric("jit_reason", jit.reason, ""),
