@@ -18,6 +18,7 @@ GROUPS = {
     "model.": "DenseModel",
     "model. ": "CnnModel",
     "training.": "TrainingConfig",
+    "sweep.": "SweepBlock",
 }
 TITLES = {
     "": "Top level",
@@ -25,6 +26,7 @@ TITLES = {
     "model.": "`model` with `family: dense`",
     "model. ": "`model` with `family: cnn`",
     "training.": "`training`",
+    "sweep.": "`sweep`, for [`mnistbench sweep`](sweeps.md)",
 }
 HEAD = """# Config fields
 
@@ -74,7 +76,10 @@ def _allowed(told: dict[str, Any]) -> str:
 
 
 def _bounded(told: dict[str, Any]) -> str:
-    words = {"null": "left out", "string": "text", "boolean": "`true`, `false`"}
+    words = {
+        "null": "left out", "string": "text", "boolean": "`true`, `false`",
+        "object": "fields with values",
+    }  # fmt: skip
     kind = str(told.get("type"))
     signs = {
         "minimum": "at least", "exclusiveMinimum": "above",

@@ -216,7 +216,7 @@ def test_the_schema_describes_every_field_and_is_the_committed_one() -> None:
     schema = json_schema()
     for name, definition in {"RunConfig": schema, **schema["$defs"]}.items():
         for field, described in definition["properties"].items():
-            told = "description" in described or field in ("dataset", "model", "training")
+            told = "description" in described or field in ("dataset", "model", "training", "sweep")
             assert told, f"{name}.{field}"
     committed = Path(__file__).parents[1] / "docs" / "config.schema.json"
     assert json.loads(committed.read_text()) == schema, "run: make docs"

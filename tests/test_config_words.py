@@ -85,6 +85,7 @@ def fields() -> list[tuple[str, str]]:
         "TrainingConfig": ("training.", "mnist-dense"),
         "DenseModel": ("model.", "mnist-dense"),
         "CnnModel": ("model.", "mnist-cnn"),
+        "SweepBlock": ("sweep.", "mnist-dense"),
     }
     return [
         (config, prefix + field)

@@ -70,11 +70,7 @@ _DEFAULT_MAX_SECONDS = 600.0
     is_flag=True,
     help="Measure the machine's peak before and after, and the share of it that training reaches.",
 )
-@click.option(
-    "--no-calibrate",
-    is_flag=True,
-    help="Leave out the short measurement of the machine that `compare` normalises by.",
-)
+@options.no_calibrate
 @click.option(
     "--duet",
     is_flag=True,

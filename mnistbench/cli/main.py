@@ -25,6 +25,7 @@ COMMANDS = {
     "merge": "mnistbench.cli.merge",
     "selfcheck": "mnistbench.cli.selfcheck",
     "explain": "mnistbench.cli.explain",
+    "sweep": "mnistbench.cli.sweep",
     "config": "mnistbench.cli.config",
     "data": "mnistbench.cli.data",
     "machine-info": "mnistbench.cli.machine_info",

@@ -14,6 +14,7 @@ from mnistbench.config.frameworks import BACKENDS
 from mnistbench.report.exports import EXPORTS
 
 if TYPE_CHECKING:
+    from mnistbench.config.loading import ConfigFields
     from mnistbench.config.run_config import RunConfig
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -32,6 +33,11 @@ execution = click.option(
     "--execution",
     type=click.Choice(["fit", "fused"]),
     help="Keras's loop, or an epoch as one compiled program; overrides the config.",
+)
+no_calibrate = click.option(
+    "--no-calibrate",
+    is_flag=True,
+    help="Leave out the short measurement of the machine that `compare` normalises by.",
 )
 output = click.option(
     "--output",
@@ -125,8 +131,16 @@ def refuse_twice(option: str, fields: Sequence[str], overrides: Sequence[str]) -
 
 def load(name: str, overrides: Sequence[str], device: str | None = None) -> RunConfig:
     """Return a config by its name or file; say so where a file is passed over for a name."""
+    if device is not None:
+        refuse_twice("--device", ("device=",), overrides)
+    config = read(name, overrides).config()
+    return config if device is None else config.model_copy(update={"device": device})
+
+
+def read(name: str, overrides: Sequence[str]) -> ConfigFields:
+    """Return what a config's file says, unchecked; say so where a file is passed over."""
     from mnistbench.config.files import known_configs
-    from mnistbench.config.loading import load_config
+    from mnistbench.config.loading import read_fields
 
     if name in known_configs() and Path(name).is_file():
         click.echo(
@@ -134,7 +148,4 @@ def load(name: str, overrides: Sequence[str], device: str | None = None) -> RunC
             f"the file of that name here is ./{name}",
             err=True,
         )
-    if device is not None:
-        refuse_twice("--device", ("device=",), overrides)
-    config = load_config(name, overrides)
-    return config if device is None else config.model_copy(update={"device": device})
+    return read_fields(name, overrides)

@@ -134,8 +134,7 @@ def user_path(text: str, source: str) -> Path:
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """Return the fields of a config file; raise InputError if it is no YAML mapping."""
-    text = _text(path)
-    check_version(text, str(path))
+    text = config_text(path)
     fields = read_yaml(text, str(path))
     if fields is None:
         raise InputError("is empty", source=path, hint="see: mnistbench config show mnist-dense")
@@ -151,7 +150,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return fields
 
 
-def _text(path: Path) -> str:
+def config_text(path: Path) -> str:
+    """Return the text of a config file; raise InputError, also for one of a later version."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -159,9 +159,11 @@ def _text(path: Path) -> str:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError("is UTF-16 text", source=path, hint="save it as UTF-8")
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError("is not UTF-8 text", source=path, hint="is it a config?") from None
+    check_version(text, str(path))
+    return text
 
 
 def read_yaml(text: str, source: str) -> Any:

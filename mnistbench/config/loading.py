@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,49 @@ from mnistbench.config.datasets import DATASETS
 from mnistbench.config.files import find_config, read_mapping, read_yaml, user_path
 from mnistbench.config.frameworks import BACKENDS
 from mnistbench.config.network import Dropout, ShapeError, layer_table
-from mnistbench.config.problems import as_input_error, nearest, set_by_whom
-from mnistbench.config.run_config import RunConfig
+from mnistbench.config.problems import OPTION, as_input_error, nearest, set_by_whom
+from mnistbench.config.run_config import SWEEP, RunConfig
+from mnistbench.config.sweep_block import SweepBlock
+from mnistbench.config.sweep_space import checked_block, space_of_block
 from mnistbench.errors import InputError
 
 DEFAULT_CONFIG = "mnist-dense"
+
+
+@dataclass(frozen=True)
+class ConfigFields:
+    """What a file and overrides say, not yet checked: the points of a sweep differ from that."""
+
+    fields: Mapping[str, Any]
+    """As written, one in another; without the block `sweep`."""
+    source: str
+    """The file, for messages."""
+    set_by: Mapping[str, str] = field(default_factory=dict)
+    """Field, with dots, to the `--set` that set it."""
+    sweep: object = None
+    """The block `sweep`, unchecked; None where there is none."""
+
+    def config(self) -> RunConfig:
+        """Return the config; raise InputError, also for a block `sweep` that names no points."""
+        block = self.block()
+        if block is not None:
+            space_of_block(block, self.source, self.set_by)
+        return _checked(self.fields, self.source, self.set_by)
+
+    def block(self) -> SweepBlock | None:
+        """Return the block `sweep`, if there is one; raise InputError."""
+        return None if self.sweep is None else checked_block(self.sweep, self.source, self.set_by)
+
+    def point(self, name: str, label: str, settings: Mapping[str, Any]) -> RunConfig:
+        """Return the config of that name with other settings, by fields with dots.
+
+        Raises InputError, which begins with `label`.
+        """
+        fields = copy.deepcopy(dict(self.fields))
+        for setting, value in settings.items():
+            _set_field(fields, setting, copy.deepcopy(value), label)
+        set_by = {**dict.fromkeys(settings, label), **self.set_by}
+        return _checked({**fields, "name": name}, f"{label} of {self.source}", set_by)
 
 
 def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> RunConfig:
@@ -25,15 +65,20 @@ def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> RunConfig:
 
     Raises InputError, naming the file, the field, the value and what is allowed.
     """
+    return read_fields(name_or_path, overrides).config()
+
+
+def read_fields(name_or_path: str, overrides: Sequence[str] = ()) -> ConfigFields:
+    """Read what `load_config` checks; raise InputError for what is no config file at all."""
     path = find_config(name_or_path)
     fields = {"name": path.stem, **read_mapping(path)}
     _resolve_data_path(fields, path)
     set_by = {}
     for override in overrides:
         field, value = _split_override(override)
-        _set_field(fields, field, value, override)
+        _set_field(fields, field, value, f"--set {override}")
         set_by[field] = f"--set {override}"
-    return _checked(fields, str(path), set_by)
+    return ConfigFields(fields, str(path), set_by, fields.pop(SWEEP, None))
 
 
 def _resolve_data_path(fields: Mapping[str, Any], file: Path) -> None:
@@ -57,22 +102,23 @@ def _split_override(override: str) -> tuple[str, Any]:
     return field, read_yaml(text, f"--set {override}")
 
 
-def _set_field(fields: dict[str, Any], field: str, value: Any, override: str) -> None:
+def _set_field(fields: dict[str, Any], field: str, value: Any, source: str) -> None:
     *groups, last = field.split(".")
     for group in groups:
         inner = fields.setdefault(group, {})
         if not isinstance(inner, dict):
             whole = field[: field.index(f"{group}.") + len(group)]
-            hint = f"set the whole list: --set '{whole}={inner}'" if inner else None
+            how = f"--set '{whole}={inner}'" if source.startswith(OPTION) else f"{whole}: {inner}"
+            hint = f"set the whole list: {how}" if inner else None
             raise InputError(
                 f"{group} has no fields below it",
-                source=f"--set {override}",
+                source=source,
                 field=field,
                 hint=hint if isinstance(inner, list) else None,
             )
         fields = inner
     if field == "dataset.path" and isinstance(value, str):
-        value = _absolute(value, Path(), f"--set {override}: {field}")
+        value = _absolute(value, Path(), f"{source}: {field}")
     fields[last] = value
 
 

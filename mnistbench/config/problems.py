@@ -13,15 +13,18 @@ from pydantic import ValidationError
 
 from mnistbench.config.datasets import DATASETS
 from mnistbench.config.network import CnnModel
-from mnistbench.config.run_config import json_schema
+from mnistbench.config.run_config import SWEEP, json_schema
 from mnistbench.errors import InputError
 
 _SCHEMA = "see: mnistbench config schema"
 _MOST_SHOWN = 60
+OPTION, POINT = "--set ", "point "
+"""What a source begins with that is no file: an override, or the settings of a point of a sweep."""
 _EXAMPLES = {
     "dataset": ("dataset.name", "mnist"),
     "model": ("model.family", "dense"),
     "training": ("training.epochs", "1"),
+    SWEEP: ("sweep.grid", "{training.epochs: [1, 5]}"),
 }
 """A field of each group, and a value it can have."""
 
@@ -36,12 +39,19 @@ class _Mistake:
     context: Mapping[str, Any]
     """What pydantic says of the rule: bounds, allowed values."""
     location: Sequence[object]
-    by_option: bool
-    """Whether `--set` gave it, and not the file."""
+    source: str
+    """Who gave it: a `--set`, the file, or a point of a sweep."""
+
+    @property
+    def by_option(self) -> bool:
+        """Return whether `--set` gave it."""
+        return self.source.startswith(OPTION)
 
     def written(self, value: str, field: str = "") -> str:
-        """Return how a value is given where this one was: by `--set`, or in the file."""
+        """Return how a value is given where this one was."""
         field = field or self.field
+        if self.source.startswith(POINT):
+            return value
         if not self.by_option:
             return f"{field.split('.')[-1]}: {value}"
         plain = re.fullmatch(r"[\w.+-]+", value)
@@ -56,7 +66,7 @@ def as_input_error(error: ValidationError, file: str, set_by: Mapping[str, str])
     location = [part for part in first["loc"] if part not in ("dense", "cnn")]
     field = ".".join(str(part) for part in location)
     source = set_by_whom(field, file, set_by)
-    mistake = _Mistake(field, first["input"], first.get("ctx", {}), first["loc"], source != file)
+    mistake = _Mistake(field, first["input"], first.get("ctx", {}), first["loc"], source)
     problem, hint = _KINDS.get(first["type"], _not_allowed)(mistake)
     if len(problems) > 1:
         hint = f"{hint or _SCHEMA}; {len(problems) - 1} more after this one"
@@ -99,7 +109,9 @@ def _unknown_family(mistake: _Mistake) -> _Words:
 
 
 def _no_group(mistake: _Mistake) -> _Words:
-    field, value = _EXAMPLES.get(mistake.field, (mistake.field, ""))
+    if mistake.field not in _EXAMPLES:
+        return f"{_shown(mistake.value)} must be a group of fields", ""
+    field, value = _EXAMPLES[mistake.field]
     example = f"{mistake.field}: {{{field.split('.')[-1]}: {value}}}"
     hint = f"for example {mistake.written(value, field) if mistake.by_option else example}"
     return f"{_shown(mistake.value)} must be a group of fields", hint
@@ -264,7 +276,7 @@ def _fields_of(groups: Sequence[str], location: Sequence[object]) -> list[str]:
     family = next((part for part in location if part in ("dense", "cnn")), None)
     if not groups:
         return list(schema["properties"])
-    names = {"dataset": "DatasetConfig", "training": "TrainingConfig"}
+    names = {"dataset": "DatasetConfig", "training": "TrainingConfig", SWEEP: "SweepBlock"}
     models = {"dense": "DenseModel", "cnn": "CnnModel"}
     name = models[str(family)] if groups[0] == "model" and family else names.get(groups[0])
     return list(schema["$defs"][name]["properties"]) if name else []

@@ -21,6 +21,7 @@ from pydantic import (
 
 from mnistbench.config.datasets import DATASETS, DatasetFacts
 from mnistbench.config.network import Layer, Model, layer_table
+from mnistbench.config.sweep_block import SweepBlock
 from mnistbench.config.versions import left_out_of_digest, version_line
 
 Backend = Literal["tensorflow", "jax", "torch"]
@@ -40,6 +41,8 @@ Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 _Count = Annotated[int, Field(ge=1)]
+SWEEP = "sweep"
+"""The block of a config file that is for `mnistbench sweep` alone."""
 
 
 def _on_or_off(value: object) -> object:
@@ -218,4 +221,7 @@ def json_schema() -> dict[str, Any]:
     schema = RunConfig.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["required"] = ["model"]
+    # No field of a RunConfig: what one run is has nothing to do with what else is tried.
+    schema["$defs"]["SweepBlock"] = SweepBlock.model_json_schema()
+    schema["properties"][SWEEP] = {"$ref": "#/$defs/SweepBlock"}
     return schema

@@ -42,6 +42,11 @@ EXPORTS: Mapping[str, Mapping[str, str]] = {
         "csv": "machine.as_csv",
         "json": "machine.as_json",
     },
+    "sweep": {
+        "table": "sweep.print_sweep",
+        "csv": "sweep.as_csv",
+        "json": "sweep.as_json",
+    },
     "peak": {
         "table": "peak.print_peak",
         "csv": "peak.as_csv",
@@ -59,7 +64,7 @@ EXPORTS: Mapping[str, Mapping[str, str]] = {
 }
 """Command to format to function in this room; the first format is the default."""
 
-_FILE_COLUMNS = {"compare": 140}
+_FILE_COLUMNS = {"compare": 140, "sweep": 140}
 """Width of a command's tables where the output is no terminal; 120 for the others."""
 
 

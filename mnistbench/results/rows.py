@@ -187,9 +187,65 @@ class SettingRow:
     """Median."""
 
 
+@dataclass(frozen=True)
+class PointRow:
+    """One point of a sweep: a row of points.csv."""
+
+    point: int
+    """From 1, as in sweep.yaml."""
+    settings: str
+    """As for `--set`, a blank between two."""
+    state: str
+    """`planned`, `begun`, `measured`, or `failed` where a repeat did not finish."""
+    folder: str
+    """In the sweep's folder; empty before its first repeat has ended."""
+    repeats: int
+    """That have ended."""
+    failed: int
+    """Of these, those that did not finish."""
+    contended: int
+    """Of these, those that something else disturbed, as far as is known."""
+    train_seconds: float | None
+    """Median of those that finished, as are the next ones; None where none did."""
+    total_seconds: float | None
+    test_accuracy: float | None
+    """None too where the choice is made on the validation set, but for the chosen point."""
+    validation_accuracy: float | None
+    """None where no part of the training set is held out."""
+    seconds_to_accuracy: float | None
+    """With a target; None where a repeat did not reach it."""
+    node: str
+    """Where its repeats ran; several with a blank between them."""
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """One finding of a sweep: a row of sweep.csv."""
+
+    finding: str
+    """`best_accuracy`, `fastest`, `fastest_to_accuracy`, `train_ratio` or `accuracy_difference`."""
+    point: int | None
+    """The chosen one; None for the effect of a setting."""
+    setting: str
+    """The chosen point's settings, or the field whose effect it is."""
+    base: str
+    """The value that an effect is against; empty for a choice."""
+    value: str
+    """The value that has the effect; empty for a choice."""
+    n: int
+    """Repeats of the chosen point, or pairs that the effect is of."""
+    estimate: float
+    """Seconds, an accuracy, a ratio or a difference."""
+    low: float | None
+    """End of an effect's 95 % interval; None for a choice, and for too few pairs to tell."""
+    high: float | None
+    remark: str
+    """Of how many it is the best, and on which images that was decided."""
+
+
 Row = (
     TimingRow | MetricRow | MachineRow | HistoryRow | PredictionRow | ClassRow | GuessRow
-    | PartRow | SettingRow | RateRow | SelfcheckRow
+    | PartRow | SettingRow | RateRow | SelfcheckRow | PointRow | SweepRow
 )  # fmt: skip
 
 

@@ -18,11 +18,13 @@ from mnistbench.results.rows import (
     MachineRow,
     MetricRow,
     PartRow,
+    PointRow,
     PredictionRow,
     RateRow,
     Row,
     SelfcheckRow,
     SettingRow,
+    SweepRow,
     TimingRow,
 )
 
@@ -39,6 +41,8 @@ GUESSES = "guesses.csv"
 SELFCHECK = "selfcheck.csv"
 PARTS = "explain.csv"
 SETTINGS = "settings.csv"
+POINTS = "points.csv"
+FINDINGS = "sweep.csv"
 
 TABLES: Mapping[str, type[Row]] = {
     TIMINGS: TimingRow,
@@ -53,6 +57,8 @@ TABLES: Mapping[str, type[Row]] = {
     SELFCHECK: SelfcheckRow,
     PARTS: PartRow,
     SETTINGS: SettingRow,
+    POINTS: PointRow,
+    FINDINGS: SweepRow,
 }
 """Each table and what a row of it is; a new one is an entry here."""
 
@@ -62,6 +68,7 @@ CONFIGS = "configs"
 """Of a merged folder: the config of each run, named by the run's id."""
 SWEEP = "sweep.yaml"
 """The plan of a sweep, beside the folders of its runs."""
+SWEEP_PLAN = "sweep.yaml"
 CLOUDMESH = "cloudmesh.log"
 LOG = "log.txt"
 MODEL = "model.keras"

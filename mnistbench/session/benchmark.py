@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from mnistbench.analysis import drift
 from mnistbench.config.frameworks import BACKENDS, check_installed
@@ -18,29 +18,26 @@ from mnistbench.machine import host, readings
 from mnistbench.machine.warnings import warnings_before
 from mnistbench.measuring.executor import StartMethod
 from mnistbench.measuring.interpreters import Interpreter, check_packages
-from mnistbench.measuring.jobs import RepeatJob
 from mnistbench.measuring.startup import measuring_environment
-from mnistbench.measuring.tasks import repeat
 from mnistbench.measuring.workers import Workers
 from mnistbench.results.phases import STATUS_OK, TRAIN
 from mnistbench.results.tables import LOG
 from mnistbench.session.crews import Crew, crews_of, probe_device, probe_devices
 from mnistbench.session.duet import DESIGN, Halves, check_devices, check_possible
-from mnistbench.session.events import Listener, News, TurnEnded, TurnStarted
+from mnistbench.session.events import Listener, News
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
     add_facts,
     create_runs,
     describe,
-    keep,
     kept_if_measured,
     write_cloudmesh_report,
 )
 from mnistbench.session.gauge import MachineGauge
 from mnistbench.session.rates import AFTER, BEFORE
-from mnistbench.session.records import Measurement, RepeatRecord, Run, Turn
-from mnistbench.session.repeat import measure
+from mnistbench.session.records import RepeatRecord, Run
 from mnistbench.session.schedule import FixedRepeats, Schedule
+from mnistbench.session.turns import InTurn, take_turns
 
 if TYPE_CHECKING:
     from mnistbench.session.target import Target, TargetOutcome
@@ -93,42 +90,6 @@ class BenchmarkResult:
 
 
 @dataclass(frozen=True)
-class InTurn:
-    """Measures one repeat after the other, each alone on the machine."""
-
-    crews: Sequence[Crew]
-    at_once = 1
-
-    def measure(
-        self, turns: Sequence[Turn], runs: Sequence[Run], tell: Listener
-    ) -> list[RepeatRecord]:
-        """Measure the one turn."""
-        executors = {run.run_id: crew.executor for crew in self.crews for run in crew.runs}
-        return [
-            measure(
-                turn,
-                run,
-                executors[run.run_id],
-                Measurement(repeat, RepeatJob(run.config, run.config.device, turn.seed)),
-                tell,
-            )
-            for turn, run in zip(turns, runs, strict=True)
-        ]
-
-
-class Measurer(Protocol):
-    """How turns are measured."""
-
-    at_once: int
-    """Turns that are measured together."""
-
-    def measure(
-        self, turns: Sequence[Turn], runs: Sequence[Run], tell: Listener
-    ) -> list[RepeatRecord]:
-        """Return a record for each turn, failures too; raise KeyboardInterrupt."""
-
-
-@dataclass(frozen=True)
 class Surroundings:
     """What the session was started in, before anything of it ran."""
 
@@ -160,7 +121,9 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
         gauge = MachineGauge(crews, plan.calibrate and not plan.duet, plan.roofline, tell)
         gauge.measure(BEFORE)
         schedule = _schedule(plan, runs, tell)
-        finished = _take_turns(schedule, runs, halves or InTurn(crews), tell)
+        executors = {run.run_id: crew.executor for crew in crews for run in crew.runs}
+        in_turn = InTurn(lambda run: executors[run.run_id])
+        finished = take_turns(schedule, runs, halves or in_turn, tell)
         outcome = _conclude(schedule, runs)
         finished = _gauge_after(gauge, plan, finished)
     kept = tuple(run for run in runs if run.repeats)
@@ -264,35 +227,6 @@ def _warn(
         for run in runs:
             run.folder.log(f"warning: {text}")
     return warnings
-
-
-def _take_turns(
-    schedule: Schedule, runs: Sequence[Run], measurer: Measurer, tell: Listener
-) -> bool:
-    """Run every turn; return whether all were run, and not interrupted by the user."""
-    while turns := _next_turns(schedule, measurer.at_once):
-        chosen = [runs[turn.config_index] for turn in turns]
-        for turn, run in zip(turns, chosen, strict=True):
-            epochs = run.config.training.epochs
-            tell(TurnStarted(run.config.name, turn, schedule.expected_turns, epochs))
-        try:
-            records = measurer.measure(turns, chosen, tell)
-        except KeyboardInterrupt:
-            for run in chosen:
-                run.folder.log(f"repeat {turns[0].repeat} interrupted by the user")
-            return False
-        for run, record in zip(chosen, records, strict=True):
-            if not record.turn.is_warmup:
-                keep(record, run)
-            schedule.ended(record)
-            tell(TurnEnded(run.config.name, record))
-    return True
-
-
-def _next_turns(schedule: Schedule, count: int) -> list[Turn]:
-    """Return the next turns, to be measured at once; none where the session is over."""
-    turns = [turn for _ in range(count) if (turn := schedule.next_turn()) is not None]
-    return sorted(turns, key=lambda turn: turn.config_index)
 
 
 def _record_trend(run: Run) -> None:

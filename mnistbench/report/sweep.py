@@ -1,0 +1,272 @@
+"""A sweep as people and programs read it: its plan, its points, and what they show."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mnistbench.analysis.sweeps import (
+    ACCURACY_DIFFERENCE,
+    BEST,
+    FASTEST,
+    FASTEST_TO,
+    TRAIN_RATIO,
+    Choice,
+    Effect,
+    Point,
+    point_row,
+    remark_on,
+    sweep_rows,
+)
+from mnistbench.report.console import SYNTHETIC
+from mnistbench.report.summary import json_value
+from mnistbench.report.terminal import seconds_text
+from mnistbench.report.values import change_text, interval_text
+from mnistbench.results.phrases import duration
+from mnistbench.results.rows import PointRow, to_csv
+from mnistbench.session.sweep.progress import shown_points
+from mnistbench.session.sweep.sweep import SweepResult
+
+_MOST_POINTS = 60
+"""More are told by points.csv: no reader looks through them on a terminal."""
+_MOST_EFFECTS = 40
+_MOST_COLUMNS = 4
+_MOST_NAMED = 5
+
+
+def as_csv(result: SweepResult) -> str:
+    """Return the points, as points.csv has them."""
+    return to_csv(_rows(result), PointRow)
+
+
+def as_json(result: SweepResult) -> str:
+    """Return everything known of the sweep."""
+    plan = result.plan
+    content = {
+        "folder": str(result.folder),
+        "ending": result.ending,
+        "repeats": plan.repeats,
+        "select_on": plan.select_on,
+        "expected_seconds": result.expected_seconds if result.missing else 0.0,
+        "points": [
+            _point_as_json(result, *each) for each in zip(plan.points, _rows(result), strict=True)
+        ],
+        "findings": [asdict(row) for row in sweep_rows(result.findings)],
+        "missing": [point.number for point in result.missing],
+    }
+    return json.dumps(content, indent=2, default=str, allow_nan=False)
+
+
+def _point_as_json(result: SweepResult, settings: Any, row: PointRow) -> dict[str, Any]:
+    figures = {name: json_value(value) for name, value in asdict(row).items()}
+    return {**figures, "settings": dict(settings), "front": row.point in result.findings.front}
+
+
+def print_sweep(console: Console, result: SweepResult) -> None:
+    """Print the points, the best and the fastest, what each setting does, and what is missing."""
+    console.print(_points_table(result))
+    for line in (*_hidden(result), *_choice_lines(result)):
+        console.print(line, soft_wrap=True, highlight=False)
+    if result.findings.effects:
+        console.print(_effects_table(result))
+    for line in (*_effect_lines(result), *_state_lines(result)):
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def _rows(result: SweepResult) -> list[PointRow]:
+    shown = shown_points(result.plan, result.findings)
+    return [
+        point_row(point, result.plan.repeats, shown is None or point.number in shown)
+        for point in result.points
+    ]
+
+
+def _points_table(result: SweepResult) -> Table:
+    plan, select_on = result.plan, result.findings.select_on
+    with_target = any(point.seconds_to_accuracy is not None for point in result.points)
+    names = short_names(plan.fields)
+    columns = names if len(names) <= _MOST_COLUMNS else ("settings",)
+    table = Table("Point", *columns, title=_title(result), title_justify="left")
+    for name in ("n", "Train (s)", f"{select_on.capitalize()} accuracy"):
+        table.add_column(name, justify="right")
+    if with_target:
+        table.add_column("To the target (s)", justify="right")
+    for point in _shown(result):
+        values = point.values if len(names) <= _MOST_COLUMNS else (point.settings,)
+        accuracy = point.median(f"{select_on}_accuracy")
+        mark = " *" if point.number in result.findings.front else "  "
+        cells = [str(point.number), *values, _ended(point, plan.repeats)]
+        cells += [seconds_text(point.median("train_seconds"))]
+        cells += [("" if accuracy is None else f"{accuracy:.4f}") + mark]
+        table.add_row(*cells, *([seconds_text(point.seconds_to_accuracy)] if with_target else []))
+    if len(result.findings.front) > 1:
+        table.caption = "* none is both faster and as accurate"
+    return table
+
+
+def _title(result: SweepResult) -> str:
+    plan = result.plan
+    name = plan.base.fields.get("name")
+    return (
+        f"{name}: {_count(len(plan.points), 'point')} x {_count(plan.repeats, 'repeat')}, medians"
+    )
+
+
+def _shown(result: SweepResult) -> Sequence[Point]:
+    if len(result.points) <= _MOST_POINTS:
+        return result.points
+    best = [point for point in result.points if point.number in result.findings.front]
+    return best[:_MOST_POINTS] or result.points[:_MOST_POINTS]
+
+
+def _hidden(result: SweepResult) -> list[str]:
+    more = len(result.points) - len(_shown(result))
+    return [f"{_count(more, 'more point')} in points.csv"] if more else []
+
+
+def _ended(point: Point, planned: int) -> str:
+    finished = len(point.finished)
+    return str(finished) if finished == planned else f"{finished} of {planned}"
+
+
+def short_names(fields: Sequence[str]) -> tuple[str, ...]:
+    """Return the last part of each field where that is enough to tell it from the others."""
+    last = [field.rpartition(".")[2] for field in fields]
+    counts = Counter(last)
+    return tuple(
+        name if counts[name] == 1 else field for name, field in zip(last, fields, strict=True)
+    )
+
+
+def _choice_lines(result: SweepResult) -> list[str]:
+    words = {
+        BEST: _best_line,
+        FASTEST: lambda result, choice: f"Fastest: train {seconds_text(choice.value)} s",
+        FASTEST_TO: _target_line,
+    }
+    return [
+        f"{words[choice.finding](result, choice)}, {_of(choice, result)}"
+        for choice in result.findings.choices
+    ]
+
+
+def _best_line(result: SweepResult, choice: Choice) -> str:
+    return f"Best {result.findings.select_on} accuracy: {choice.value:.4f}"
+
+
+def _target_line(result: SweepResult, choice: Choice) -> str:
+    target = result.plan.configs[choice.point.number - 1].training.target_accuracy
+    return f"Fastest to test accuracy {target:g}: {seconds_text(choice.value)} s"
+
+
+def _of(choice: Choice, result: SweepResult) -> str:
+    remark = remark_on(choice, result.findings)
+    text = f"point {choice.point.number} ({choice.point.settings}); {remark}"
+    if choice.finding != BEST:
+        return text
+    if result.findings.select_on == "test":
+        return f"{text}: on new images expect less"
+    accuracy = choice.point.median("test_accuracy")
+    return (
+        text
+        if accuracy is None
+        else f"{text}; its test accuracy, the only one seen: {accuracy:.4f}"
+    )
+
+
+def _effects_table(result: SweepResult) -> Table:
+    table = Table("Setting", "From", "To", title="What each setting does, all else equal")
+    table.title_justify = "left"
+    name = f"{result.findings.select_on.capitalize()} accuracy"
+    for column in ("Pairs", "Train time", "95 % interval", name, "95 % interval"):
+        table.add_column(column, justify="right")
+    rows: dict[tuple[str, str, str], dict[str, Effect]] = {}
+    for effect in result.findings.effects:
+        rows.setdefault((effect.field, effect.base, effect.value), {})[effect.finding] = effect
+    names = dict(zip(result.plan.fields, short_names(result.plan.fields), strict=True))
+    for (field, base, value), effects in list(rows.items())[:_MOST_EFFECTS]:
+        time, accuracy = effects.get(TRAIN_RATIO), effects.get(ACCURACY_DIFFERENCE)
+        pairs = max(effect.pairs for effect in effects.values())
+        table.add_row(
+            names[field], base, value, str(pairs), *_time_cells(time), *_accuracy_cells(accuracy)
+        )
+    return table
+
+
+def _time_cells(effect: Effect | None) -> tuple[str, str]:
+    if effect is None:
+        return "", ""
+    if effect.low is None or effect.high is None:
+        return change_text(effect.estimate), "too few to tell"
+    return change_text(effect.estimate), interval_text(effect.low, effect.high)
+
+
+def _accuracy_cells(effect: Effect | None) -> tuple[str, str]:
+    if effect is None:
+        return "", ""
+    if effect.low is None or effect.high is None:
+        return f"{effect.estimate:+.4f}", "too few to tell"
+    return f"{effect.estimate:+.4f}", f"{effect.low:+.4f} to {effect.high:+.4f}"
+
+
+def _effect_lines(result: SweepResult) -> list[str]:
+    told = {effect.field for effect in result.findings.effects}
+    untold = [field for field in result.plan.fields if field not in told]
+    if not result.ended or not untold:
+        return []
+    return [f"No two points that were measured differ in one of these alone: {', '.join(untold)}"]
+
+
+def _state_lines(result: SweepResult) -> list[str]:
+    lines = []
+    made_up = next((c for c in result.plan.configs if c.dataset.source == SYNTHETIC), None)
+    if made_up is not None:
+        lines.append(f"Data: synthetic; its accuracy is not that of {made_up.facts.title}")
+    if result.failed:
+        lines.append(
+            f"A repeat did not finish of {_numbers(result.failed)}: see log.txt of its folder"
+        )
+    contended = sum(repeat.contended for point in result.points for repeat in point.repeats)
+    if contended:
+        lines.append(f"{contended} of {result.ended} repeats were contended: see metrics.csv")
+    if result.missing:
+        lines += _missing_lines(result)
+    return [*lines, f"Files: {result.folder}"]
+
+
+def _missing_lines(result: SweepResult) -> list[str]:
+    reasons = {
+        "time-is-up": "Time is up", "stopped": "Stopped", "interrupted": "Interrupted",
+        "running": "It is running", "planned": "It is not running", "finished": "Not whole",
+    }  # fmt: skip
+    ended = f"{result.ended} of {result.plan.turns} repeats have ended"
+    line = f"{reasons[result.ending]}: {ended}; missing are repeats of {_numbers(result.missing)}"
+    if result.ending == "running":
+        return [f"{line}; {_left(result)}"]
+    return [line, f"To go on: mnistbench sweep --resume {result.folder}"]
+
+
+def _left(result: SweepResult) -> str:
+    seconds = result.expected_seconds
+    return (
+        "how long they take is not known yet"
+        if seconds is None
+        else f"about {duration(seconds)} left"
+    )
+
+
+def _numbers(points: Sequence[Point]) -> str:
+    numbers = ", ".join(str(point.number) for point in points[:_MOST_NAMED])
+    more = len(points) - _MOST_NAMED
+    noun = "point" if len(points) == 1 else "points"
+    return f"{noun} {numbers}{f' and {more} more' if more > 0 else ''}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,145 @@
+"""Where the points of a sweep are measured: the processes of each kind, and the points' runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mnistbench import data
+from mnistbench.config.frameworks import MACHINE_BACKEND
+from mnistbench.config.run_config import RunConfig
+from mnistbench.machine import host
+from mnistbench.measuring.executor import Executor
+from mnistbench.results.folder import RunFolder
+from mnistbench.results.phases import PhaseRecord
+from mnistbench.results.rows import Sample
+from mnistbench.results.tables import CALIBRATION, LOG
+from mnistbench.session.crews import Crew, probe_device
+from mnistbench.session.files import checked_identity, describe
+from mnistbench.session.rates import AFTER, BEFORE, measure_calibration, rate_rows
+from mnistbench.session.records import Run
+from mnistbench.session.sweep.plan import SweepPlan
+
+Kind = tuple[str, str]
+"""A device as the config names it, and a backend: configs of one kind share an executor."""
+
+ExecutorOf = Callable[[RunConfig], Executor]
+"""What makes the processes of a config; tests give their own."""
+
+
+@dataclass(frozen=True)
+class Station:
+    """Processes of one device and one backend, asked once what they are."""
+
+    executor: Executor
+    device: str
+    """`cpu` or `gpu`, as resolved."""
+    facts: Mapping[str, object]
+    """Of the machine and of the framework, for every run's machine.csv."""
+    calibration: Sequence[Sample] | None
+    """The machine's rates before the first repeat; None where they are not measured."""
+
+
+def open_stations(
+    configs: Iterable[RunConfig], executor_of: ExecutorOf, log: Path, calibrate: bool
+) -> dict[Kind, Station]:
+    """Start and ask the processes of every kind; raise InputError for a GPU that is not there."""
+    machine_facts = host.machine_facts(dict(os.environ))
+    stations: dict[Kind, Station] = {}
+    for config in configs:
+        kind = kind_of(config)
+        if kind in stations:
+            continue
+        executor = executor_of(config)
+        answer = probe_device(executor, config.device, log)
+        samples = None
+        if calibrate and config.backend == MACHINE_BACKEND:
+            samples = measure_calibration(executor, answer.device, log)
+        facts = {**machine_facts, **answer.facts}
+        stations[kind] = Station(executor, answer.device, facts, samples)
+    return stations
+
+
+def kind_of(config: RunConfig) -> Kind:
+    """Return whose processes a config is measured by."""
+    return config.device, config.backend
+
+
+def check_data(configs: Iterable[RunConfig]) -> dict[str, data.DataIdentity]:
+    """Read the data of every config, each once; return its digests by `data_key`.
+
+    Raises InputError if it cannot be read whole.
+    """
+    identities: dict[str, data.DataIdentity] = {}
+    for config in configs:
+        key = data_key(config)
+        if key not in identities:
+            identities[key] = checked_identity(config)
+    return identities
+
+
+def data_key(config: RunConfig) -> str:
+    """Return what two configs share that are of the same data and take as much of it."""
+    seed = config.training.seed if config.dataset.source == "synthetic" else ""
+    return f"{seed}:{config.training.validation}:{config.dataset.model_dump_json()}"
+
+
+@dataclass
+class PointRuns:
+    """The run of each point: its folder is made when its first repeat is about to begin."""
+
+    plan: SweepPlan
+    folder: Path
+    """The sweep's."""
+    stations: Mapping[Kind, Station]
+    identities: Mapping[str, data.DataIdentity]
+    downloads: dict[str, PhaseRecord]
+    """Of data that was not here, by data set; each is of the first run of it."""
+    begun: set[int]
+    """The places of the points whose folders are there."""
+    used: dict[int, Run] = field(default_factory=dict)
+    """The runs of this call."""
+
+    def __getitem__(self, index: int, /) -> Run:
+        """Return a point's run, its folder made if it is not there; raise OutputError."""
+        if index not in self.used:
+            self.used[index] = self._run(index)
+        return self.used[index]
+
+    def executor_of(self, run: Run) -> Executor:
+        """Return what makes the processes of a point's run."""
+        return self.stations[kind_of(run.config)].executor
+
+    def _run(self, index: int) -> Run:
+        plan, config = self.plan, self.plan.configs[index]
+        run_id, station = plan.run_id(index), self.stations[kind_of(config)]
+        identity = self.identities[data_key(config)]
+        if index in self.begun:
+            folder = RunFolder(self.folder / run_id)
+            return Run(config, run_id, folder, identity, station.device, tag=plan.tag)
+        folder = RunFolder.create(self.folder, run_id, config.to_yaml())
+        run = Run(config, run_id, folder, identity, station.device, tag=plan.tag)
+        run.download = self.downloads.pop(config.dataset_label, None)
+        describe(Crew(station.executor, (run,)), plan.repeats, 0, station.facts, plan.sweep_id)
+        if station.calibration is not None:
+            folder.write_table(CALIBRATION, rate_rows(station.calibration, run_id, BEFORE))
+        return run
+
+    def calibrate_again(self) -> None:
+        """Measure the machine's rates once more, for the runs of this call."""
+        for kind, station in self.stations.items():
+            runs = [run for run in self.used.values() if kind_of(run.config) == kind]
+            if station.calibration is None or not runs:
+                continue
+            log = self.folder / LOG
+            samples = measure_calibration(station.executor, station.device, log)
+            for run in runs:
+                run.folder.append(CALIBRATION, rate_rows(samples, run.run_id, AFTER))
+
+    def remove_empty(self) -> None:
+        """Remove the folders of runs that have no repeat: one was about to begin."""
+        for index, run in self.used.items():
+            if index not in self.begun and not run.repeats:
+                run.folder.remove()

@@ -1,0 +1,88 @@
+"""Sweeps measured by a stand-in for the processes: nothing is trained, every file is written."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mnistbench.config.loading import read_fields
+from mnistbench.config.run_config import RunConfig
+from mnistbench.config.sweep_space import space_of_grid
+from mnistbench.data import DataIdentity
+from mnistbench.measuring.executor import TaskFailure
+from mnistbench.measuring.jobs import Probe, RepeatJob, RepeatResult
+from mnistbench.results.phases import IMPORT, PHASES, PhaseRecord
+from mnistbench.results.rows import Metric
+from mnistbench.session.sweep.plan import SweepPlan, make_plan
+from mnistbench.session.sweep.sweep import Terms
+
+UTC = "2026-11-25T00:00:00.000000Z"
+IDENTITY = DataIdentity("embedded", {"x_train": "1"}, True)
+
+Figures = Callable[[RunConfig, random.Random], tuple[float, float]]
+"""What a repeat of a config gives: its train seconds and its test accuracy."""
+
+
+def by_work(config: RunConfig, noise: random.Random) -> tuple[float, float]:
+    """Twice the epochs take twice as long, with a hundredth of noise, and learn a tenth more."""
+    epochs, batch = config.training.epochs, config.training.batch_size
+    seconds = epochs * 8 / batch * (1 + noise.uniform(-0.01, 0.01))
+    return seconds, 0.8 + epochs / 100 - batch / 10_000 + noise.uniform(-1e-4, 1e-4)
+
+
+class Fake:
+    """Answers a probe and every repeat at once."""
+
+    forks = True
+    startup_text = ""
+
+    def __init__(self, figures: Figures = by_work, fails: str = "") -> None:
+        """`fails` is in the names of the configs whose repeats fail."""
+        self.measured: list[tuple[str, int]] = []
+        self._figures, self._fails = figures, fails
+
+    def run(
+        self, task: Any, argument: Any, log: Path, tell: Callable[[Any], None],
+        stops_on_interrupt: bool = False,
+    ) -> Any:  # fmt: skip
+        if task.__name__ == "probe":
+            return Probe("cpu", {"keras_version": "0"})
+        return self._repeat(argument, tell)
+
+    def cpu_seconds(self) -> float | None:
+        return None
+
+    def _repeat(self, job: RepeatJob, tell: Callable[[Any], None]) -> RepeatResult:
+        self.measured.append((job.config.name, job.seed))
+        if self._fails and self._fails in job.config.name:
+            raise TaskFailure("killed:SIGKILL", "the process was killed")
+        seconds, accuracy = self._figures(job.config, random.Random(str(self.measured[-1])))
+        for phase in PHASES:
+            if phase != IMPORT:
+                tell(PhaseRecord(phase, seconds, seconds, UTC, "ok"))
+        metrics = [
+            Metric("test_accuracy", accuracy, "1"),
+            Metric("train_steps", 10, "1"),
+            Metric("steps_per_epoch", 10, "1"),
+            Metric("train_samples", 320, "1"),
+            Metric("validation_samples", 0, "1"),
+        ]
+        if isinstance(job.config.training.validation, float):
+            metrics.append(Metric("validation_accuracy", accuracy - 0.01, "1"))
+        imported = PhaseRecord(IMPORT, 3.0, 3.0, UTC, "ok")
+        return RepeatResult(tuple(metrics), "tensorflow", "cpu", "float32", IDENTITY, imported)
+
+
+def terms(fake: Fake, max_seconds: float | None = None) -> Terms:
+    return Terms(max_seconds=max_seconds, calibrate=False, executor_of=lambda config: fake)
+
+
+def plan_of(*grids: str, repeats: int = 1, overrides: Sequence[str] = (), **more: Any) -> SweepPlan:
+    base = read_fields("mnist-dense", overrides)
+    return make_plan(base, space_of_grid(grids, more.pop("drawn", None)), repeats, **more)
+
+
+def quiet(event: object) -> None:
+    """Hear nothing."""
