@@ -1,4 +1,4 @@
-"""`mnistbench merge`: many results in one place, and `compare` says of them what it said of each."""
+"""`mnistbench merge`: many results in one place, of which `compare` says what it said of each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -49,10 +50,12 @@ def contents(folder):
 
 
 def said(base, new, *options):
-    """Return exit code and JSON of `compare`, without the names that its sides were given."""
+    """Return exit code and JSON of `compare`, without the names of its sides and their files."""
     code, text, error = compare(base, new, *options, "--format", "json")
     assert error == ""
-    return code, json.loads(text.replace(f"{base}", "BASE").replace(f"{new}", "NEW"))
+    text = text.replace(f"{new}", "NEW").replace(f"{base}", "BASE")
+    text = re.sub(r"the first: (BASE|NEW)[^,]*(, row \d+)?", r"the first: \1", text)
+    return code, json.loads(text)
 
 
 def add(folder, table, listed):
@@ -86,6 +89,7 @@ def side(folder, factor, *, machines=3, cpu="AMD EPYC", noise=NOISE, sessions="s
                 config=config,
                 session=f"{sessions}{number}",
                 accuracy=0.91 + number / 1000,
+                metrics={"peak_rss_bytes": ([int(factor * t) for t in times(1e9, noise)], "bytes")},
                 machine={
                     "node": f"node{number}", "cpu_model": cpu, "drift_train_p_value": "0.001",
                     "drift_train_ratio": f"1.{number + 1}", "tensorflow_version": f"2.2{number}",
@@ -101,14 +105,24 @@ def side(folder, factor, *, machines=3, cpu="AMD EPYC", noise=NOISE, sessions="s
 
 
 @pytest.mark.parametrize(
-    "options", [(), ("--phase", "all"), ("--without-contended", "--margin", "10%"), ("--force",)]
+    "options",
+    [
+        ("--phase", "all"),
+        ("--phase", "train", "--metric", "test_accuracy", "--metric", "peak_rss_bytes"),
+        ("--without-contended", "--margin", "10%"),
+        ("--force",),
+    ],
 )
-@pytest.mark.parametrize("machines", [1, 3])
-def test_compare_says_of_the_merged_what_it_says_of_the_parts(tmp_path, machines, options):
+@pytest.mark.parametrize(
+    ("machines", "as_tables"), [(1, ()), (3, ()), (1, ("--parquet",)), (3, ("--parquet",))]
+)
+def test_compare_says_of_the_merged_what_it_says_of_the_parts(
+    tmp_path, machines, as_tables, options
+):
     base = side(tmp_path / "base", 1.0, machines=machines)
     new = side(tmp_path / "new", 1.2, machines=machines, noise=OTHER_NOISE)
     for folder in (base, new):
-        merged(tmp_path / f"all-{folder.name}", folder)
+        merged(tmp_path / f"all-{folder.name}", folder, *as_tables)
     parts = said(base, new, *options)
     assert parts == said(tmp_path / "all-base", tmp_path / "all-new", *options)
     [comparison] = parts[1]["comparisons"]
@@ -120,6 +134,8 @@ def test_compare_says_of_the_merged_what_it_says_of_the_parts(tmp_path, machines
         assert "did not finish" in notes
         assert "drifted" in notes
         assert config["new_test_accuracy"] is not None
+        asked = [options[n + 1] for n, word in enumerate(options) if word == "--metric"]
+        assert [metric["metric"] for metric in config["metrics"]] == asked
 
 
 def test_two_machines_are_normalised_as_their_parts_are(tmp_path):
@@ -225,7 +241,7 @@ def table_of(made, keys):
     return to_csv(listed, TimingRow)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(tables(), st.randoms(use_true_random=False))
 def test_any_order_and_any_nesting_give_the_same_bytes(drawn, chance):
     made, files = drawn
@@ -244,6 +260,9 @@ def test_any_order_and_any_nesting_give_the_same_bytes(drawn, chance):
         merging.merge([str(part) for part in shuffled], last)
         assert contents(first) == contents(nested)
         assert last.read_bytes() == (first / "timings.csv").read_bytes()
+        merging.merge([str(part) for part in shuffled[1:]], nested, as_parquet=True)
+        merging.merge([str(part) for part in (*shuffled, nested)], nested)
+        assert contents(first) == contents(nested)
         table = rows(first / "timings.csv")
         assert {(r["run_id"], int(r["repeat"]), r["phase"]) for r in table} == {*made}
         assert len(table) == len(made)
@@ -476,8 +495,7 @@ def test_headers_that_come_again_are_no_rows(tmp_path):
          "run_id,repeat,config,phase,status,seconds\nr,1,c,test,ok,1.5\n",
          "row 3: a second header, of other columns, begins a second table; give the tables as "
          "two files"),
-        ("x.parquet", "PAR1abc", "is a Parquet file, which mnistbench writes for other programs; "
-         "give the run folders or CSV files that it was made of"),
+        ("x.parquet", "PAR1abc", "cannot be read as Parquet: "),
     ],
 )  # fmt: skip
 def test_what_cannot_be_merged_is_one_line(tmp_path, name, content, problem):
@@ -499,6 +517,8 @@ def test_sweeps_and_folders_of_runs_are_read(tmp_path):
         write_run(sweep / f"point{number}", {"train": times(20.0 + number)})
     write(sweep / "sweep.yaml", "points: 3\n")
     write(sweep / "points.csv", "point,state\n")
+    shutil.copytree(sweep / "point0", sweep / ".partial-all")  # a merge was killed here
+    write(sweep / ".partial-all" / "timings.csv", "run_id,repeat")
     write_run(tmp_path / "results" / "alone", {"train": times(20.0)})
     write_run(tmp_path / "results" / "no-sweep" / "old", {"train": times(20.0)})
     assert "3 runs" in merged(tmp_path / "one", sweep)
@@ -543,6 +563,59 @@ def test_parquet_holds_what_csv_holds(tmp_path):
     assert (types["seconds"], types["repeat"], types["phase"]) == ("DOUBLE", "BIGINT", "VARCHAR")
     merge(parts, "-o", tmp_path / "columns", "--parquet")
     assert contents(tmp_path / "columns") == columns
+    merged(tmp_path / "back", tmp_path / "columns")
+    merged(tmp_path / "both", parts, tmp_path / "columns", tmp_path / "timings.parquet")
+    assert contents(tmp_path / "back") == contents(tmp_path / "both") == contents(tmp_path / "all")
+
+
+def test_compare_reads_a_parquet_file_of_timings(tmp_path):
+    base, new = (
+        write_run(tmp_path / name, {"train": times(seconds)}).parent / name / "timings.csv"
+        for name, seconds in (("a", 20.0), ("b", 30.0))
+    )
+    for run in (base, new):
+        merged(tmp_path / f"{run.parent.name}.csv", run)
+        merged(tmp_path / f"{run.parent.name}.parquet", run)
+    code, content = said(tmp_path / "a.parquet", tmp_path / "b.parquet")
+    assert code == 3
+    assert (code, content) == said(tmp_path / "a.csv", tmp_path / "b.csv")
+
+
+def test_a_row_of_parquet_is_named_by_its_number(tmp_path):
+    a, copy = two_copies(tmp_path, "timings.csv", ",train,21.5,", ",train,21.6,")
+    merged(tmp_path / "a.parquet", a)
+    assert conflict(copy, tmp_path / "a.parquet", "-o", tmp_path / "all") == (
+        f"mnistbench: {tmp_path}/a.parquet: row 3: run 'a', repeat 2, phase train has the seconds "
+        f"'21.5', and '21.6' in {copy}/timings.csv, row 3; keep the right one"
+    )
+
+
+def test_parquet_of_something_else_is_refused(tmp_path):
+    import duckdb
+
+    a = write_run(tmp_path / "a", {"train": times(20.0)})
+    duckdb.sql("SELECT 1 AS x").write_parquet(str(tmp_path / "x.parquet"))
+    expected = (
+        f"mnistbench: {tmp_path / 'x.parquet'}: is neither a timings CSV nor a cloudmesh log; "
+    )
+    assert conflict(a, tmp_path / "x.parquet", "-o", tmp_path / "all").startswith(expected)
+    code, _, error = compare(a, tmp_path / "x.parquet")
+    assert (code, error.startswith(expected)) == (2, True)
+
+
+def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
+    import duckdb
+
+    a = write_run(tmp_path / "a", {"train": times(20.0)})
+
+    def full(*arguments):
+        raise duckdb.IOException("IO Error: no space left\nand more")
+
+    monkeypatch.setattr(merging, "_note", full)
+    code, text, error = merge(a, "-o", tmp_path / "all")
+    expected = f"mnistbench: {tmp_path / 'all'}: cannot be written: IO Error: no space left\n"
+    assert (code, text, error) == (2, "", expected)
+    assert not (tmp_path / "all").exists()
 
 
 @pytest.mark.parametrize(
@@ -587,7 +660,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch, output):
         merging, "_note", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     code, text, error = merge(a, "-o", tmp_path / output)
-    assert (code, text, error) == (130, "", "mnistbench: interrupted\n")
+    assert (code, text, error.strip()) == (130, "", "mnistbench: interrupted")
     assert contents(tmp_path) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "there"]
 

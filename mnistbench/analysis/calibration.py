@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,7 +11,9 @@ import numpy as np
 from mnistbench.analysis.normalization import Rates
 from mnistbench.analysis.sides import SideRun
 from mnistbench.errors import InputError
-from mnistbench.results.tables import CALIBRATION, is_merged
+from mnistbench.results.csv import columns_of
+from mnistbench.results.samples import sample_rows
+from mnistbench.results.tables import CALIBRATION, is_merged, table_in
 
 _NEEDED = ("workload", "moment", "rate", "unit")
 
@@ -31,8 +32,8 @@ def calibration_rates(runs: Iterable[SideRun]) -> Rates:
     files: dict[Path, Mapping[str | None, list[_Sample]]] = {}
     for run in runs:
         session = run.session or run.run_id
-        path = None if run.folder is None else run.folder / CALIBRATION
-        if path is None or session in seen or not path.is_file():
+        path = None if run.folder is None else table_in(run.folder, CALIBRATION)
+        if path is None or session in seen:
             continue
         if path not in files:
             files[path] = _samples(path)
@@ -50,21 +51,17 @@ def calibration_rates(runs: Iterable[SideRun]) -> Rates:
 def _samples(path: Path) -> Mapping[str | None, list[_Sample]]:
     """Return the samples of each run in a file, and under None all of them."""
     samples: dict[str | None, list[_Sample]] = {}
-    try:
-        with path.open(newline="", encoding="utf-8", errors="replace") as text:
-            reader = csv.DictReader(text)
-            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(f"the column {missing[0]} is missing", source=path)
-            for row in reader:
-                rate = _rate(row["rate"])
-                if rate is not None and row["unit"]:
-                    for run_id in (None, row.get("run_id", "")):
-                        samples.setdefault(run_id, []).append(
-                            (row["workload"], row["moment"], rate)
-                        )
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", source=path) from None
+    names = columns_of(path)
+    missing = [name for name in _NEEDED if name not in names]
+    if missing:
+        raise InputError(f"the column {missing[0]} is missing", source=path)
+    for _, cells in sample_rows(path):
+        row = dict(zip(names, cells, strict=False))
+        rate = _rate(row.get("rate"))
+        if rate is not None and row.get("unit"):
+            for run_id in (None, row.get("run_id", "")):
+                sample = row.get("workload", ""), row.get("moment", ""), rate
+                samples.setdefault(run_id, []).append(sample)
     return samples
 
 

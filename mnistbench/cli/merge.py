@@ -21,18 +21,19 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE|DIR",
-    help="The folder to write; a name that ends in .csv or .parquet is a file of the timings alone.",
+    help="The folder to write; a name in .csv or .parquet is a file of the timings alone.",
 )
 @click.option("--parquet", is_flag=True, help="Write a folder's tables as Parquet, not CSV.")
 @options.verbose
 def command(results: tuple[str, ...], output: Path, parquet: bool, verbose: bool) -> None:
     """Bring the RESULTS of many runs and machines into one folder, each row once.
 
-    RESULTS are run folders, folders of them, sweeps, timings CSV files, globs in quotes, and what was
-    merged before. Two values of one row are an error. The order of RESULTS changes nothing, and
-    `mnistbench compare` says of the merged what it says of the parts.
+    RESULTS are run folders, folders of them, sweeps, timings CSV or Parquet files, globs in quotes,
+    and what was merged before. Two values of one row are an error. The order of RESULTS changes
+    nothing, and `mnistbench compare` says of the merged what it says of the parts.
     """
-    from mnistbench.results.merge import CSV, PARQUET, merge
+    from mnistbench.results.merge import CSV, merge
+    from mnistbench.results.tables import PARQUET
 
     if parquet and output.suffix.lower() in (CSV, PARQUET):
         raise click.UsageError(f"--parquet is for a folder, and {output} is a file")

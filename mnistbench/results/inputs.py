@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mnistbench.errors import InputError
 from mnistbench.results.cloudmesh_log import looks_like_log
-from mnistbench.results.csv import columns_of
+from mnistbench.results.csv import columns_of, is_parquet
 from mnistbench.results.log_runs import WHAT
-from mnistbench.results.tables import SWEEP, TIMINGS
+from mnistbench.results.tables import SWEEP_PLAN, TIMINGS, table_in
 from mnistbench.results.text import read_text
 
 
@@ -32,16 +32,19 @@ def _files_of_match(path: Path, given: str) -> list[Path]:
 
 def _files_of_folder(path: Path, given: str) -> list[Path]:
     """Return the timings of a run folder or merged one, or of the runs and sweeps in a folder."""
-    own = path / TIMINGS
-    found = [own] if own.is_file() else _files_in_folders(path)
+    own = table_in(path, TIMINGS)
+    found = [own] if own else _files_in_folders(path)
     if not found:
         raise InputError(f"no {TIMINGS} in this folder", source=given, hint=WHAT)
     return found
 
 
 def _files_in_folders(path: Path) -> list[Path]:
-    sweeps = [plan.parent for plan in path.glob(f"*/{SWEEP}")]
-    return sorted({file for folder in (path, *sweeps) for file in folder.glob(f"*/{TIMINGS}")})
+    sweeps = [plan.parent for plan in path.glob(f"*/{SWEEP_PLAN}")]
+    folders = [each for parent in (path, *sweeps) for each in parent.glob("*/")]
+    # What begins with a point is half written.
+    tables = [table_in(each, TIMINGS) for each in folders if not each.name.startswith(".")]
+    return sorted({file for file in tables if file})
 
 
 def is_log(path: Path) -> bool:
@@ -50,7 +53,7 @@ def is_log(path: Path) -> bool:
     # A log of ours has our columns too, but never begins with one.
     if ("phase" in columns or "run_id" in columns) and not columns[0].startswith("#"):
         return False
-    if looks_like_log(read_text(path, WHAT).splitlines()):
+    if not is_parquet(path) and looks_like_log(read_text(path, WHAT).splitlines()):
         return True
     problem = "is empty" if not columns else "is neither a timings CSV nor a cloudmesh log"
     raise InputError(problem, source=path, hint=WHAT)

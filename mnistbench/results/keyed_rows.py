@@ -17,15 +17,9 @@ from typing import TYPE_CHECKING
 
 from mnistbench.results import left_out, timing_rows
 from mnistbench.results.conflicts import Key, two_values
-from mnistbench.results.csv import TOO_MANY, connect, first_row, load_table, parts
-from mnistbench.results.keyed_tables import (
-    KeyedTable,
-    combinations,
-    own_cells,
-    quoted,
-    literal,
-    value_of,
-)
+from mnistbench.results.csv import TOO_MANY, first_row, load_table, parts
+from mnistbench.results.database import connect, literal, quoted
+from mnistbench.results.keyed_tables import KeyedTable, combinations, own_cells, value_of
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.phases import PHASES
 from mnistbench.results.tables import TIMINGS

@@ -8,6 +8,7 @@ from typing import get_args, get_type_hints
 
 from mnistbench.results import left_out, timing_rows
 from mnistbench.results.csv import TOO_MANY
+from mnistbench.results.database import quoted
 from mnistbench.results.rows import MachineRow, MetricRow, Row, columns
 from mnistbench.results.tables import MACHINE, METRICS, TABLES, TIMINGS
 
@@ -142,13 +143,3 @@ def value_of(name: str, table: KeyedTable) -> str:
     if name not in table.numbers:
         return cell
     return f"coalesce(try_cast({cell} AS DOUBLE)::VARCHAR, {cell})"
-
-
-def quoted(name: str) -> str:
-    """Return a column's name in SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: str) -> str:
-    """Return a text in SQL."""
-    return "'" + value.replace("'", "''") + "'"

@@ -13,8 +13,8 @@ from mnistbench.results.conflicts import second_of
 from mnistbench.results.folder import output_error
 from mnistbench.results.inputs import files_of, is_log
 from mnistbench.results.keyed_rows import Gathered, gather
-from mnistbench.results.keyed_tables import KEYED
-from mnistbench.results.parquet import to_parquet
+from mnistbench.results.keyed_tables import KEYED, number_columns
+from mnistbench.results.parquet import write_parquet
 from mnistbench.results.rows import columns
 from mnistbench.results.runs import run_folders
 from mnistbench.results.samples import gather_samples
@@ -24,16 +24,19 @@ from mnistbench.results.tables import (
     CONFIGS,
     MACHINE,
     METRICS,
+    PARQUET,
     PEAK,
     TABLES,
     TIMINGS,
     config_file,
     is_merged,
+    is_of_a_folder,
     run_of_config,
+    tables_in,
 )
 from mnistbench.results.whole import whole_file, whole_folder
 
-CSV, PARQUET = ".csv", ".parquet"
+CSV = ".csv"
 _BESIDE = (METRICS, MACHINE, CALIBRATION, PEAK)
 """Tables beside the timings whose rows name their run."""
 _UNNAMED = tuple(name for name, row in TABLES.items() if "run_id" not in columns(row))
@@ -59,6 +62,8 @@ def merge(given: Sequence[str], output: Path, as_parquet: bool = False) -> Merge
 
     Raises InputError for what cannot be read or does not agree, and OutputError.
     """
+    import duckdb
+
     merged = Merged(output)
     paths = _inputs(given, merged)
     is_file = output.suffix.lower() in (CSV, PARQUET)
@@ -71,11 +76,14 @@ def merge(given: Sequence[str], output: Path, as_parquet: bool = False) -> Merge
                 _write_folder(paths, merged, as_parquet)
     except OSError as error:
         raise output_error(output, error) from None
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:  # a full disk, to DuckDB
+        reason = str(error).splitlines()[0]
+        raise OutputError(f"{output}: cannot be written: {reason}") from None
     return merged
 
 
 def _inputs(given: Sequence[str], merged: Merged) -> list[Path]:
-    """Return the timings CSVs that are named, each once."""
+    """Return the tables of timings that are named, each once."""
     files: dict[Path, Path] = {}
     again: list[Path] = []
     for path in (path for name in given for path in files_of(name)):
@@ -139,12 +147,11 @@ def _write_file(paths: Sequence[Path], merged: Merged) -> None:
             with tempfile.TemporaryDirectory(prefix="mnistbench-") as folder:
                 table = Path(folder) / TIMINGS
                 _timings(paths, table, merged)
-                to_parquet(table, partial, TIMINGS)
+                _write_parquet(table, partial)
     others = [name for name in (*_BESIDE, *_UNNAMED) if _beside(paths, name)]
     if others:
-        merged.notes.append(
-            f"{merged.output} holds the timings alone; for {', '.join(others)} give a folder: -o DIR"
-        )
+        hint = f"for {', '.join(others)} give a folder: -o DIR"
+        merged.notes.append(f"{merged.output} holds the timings alone; {hint}")
 
 
 def _write_folder(paths: Sequence[Path], merged: Merged, as_parquet: bool) -> None:
@@ -161,11 +168,15 @@ def _write_folder(paths: Sequence[Path], merged: Merged, as_parquet: bool) -> No
         _write_configs(paths, timings.run_ids, folder, merged)
         if as_parquet:
             for name in merged.rows:
-                to_parquet(folder / name, (folder / name).with_suffix(PARQUET), name)
+                _write_parquet(folder / name, (folder / name).with_suffix(PARQUET))
                 (folder / name).unlink()
     unnamed = [f"{name} ({len(files)})" for name in _UNNAMED if (files := _beside(paths, name))]
     if unnamed:
         merged.notes.append(f"not merged, as their rows name no run: {', '.join(unnamed)}")
+
+
+def _write_parquet(table: Path, target: Path) -> None:
+    write_parquet(table, target, number_columns(TABLES[table.name]))
 
 
 def _timings(paths: Sequence[Path], target: Path, merged: Merged) -> Gathered:
@@ -191,8 +202,7 @@ def _note(gathered: Gathered, name: str, files: Sequence[Path], merged: Merged) 
 
 def _beside(paths: Sequence[Path], name: str) -> list[Path]:
     """Return the tables of a name that lie beside timings in run folders and merged ones."""
-    files = [path.with_name(name) for path in paths if path.name == TIMINGS]
-    return [file for file in files if file.is_file()]
+    return tables_in([path.parent for path in paths if is_of_a_folder(path)], name)
 
 
 def _write_configs(
@@ -222,8 +232,3 @@ def _configs(paths: Sequence[Path], run_ids: frozenset[str]) -> Iterator[tuple[s
             yield run_id or folder.resolve().name, folder / CONFIG
         for file in sorted((folder / CONFIGS).glob("*.yaml")):
             yield run_of_config(file), file
-
-
-def full_disk(output: Path, error: Exception) -> OutputError:
-    """Return what a user is told where DuckDB could not write."""
-    return OutputError(f"{output}: cannot be written: {str(error).splitlines()[0]}")

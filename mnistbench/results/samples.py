@@ -73,7 +73,7 @@ def _by_run(path: Path, names: Sequence[str], gathered: Gathered) -> dict[str, C
         raise InputError(f"the column {missing[0]} is missing", source=path)
     places = [there.index(name) if name in there else None for name in names]
     samples: dict[str, Counter[Sample]] = {}
-    for line, row in _rows(path, there):
+    for line, row in sample_rows(path):
         if len(row) != len(there):
             _count_torn(gathered, path, line, row)
             continue
@@ -82,9 +82,10 @@ def _by_run(path: Path, names: Sequence[str], gathered: Gathered) -> dict[str, C
     return samples
 
 
-def _rows(path: Path, there: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+def sample_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Give the rows of a file, decimal commas as points, without a header that is there again."""
-    numbers = [there.index(name) for name in number_columns(RateRow)]
+    there = columns_of(path)
+    numbers = [there.index(name) for name in number_columns(RateRow) if name in there]
     has_commas = form_of(path).separator != ","
     for line, row in rows_of(path):
         if [cell.lower() for cell in row] == [*there]:

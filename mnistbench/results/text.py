@@ -15,11 +15,6 @@ _BYTE_ORDER_MARKS = (
 )
 _NO_TABLES = (
     (b"PK\x03\x04", "is a spreadsheet or another archive, not text", "save the table as CSV"),
-    (
-        b"PAR1",
-        "is a Parquet file, which mnistbench writes for other programs",
-        "give the run folders or CSV files that it was made of",
-    ),
     (b"version https://git-lfs", "is a pointer of Git LFS, not the file", "get it: git lfs pull"),
     (b"<!doctype html", "is a web page, not the file", "download the file itself (Raw)"),
     (b"<html", "is a web page, not the file", "download the file itself (Raw)"),
