@@ -521,7 +521,9 @@ def test_sweeps_and_folders_of_runs_are_read(tmp_path):
     write(sweep / ".partial-all" / "timings.csv", "run_id,repeat")
     write_run(tmp_path / "results" / "alone", {"train": times(20.0)})
     write_run(tmp_path / "results" / "no-sweep" / "old", {"train": times(20.0)})
-    assert "3 runs" in merged(tmp_path / "one", sweep)
+    output = merged(tmp_path / "one", sweep)
+    assert ": 3 runs of " in output
+    assert "not merged, as their rows name no run: points.csv (1)" in output
     assert "4 runs" in merged(tmp_path / "all", tmp_path / "results")
     new = write_run(tmp_path / "new", {"train": times(20.0, OTHER_NOISE)})
     assert said(tmp_path / "results", new) == said(tmp_path / "all", new)

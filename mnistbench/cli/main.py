@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": "mnistbench.cli.evaluate",
     "compare": "mnistbench.cli.compare",
     "merge": "mnistbench.cli.merge",
+    "export": "mnistbench.cli.export",
     "selfcheck": "mnistbench.cli.selfcheck",
     "explain": "mnistbench.cli.explain",
     "sweep": "mnistbench.cli.sweep",

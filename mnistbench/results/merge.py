@@ -26,6 +26,7 @@ from mnistbench.results.tables import (
     METRICS,
     PARQUET,
     PEAK,
+    SWEEP_PLAN,
     TABLES,
     TIMINGS,
     config_file,
@@ -201,8 +202,10 @@ def _note(gathered: Gathered, name: str, files: Sequence[Path], merged: Merged) 
 
 
 def _beside(paths: Sequence[Path], name: str) -> list[Path]:
-    """Return the tables of a name that lie beside timings in run folders and merged ones."""
-    return tables_in([path.parent for path in paths if is_of_a_folder(path)], name)
+    """Return the tables of a name in the folders of runs, merged ones and sweeps."""
+    folders = [path.parent for path in paths if is_of_a_folder(path)]
+    sweeps = {folder.parent for folder in folders if (folder.parent / SWEEP_PLAN).is_file()}
+    return tables_in([*folders, *sorted(sweeps)], name)
 
 
 def _write_configs(
