@@ -319,9 +319,12 @@ def test_an_option_is_answered_by_its_own_name(arguments: tuple[str, ...], line:
 def test_every_format_of_a_command_has_its_function(name: str) -> None:
     code, output, _ = told(name.split()[0], "--help")
     assert code == 0
-    assert f"[{'|'.join(EXPORTS[name])}]" in output
+    if name == "export":
+        assert f"FORMAT is {', '.join(EXPORTS[name])}." in " ".join(output.split())
+    else:
+        assert f"[{'|'.join(EXPORTS[name])}]" in output
     for place in EXPORTS[name].values():
-        module, _, function = place.partition(".")
+        module, _, function = place.rpartition(".")
         __import__(f"mnistbench.report.{module}")
         assert callable(getattr(sys.modules[f"mnistbench.report.{module}"], function))
 

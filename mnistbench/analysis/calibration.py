@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,14 @@ import numpy as np
 from mnistbench.analysis.normalization import Rates
 from mnistbench.analysis.sides import SideRun
 from mnistbench.errors import InputError
-from mnistbench.results.tables import CALIBRATION
+from mnistbench.results.csv import columns_of
+from mnistbench.results.samples import sample_rows
+from mnistbench.results.tables import CALIBRATION, is_merged, table_in
 
 _NEEDED = ("workload", "moment", "rate", "unit")
+
+_Sample = tuple[str, str, float]
+"""Workload, moment and rate."""
 
 
 def calibration_rates(runs: Iterable[SideRun]) -> Rates:
@@ -25,33 +29,40 @@ def calibration_rates(runs: Iterable[SideRun]) -> Rates:
     """
     found: dict[str, dict[tuple[str, str], list[float]]] = {}
     seen: set[str] = set()
+    files: dict[Path, Mapping[str | None, list[_Sample]]] = {}
     for run in runs:
         session = run.session or run.run_id
-        path = None if run.folder is None else run.folder / CALIBRATION
-        if path is None or session in seen or not path.is_file():
+        path = None if run.folder is None else table_in(run.folder, CALIBRATION)
+        if path is None or session in seen:
             continue
-        seen.add(session)
-        for workload, moment, rate in _samples(path):
+        if path not in files:
+            files[path] = _samples(path)
+        samples = files[path].get(run.run_id if is_merged(path.parent) else None, [])
+        seen |= {session} if samples else set()
+        for workload, moment, rate in samples:
             found.setdefault(workload, {}).setdefault((session, moment), []).append(rate)
+    # Sorted: which file a rate came from must not show in the last digit of a mean.
     return {
-        workload: [np.array(rates) for rates in processes.values()]
-        for workload, processes in found.items()
+        workload: [np.array(rates) for _, rates in sorted(processes.items())]
+        for workload, processes in sorted(found.items())
     }
 
 
-def _samples(path: Path) -> Iterator[tuple[str, str, float]]:
-    try:
-        with path.open(newline="", encoding="utf-8", errors="replace") as text:
-            reader = csv.DictReader(text)
-            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(f"the column {missing[0]} is missing", source=path)
-            for row in reader:
-                rate = _rate(row["rate"])
-                if rate is not None and row["unit"]:
-                    yield row["workload"], row["moment"], rate
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", source=path) from None
+def _samples(path: Path) -> Mapping[str | None, list[_Sample]]:
+    """Return the samples of each run in a file, and under None all of them."""
+    samples: dict[str | None, list[_Sample]] = {}
+    names = columns_of(path)
+    missing = [name for name in _NEEDED if name not in names]
+    if missing:
+        raise InputError(f"the column {missing[0]} is missing", source=path)
+    for _, cells in sample_rows(path):
+        row = dict(zip(names, cells, strict=False))
+        rate = _rate(row.get("rate"))
+        if rate is not None and row.get("unit"):
+            for run_id in (None, row.get("run_id", "")):
+                sample = row.get("workload", ""), row.get("moment", ""), rate
+                samples.setdefault(run_id, []).append(sample)
+    return samples
 
 
 def _rate(text: str | None) -> float | None:

@@ -1,4 +1,4 @@
-"""What `compare` reads: run folders, timings CSVs, globs of both, and cloudmesh logs.
+"""What `compare` reads: run folders, merged ones, timings CSVs, globs of them, and cloudmesh logs.
 
 Whatever it was, out comes a Side: the configs measured, and for each its repeats in order.
 """
@@ -6,7 +6,6 @@ Whatever it was, out comes a Side: the configs measured, and for each its repeat
 from __future__ import annotations
 
 import difflib
-import glob
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +18,12 @@ from mnistbench.analysis import drift
 from mnistbench.analysis.identity import Identity, identify_runs
 from mnistbench.errors import InputError
 from mnistbench.results import runs
-from mnistbench.results.cloudmesh_log import looks_like_log
-from mnistbench.results.csv import columns_of
+from mnistbench.results.inputs import files_of, is_log
 from mnistbench.results.log_runs import WHAT, load_logs, timers_of
 from mnistbench.results.metric_rows import NO_METRICS, LoadedMetrics
 from mnistbench.results.phases import PHASES
 from mnistbench.results.runs import LoadedRuns
-from mnistbench.results.tables import CONFIG, TIMINGS
-from mnistbench.results.text import read_text
+from mnistbench.results.tables import config_file
 
 Array = npt.NDArray[Any]
 
@@ -119,8 +116,8 @@ def read_side(
 
     Raises InputError, naming the file, for what is missing, empty, or neither CSV nor log.
     """
-    files = _files(given)
-    logs = [path for path in files if _is_log(path)]
+    files = files_of(given)
+    logs = [path for path in files if is_log(path)]
     if logs and len(logs) < len(files):
         raise InputError("holds logs and CSV files together; compare them apart", source=given)
     loaded = _load(logs or files, bool(logs), phases, given, metrics)
@@ -184,42 +181,6 @@ def _attempts(phases: Sequence[str]) -> list[tuple[str, ...] | None]:
     if ALL_PHASES in phases:
         return [None]
     return [tuple(phases)] if phases else [DEFAULT_PHASES, None]
-
-
-def _files(given: str) -> list[Path]:
-    path = Path(given).expanduser()
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        return _files_of_folder(path, given)
-    found = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  absolute too
-    if not found:
-        raise InputError("no such file or folder", source=given, hint=WHAT)
-    return [file for match in found for file in _files_of_match(match, given)]
-
-
-def _files_of_match(path: Path, given: str) -> list[Path]:
-    return _files_of_folder(path, given) if path.is_dir() else [path]
-
-
-def _files_of_folder(path: Path, given: str) -> list[Path]:
-    """Return the timings of a run folder, or of the run folders in it."""
-    own = path / TIMINGS
-    found = [own] if own.is_file() else sorted(path.glob(f"*/{TIMINGS}"))
-    if not found:
-        raise InputError(f"no {TIMINGS} in this folder", source=given, hint=WHAT)
-    return found
-
-
-def _is_log(path: Path) -> bool:
-    columns = columns_of(path)
-    # A log of ours has our columns too, but never begins with one.
-    if ("phase" in columns or "run_id" in columns) and not columns[0].startswith("#"):
-        return False
-    if looks_like_log(read_text(path, WHAT).splitlines()):
-        return True
-    problem = "is empty" if not columns else "is neither a timings CSV nor a cloudmesh log"
-    raise InputError(problem, source=path, hint=WHAT)
 
 
 def _configs(loaded: LoadedRuns, without_contended: bool) -> tuple[ConfigRuns, ...]:
@@ -331,7 +292,9 @@ def _settings(facts: Sequence[Mapping[str, str]]) -> Mapping[str, object] | None
     from mnistbench.config.files import read_mapping
 
     for run in facts:
-        path = Path(run["file"]).with_name(CONFIG) if run.get("file") else None
-        if path is not None and path.is_file():
+        if not run.get("file"):
+            continue
+        path = config_file(Path(run["file"]).parent, run.get("run_id", ""))
+        if path.is_file():
             return read_mapping(path)
     return None

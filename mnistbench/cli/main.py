@@ -22,6 +22,8 @@ COMMANDS = {
     "train": "mnistbench.cli.train",
     "evaluate": "mnistbench.cli.evaluate",
     "compare": "mnistbench.cli.compare",
+    "merge": "mnistbench.cli.merge",
+    "export": "mnistbench.cli.export",
     "selfcheck": "mnistbench.cli.selfcheck",
     "explain": "mnistbench.cli.explain",
     "sweep": "mnistbench.cli.sweep",

@@ -1,7 +1,8 @@
-"""What each command can print of its result: a word for `--format`, and the function behind it.
+"""What each command can make of its result: a word for the format, and the function behind it.
 
-A function whose name begins with `print` draws on a console; any other returns the text. They are
-named and not imported, since `--help` lists the words and must stay light.
+A function whose name begins with `print` draws on a console, one with `write` writes to the place
+that it is given, and any other returns the text. They are named and not imported, since `--help`
+lists the words and must stay light.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 EXPORTS: Mapping[str, Mapping[str, str]] = {
     "benchmark": {
@@ -36,6 +38,16 @@ EXPORTS: Mapping[str, Mapping[str, str]] = {
         "table": "explanation.print_explanation",
         "csv": "explanation.as_csv",
         "json": "explanation.as_json",
+    },
+    "export": {
+        "asv": "exporters.asv.write_folder",
+        "github-action-benchmark": "exporters.github_action.as_json",
+        "hyperfine": "exporters.hyperfine.as_json",
+        "mlflow": "exporters.mlflow.write_runs",
+        "mlperf": "exporters.mlperf.write_folder",
+        "otava": "exporters.otava.write_folder",
+        "parquet": "exporters.parquet.write_file",
+        "pytest-benchmark": "exporters.pytest_benchmark.as_json",
     },
     "machine-info": {
         "table": "machine.print_machine",
@@ -68,15 +80,31 @@ _FILE_COLUMNS = {"compare": 140, "sweep": 140}
 """Width of a command's tables where the output is no terminal; 120 for the others."""
 
 
-def export(command: str, output_format: str, *result: object) -> None:
-    """Write a command's result to standard output in one of its formats."""
-    module, _, name = EXPORTS[command][output_format].partition(".")
+def is_written(command: str, output_format: str) -> bool:
+    """Return whether a format is no text, and needs a place to be written to."""
+    return EXPORTS[command][output_format].rpartition(".")[2].startswith("write")
+
+
+def export(
+    command: str, output_format: str, *result: object, place: Path | str | None = None
+) -> None:
+    """Write a command's result in one of its formats, to standard output or to a place."""
+    module, _, name = EXPORTS[command][output_format].rpartition(".")
     function = getattr(importlib.import_module(f"mnistbench.report.{module}"), name)
     if name.startswith("print"):
         from mnistbench.report.terminal import output_console
 
         function(output_console(_FILE_COLUMNS.get(command, 120)), *result)
         return
+    if is_written(command, output_format):
+        function(*result, place)
+        return
     text = function(*result)
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    text = text if text.endswith("\n") else f"{text}\n"
+    if place is not None:
+        from mnistbench.results.whole import write_whole
+
+        write_whole(Path(place), text.encode())
+        return
+    sys.stdout.write(text)
     sys.stdout.flush()

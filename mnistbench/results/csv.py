@@ -1,4 +1,4 @@
-"""Reading many CSV files at once with DuckDB, torn and concatenated ones too.
+"""Reading many CSV files at once with DuckDB, torn and concatenated ones too; and Parquet as CSV.
 
 Only what the files have in common is assumed: a header line with at least the wanted columns.
 What a spreadsheet made of them (another separator, UTF-16, a line `sep=;`, decimal commas) is
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import functools
-import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,17 +18,17 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from mnistbench.errors import InputError
+from mnistbench.results import parquet
 from mnistbench.results.text import encoding_of, read_head
 
 if TYPE_CHECKING:
     import duckdb
 
 
-# Two sides are read at once, and more threads take more memory.
-_THREADS = max(1, min(4, (os.cpu_count() or 2) // 2))
 _SEPARATORS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 csv.field_size_limit(1 << 30)  # a quotation mark that nobody closes makes one field of the rest
+_PARQUET = "parquet"
 _START_BYTES = 4096  # where a header ends, but for very wide tables
 _WHAT = "give a run folder, a timings.csv or a cloudmesh log"
 
@@ -41,9 +40,10 @@ TOO_MANY = "_more"
 
 @dataclass(frozen=True)
 class CsvForm:
-    """How a CSV file is written."""
+    """How a CSV file is written, or that it is Parquet."""
 
     encoding: str
+    """Or `parquet`."""
     separator: str
     first_line: int
     """Number of the header's line, from 1: a spreadsheet's `sep=;` may stand before it."""
@@ -63,18 +63,6 @@ class CsvPart:
     """Where it comes from."""
 
 
-def connect() -> duckdb.DuckDBPyConnection:
-    """Return an empty database in memory."""
-    import duckdb
-
-    database = duckdb.connect()
-    database.execute(f"SET threads = {_THREADS}")
-    database.execute("SET enable_progress_bar = false")
-    # Reading is faster without, and memory lower; whoever needs an order sorts.
-    database.execute("SET preserve_insertion_order = false")
-    return database
-
-
 def form_of(path: Path) -> CsvForm:
     """Return how a file is written, from its first lines; raise InputError if it is no text."""
     try:
@@ -87,6 +75,8 @@ def form_of(path: Path) -> CsvForm:
 @functools.lru_cache(maxsize=8192)
 def _form(path: Path, mtime_ns: int, size: int) -> CsvForm:
     head = read_head(path)
+    if head.startswith(parquet.BEGINNING):
+        return CsvForm(_PARQUET, "", 0, _names(parquet.columns_in(path)), plain=False)
     encoding = encoding_of(path, head, _WHAT)
     start = head[:_START_BYTES] if head.count(b"\n", 0, _START_BYTES) > 1 else head
     lines = start.decode(encoding, errors="replace").splitlines() or [""]
@@ -94,10 +84,18 @@ def _form(path: Path, mtime_ns: int, size: int) -> CsvForm:
     header = lines[1] if declared and len(lines) > 1 else lines[0]
     separator = declared[1] if declared else max(_SEPARATORS, key=header.count)
     cells = next(csv.reader([header], delimiter=separator), [])
-    names = tuple(cell.strip().lower() or f"_unnamed{number}" for number, cell in enumerate(cells))
     plain = separator == "," and not declared and encoding.startswith("utf-8")
     plain = plain and b"\r" not in start.replace(b"\r\n", b"\n").rstrip(b"\r")
-    return CsvForm(encoding, separator, 2 if declared else 1, names, plain)
+    return CsvForm(encoding, separator, 2 if declared else 1, _names(cells), plain)
+
+
+def _names(cells: Sequence[str]) -> tuple[str, ...]:
+    return tuple(cell.strip().lower() or f"_unnamed{number}" for number, cell in enumerate(cells))
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a file is Parquet, whatever its name; raise InputError as `form_of` does."""
+    return form_of(path).encoding == _PARQUET
 
 
 def columns_of(path: Path) -> tuple[str, ...]:
@@ -108,6 +106,9 @@ def columns_of(path: Path) -> tuple[str, ...]:
 def rows_of(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Give each row after the header with the number of its first line; raise InputError."""
     form = form_of(path)
+    if is_parquet(path):
+        yield from enumerate(parquet.rows_in(path), 1)
+        return
     try:
         with path.open(newline="", encoding=form.encoding, errors="replace") as text:
             lines = (line for number, line in enumerate(text, 1) if number > form.first_line)
@@ -140,12 +141,10 @@ def first_row(
 
 
 @contextmanager
-def parts(
-    paths: Sequence[Path], needed: Sequence[str], numbers: str = ""
-) -> Iterator[list[CsvPart]]:
+def parts(paths: Sequence[Path], needed: Sequence[str], *numbers: str) -> Iterator[list[CsvPart]]:
     """Give the files joined by header; raise InputError for one that lacks a needed column.
 
-    `numbers` is the column whose decimal commas are read as points.
+    `numbers` are the columns whose decimal commas are read as points, where they are there.
     """
     by_columns: dict[tuple[str, ...], list[Path]] = {}
     for path in paths:
@@ -175,14 +174,19 @@ def _check_columns(columns: Sequence[str], needed: Sequence[str], path: Path) ->
         )
 
 
-def _join(files: Sequence[Path], target: Path, numbers: str) -> None:
+def _join(files: Sequence[Path], target: Path, numbers: Sequence[str]) -> None:
     with target.open("wb") as sink:
         for source in files:
             if form_of(source).plain:
                 _copy(source, sink)
             else:
                 sink.write((",".join(columns_of(source)) + "\n").encode())
-                _rewrite(source, target, sink, numbers)
+                rewritten = target.with_suffix(".rows")
+                if is_parquet(source):
+                    parquet.write_csv(source, rewritten)
+                else:
+                    _rewrite(source, rewritten, numbers)
+                _copy(rewritten, sink)
 
 
 def _copy(source: Path, sink: IO[bytes]) -> None:
@@ -195,18 +199,18 @@ def _copy(source: Path, sink: IO[bytes]) -> None:
         sink.write(b"\n")  # a torn last line must not swallow the next file's first
 
 
-def _rewrite(source: Path, target: Path, sink: IO[bytes], numbers: str) -> None:
-    """Write the rows of a file as plain CSV, the decimal commas of one column as points."""
-    place = columns_of(source).index(numbers) if numbers else -1
-    commas = place >= 0 and _has_decimal_commas(source, place)
-    rewritten = target.with_suffix(".rows")
-    with rewritten.open("w", newline="", encoding="utf-8") as text:
+def _rewrite(source: Path, target: Path, numbers: Sequence[str]) -> None:
+    """Write the rows of a file as plain CSV, the decimal commas of some columns as points."""
+    columns = columns_of(source)
+    places = [columns.index(name) for name in numbers if name in columns]
+    commas = [place for place in places if _has_decimal_commas(source, place)]
+    with target.open("w", newline="", encoding="utf-8") as text:
         writer = csv.writer(text, lineterminator="\n")
         for _, row in rows_of(source):
-            if commas and place < len(row):
-                row[place] = row[place].replace(",", ".")
+            for place in commas:
+                if place < len(row):
+                    row[place] = row[place].replace(",", ".")
             writer.writerow(row)
-    sink.write(rewritten.read_bytes())
 
 
 def _has_decimal_commas(source: Path, place: int) -> bool:

@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mnistbench.results.csv import columns_of, connect, rows_of
+from mnistbench.results.csv import columns_of, load_table, parts, rows_of
+from mnistbench.results.database import connect
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.metric_rows import NO_METRICS, LoadedMetrics, load_metrics
 from mnistbench.results.run_facts import RunFigures, machine_facts, run_figures
-from mnistbench.results.tables import MACHINE, METRICS, TIMINGS
+from mnistbench.results.tables import (
+    MACHINE,
+    METRICS,
+    TIMINGS,
+    is_merged,
+    is_of_a_folder,
+    tables_in,
+)
 from mnistbench.results.timing_rows import FACTS, MEASURED, load_timings, phases_in
 
 if TYPE_CHECKING:
@@ -53,7 +61,7 @@ class LoadedRuns:
 def load(
     paths: Sequence[Path], phases: Sequence[str] | None, metrics: Sequence[str] = ()
 ) -> LoadedRuns:
-    """Read timings CSVs, and what lies beside those that are in run folders.
+    """Read tables of timings, and what lies beside those that are in run folders.
 
     `phases` are those to keep; None keeps all. Raises InputError, naming the file.
     """
@@ -63,10 +71,10 @@ def load(
         names = ("run_id", *FACTS)
         rows = database.execute(f"SELECT {', '.join(names)} FROM runs ORDER BY number").fetchall()
         facts = [dict(zip(names, row, strict=True)) for row in rows]
-        folders = _folders(paths, {run["run_id"] for run in facts})
+        folders = run_folders(paths, {run["run_id"] for run in facts})
         resumed = _resumed(database)
         figures = _add_neighbours(database, facts, folders, resumed)
-        files = [folder / METRICS for folder in folders if (folder / METRICS).is_file()]
+        files = tables_in(folders, METRICS)
         loaded, problems = NO_METRICS, list[LeftOut]()
         if metrics and files:
             loaded, problems = load_metrics(database, files, metrics, resumed)
@@ -84,14 +92,40 @@ def phases_of(paths: Sequence[Path]) -> list[str]:
         database.close()
 
 
-def _folders(paths: Iterable[Path], run_ids: set[str]) -> dict[Path, str]:
+def run_folders(paths: Iterable[Path], run_ids: set[str]) -> dict[Path, str]:
     """Return the run folders, each with the id of its run: its name, or what its first row says."""
     folders = {}
     for path in paths:
-        if path.name == TIMINGS:
+        if is_of_a_folder(path):
             name = path.parent.resolve().name
             folders[path.parent] = name if name in run_ids else _first_run(path)
     return folders
+
+
+def _files_of_runs(
+    database: DuckDBPyConnection, folders: Mapping[Path, str], run_ids: Sequence[str]
+) -> dict[str, str]:
+    """Return the timings beside which the other files of each run lie."""
+    files: dict[str, str] = {}
+    merged = [folder for folder in folders if is_merged(folder)]
+    for folder, run_id in folders.items():
+        if folder not in merged:
+            files.setdefault(run_id, str(folder / TIMINGS))
+    for file in tables_in(merged, TIMINGS):
+        held = run_ids if len(merged) == 1 else _run_ids(database, file)
+        for run_id in held:
+            files.setdefault(run_id, str(file))
+    return files
+
+
+def _run_ids(database: DuckDBPyConnection, file: Path) -> list[str]:
+    """Return the ids of all runs in a merged table of timings."""
+    with parts([file], ("run_id",)) as joined:
+        for part in joined:
+            load_table(database, part, "named", "DISTINCT run_id", "run_id IS NOT NULL")
+    ids = database.execute("FROM named ORDER BY ALL").fetchall()
+    database.execute("DROP TABLE named")
+    return [run_id for (run_id,) in ids]
 
 
 def _first_run(path: Path) -> str:
@@ -112,13 +146,10 @@ def _add_neighbours(
     resumed: set[str],
 ) -> list[RunFigures]:
     """Tell each run its machine, its file and whether XLA compiled it; return its figures."""
-    machines = [folder / MACHINE for folder in folders if (folder / MACHINE).is_file()]
-    metrics = [folder / METRICS for folder in folders if (folder / METRICS).is_file()]
+    machines, metrics = (tables_in(folders, table) for table in (MACHINE, METRICS))
     by_run = machine_facts(database, machines, resumed) if machines else {}
     figures = run_figures(database, metrics, resumed) if metrics else {}
-    files: dict[str, str] = {}
-    for folder, run_id in folders.items():
-        files.setdefault(run_id, str(folder / TIMINGS))
+    files = _files_of_runs(database, folders, [run["run_id"] for run in facts])
     for run in facts:
         run_id = run["run_id"]
         # The machine's `node` and the like say the same; what a row of timings says stays.

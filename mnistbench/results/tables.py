@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import types
-from collections.abc import Mapping
+import urllib.parse
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -63,6 +64,8 @@ TABLES: Mapping[str, type[Row]] = {
 
 # Everything else.
 CONFIG = "config.yaml"
+CONFIGS = "configs"
+"""Of a merged folder: the config of each run, named by the run's id."""
 SWEEP_PLAN = "sweep.yaml"
 CLOUDMESH = "cloudmesh.log"
 LOG = "log.txt"
@@ -79,7 +82,43 @@ CONFUSION_PICTURE = "confusion.png"
 PREDICTIONS_PICTURE = "predictions.png"
 PARTS_PICTURE = "explain.png"
 
+PARQUET = ".parquet"
+"""How the name of a merged folder's table may end, and not in .csv."""
+
 RowType = TypeVar("RowType")
+
+
+def table_in(folder: Path, table: str) -> Path | None:
+    """Return where a table of a folder is, as CSV or as Parquet; None if it is not there."""
+    file = folder / table
+    return next((path for path in (file, file.with_suffix(PARQUET)) if path.is_file()), None)
+
+
+def tables_in(folders: Iterable[Path], table: str) -> list[Path]:
+    """Return where a table is in each of the folders that has it."""
+    return [file for folder in folders if (file := table_in(folder, table))]
+
+
+def is_of_a_folder(timings: Path) -> bool:
+    """Return whether timings lie in the folder of a run or in a merged one, by their name."""
+    return timings.name in (TIMINGS, Path(TIMINGS).with_suffix(PARQUET).name)
+
+
+def is_merged(folder: Path) -> bool:
+    """Return whether a folder is what `merge` writes, and not that of one run."""
+    return (folder / CONFIGS).is_dir()
+
+
+def config_file(folder: Path, run_id: str) -> Path:
+    """Return where the config of a run is, in its own folder or in a merged one."""
+    own = folder / CONFIG
+    name = urllib.parse.quote(run_id, safe="")  # somebody else's ids are no names of files
+    return own if own.is_file() else folder / CONFIGS / f"{name}.yaml"
+
+
+def run_of_config(file: Path) -> str:
+    """Return the id of the run whose config a file of a merged folder is."""
+    return urllib.parse.unquote(file.stem)
 
 
 def read_table(folder: Path, table: str, kind: type[RowType]) -> list[RowType]:

@@ -24,7 +24,8 @@ KEY_OF_RUN = ("run_id", "config", "config_digest", "node")
 MEASURED = "('ok', 'duet')"
 """Statuses of a time that can be compared, with its own kind."""
 
-_HEADER = "header"
+HEADER = "header"
+"""Of a row that begins a second table: what its problem is called."""
 _STATUSES = "('ok', 'failed', 'inherited', 'not-run', 'interrupted', 'resumed', 'duet')"
 _COLUMN_OF = {
     left_out.TORN: "run_id", left_out.STATUS: "status", left_out.REPEAT: "repeat",
@@ -34,15 +35,28 @@ _MOST_KEYS = 100_000
 
 _SECONDS = "try_cast(seconds AS DOUBLE)"
 _REPEAT = "try_cast(repeat AS DOUBLE)"
-_PROBLEM = f"""CASE
+IS_REPEAT = (
+    f"coalesce({_REPEAT} >= 0 AND {_REPEAT} < 2147483648 AND {_REPEAT} = floor({_REPEAT}), false)"
+)
+"""SQL: whether a row tells the number of its repeat."""
+PROBLEM = f"""CASE
     WHEN status IS NULL OR phase = '' OR {TOO_MANY} IS NOT NULL THEN '{left_out.TORN}'
     WHEN status NOT IN {_STATUSES} AND NOT starts_with(status, 'killed:') THEN '{left_out.STATUS}'
-    WHEN NOT coalesce({_REPEAT} >= 0 AND {_REPEAT} < 2147483648 AND {_REPEAT} = floor({_REPEAT}),
-        false) THEN '{left_out.REPEAT}'
+    WHEN NOT {IS_REPEAT} THEN '{left_out.REPEAT}'
     WHEN status IN {MEASURED} AND {_SECONDS} = 0 THEN '{left_out.ZERO}'
     WHEN status IN {MEASURED} AND NOT coalesce(isfinite({_SECONDS}) AND {_SECONDS} > 0, false)
         THEN '{left_out.TIME}'
     END"""
+"""SQL: the reason for which a row cannot be used, or NULL."""
+NO_HEADER = (
+    "NOT coalesce(lower(run_id) = 'run_id' AND lower(phase) = 'phase' "
+    "AND lower(seconds) = 'seconds', false)"
+)
+"""SQL: whether a row is not the header again, as where files were joined."""
+CELLS = f"CASE WHEN problem IS NOT NULL THEN [{', '.join(left_out.KEY)}] END AS cells"
+"""SQL: cells as they stand, of odd rows alone: to find them in their file again."""
+LINES = "len(string_split(array_to_string(cells, ''), chr(10)))"
+"""SQL: how many lines they are: a quotation mark that nobody closes swallows those after it."""
 
 
 def load_timings(
@@ -53,16 +67,9 @@ def load_timings(
     Raises InputError for two values of one phase of one repeat, and for a decimal comma that
     cannot be told from a separator.
     """
-    for reason in _load_rows(database, paths, phases):
-        if reason == _HEADER:
-            raise _second_header(paths)
-    _check_decimal_commas(database, paths)
-    problems = [
-        _problem(database, reason, count, paths)
-        for reason, count in database.execute(
-            "SELECT problem, sum(lines)::BIGINT FROM problems GROUP BY problem ORDER BY problem"
-        ).fetchall()
-    ]
+    _load_rows(database, paths, phases)
+    refuse_unsure(database, paths)
+    problems = rows_left_out(database, paths)
     _make_runs(database)
     problems += _count_once(database, paths)
     if phases is not None:  # the rows of resumed trainings have served
@@ -87,8 +94,8 @@ def phases_in(database: DuckDBPyConnection, paths: Sequence[Path]) -> list[str]:
 
 def _load_rows(
     database: DuckDBPyConnection, paths: Sequence[Path], phases: Sequence[str] | None
-) -> list[str]:
-    """Make `rows` of all that is asked for, and `problems` of what is wrong; return the latter."""
+) -> None:
+    """Make `rows` of all that is asked for, and `problems` of what is wrong."""
     wanted = "true"
     if phases is not None:
         listed = ", ".join("'" + phase.replace("'", "''") + "'" for phase in phases)
@@ -96,24 +103,22 @@ def _load_rows(
         wanted = f"(phase IN ({listed}) OR phase = '' OR status = 'resumed')"
     with parts(paths, NEEDED, "seconds") as joined:
         for part in joined:
-            names = "(" + ", ".join(f"'{name}'" for name in part.columns) + ")"
-            header = f"lower(run_id) IN {names} AND lower(phase) IN {names}"
-            same = (
-                "lower(run_id) = 'run_id' AND lower(phase) = 'phase' AND lower(seconds) = 'seconds'"
-            )
+            header = another_header(part.columns)
             load_table(
                 database, part, "rows", _selected(part.columns, header),
                 f"(status IS NULL OR {TOO_MANY} IS NOT NULL OR {wanted} OR ({header})) "
-                f"AND NOT coalesce({same}, false)",
+                f"AND {NO_HEADER}",
             )  # fmt: skip
-    # A quotation mark that nobody closes swallows the lines after it.
     database.execute(
-        "CREATE TABLE problems AS SELECT problem, cells, "
-        "len(string_split(array_to_string(cells, ''), chr(10))) AS lines "
+        f"CREATE TABLE problems AS SELECT problem, cells, {LINES} AS lines "
         "FROM rows WHERE problem IS NOT NULL"
     )
-    found = database.execute("SELECT DISTINCT problem FROM problems").fetchall()
-    return [problem for (problem,) in found]
+
+
+def another_header(columns: Sequence[str]) -> str:
+    """Return the SQL that tells whether a row is a header, be it of other columns than these."""
+    names = "(" + ", ".join("'" + name.replace("'", "''") + "'" for name in columns) + ")"
+    return f"lower(run_id) IN {names} AND lower(phase) IN {names}"
 
 
 def _selected(columns: Sequence[str], header: str) -> str:
@@ -121,13 +126,31 @@ def _selected(columns: Sequence[str], header: str) -> str:
         f"coalesce({name}, '') AS {name}" if name in columns else f"'' AS {name}" for name in FACTS
     )
     start = "start_utc" if "start_utc" in columns else "''"
-    # As they stand, of odd rows alone: to find them in their file again.
-    cells = f"CASE WHEN problem IS NOT NULL THEN [{', '.join(left_out.KEY)}] END AS cells"
     return (
         f"coalesce(run_id, '') AS run_id, {facts}, phase, {_SECONDS} AS seconds, "
-        f"{start} AS start, status, CASE WHEN {header} THEN '{_HEADER}' ELSE {_PROBLEM} END "
-        f"AS problem, try_cast(repeat AS INTEGER) AS number_in_run, {cells}"
+        f"{start} AS start, status, CASE WHEN {header} THEN '{HEADER}' ELSE {PROBLEM} END "
+        f"AS problem, try_cast(repeat AS INTEGER) AS number_in_run, {CELLS}"
     )
+
+
+def refuse_unsure(database: DuckDBPyConnection, paths: Sequence[Path]) -> None:
+    """Raise InputError for a second header, and for a decimal comma that may be a separator."""
+    headers = database.execute(f"SELECT 1 FROM problems WHERE problem = '{HEADER}' LIMIT 1")
+    if headers.fetchall():
+        raise _second_header(paths)
+    _check_decimal_commas(database, paths)
+
+
+def rows_left_out(
+    database: DuckDBPyConnection, paths: Sequence[Path], reason: str | None = None
+) -> list[LeftOut]:
+    """Return how many rows cannot be used and the first of them, for each reason or for one."""
+    counts = database.execute(
+        "SELECT problem, sum(lines)::BIGINT FROM problems "
+        "WHERE $reason IS NULL OR problem = $reason GROUP BY problem ORDER BY problem",
+        {"reason": reason},
+    ).fetchall()
+    return [_problem(database, why, count, paths) for why, count in counts]
 
 
 def _problem(

@@ -1,8 +1,9 @@
-"""Files written whole or not at all: a crash, or a full disk, leaves the old one or the new one."""
+"""Files and folders written whole or not at all: a crash leaves the old one or the new one."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,8 +19,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".partial-{path.name}")
     try:
         yield partial
-        with partial.open("rb+") as content:
-            os.fsync(content.fileno())
+        _sync(partial)
         partial.replace(path)
     except BaseException:
         with suppress(OSError):
@@ -32,6 +32,47 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all; raise OSError."""
     with whole_file(path) as partial:
         partial.write_bytes(content)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside `path`; with what is in it at the end it takes its place.
+
+    If the block raises, `path` is as it was. Raises OSError if it cannot be put in place.
+    """
+    path = path.resolve()  # a link goes on to point to it
+    partial, before = (path.with_name(f".{word}-{path.name}") for word in ("partial", "replaced"))
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+    try:
+        partial.mkdir()
+        yield partial
+        for file in partial.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        _take_place(partial, path, before)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+    _sync_folder(path.parent)
+
+
+def _take_place(partial: Path, path: Path, before: Path) -> None:
+    """Put a folder where another may be, which is kept as `before`: no system swaps two at once."""
+    if not path.exists():
+        partial.replace(path)
+        return
+    path.replace(before)
+    try:
+        partial.replace(path)
+    except BaseException:
+        before.replace(path)
+        raise
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb+") as content:
+        os.fsync(content.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""Results in the formats of other programs, a module each; `report.exports` names them."""
