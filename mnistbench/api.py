@@ -13,7 +13,7 @@ interpreter can measure with several backends, one after the other.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from mnistbench.errors import InputError, MnistbenchError, RunError
 from mnistbench.measuring.executor import StartMethod
 from mnistbench.report.comparison import as_markdown
 from mnistbench.report.values import change_text, interval_text
+from mnistbench.results.inputs import files_of
 from mnistbench.results.phases import STATUS_OK, TOTAL
 from mnistbench.results.rows import MachineRow, MetricRow, Row, TimingRow
 from mnistbench.results.tables import MACHINE, METRICS, TIMINGS, read_table
@@ -184,11 +185,11 @@ def run_benchmark(
 
 
 def read_results(*paths: str | Path) -> Results:
-    """Return what run folders hold, or folders of them.
+    """Return what run folders hold, or folders of them, merged ones and globs among them.
 
     Raises InputError for a folder without results, and for a damaged table.
     """
-    folders = tuple(dict.fromkeys(folder for path in paths for folder in _folders(Path(path))))
+    folders = tuple(dict.fromkeys(folder for path in paths for folder in _folders(path)))
     if not folders:
         raise InputError("no results were named", hint="give run folders, or a folder of them")
 
@@ -230,14 +231,12 @@ def _name(side: str | Path | Results) -> str:
     return str(side.folders[0])
 
 
-def _folders(path: Path) -> Iterable[Path]:
-    path = path.expanduser()
-    found = [path] if (path / TIMINGS).is_file() else sorted(
-        table.parent for table in path.glob(f"*/{TIMINGS}")
-    )  # fmt: skip
-    if not found:
-        raise InputError(f"no {TIMINGS} in this folder", source=path)
-    return found
+def _folders(path: str | Path) -> list[Path]:
+    files = files_of(str(path))
+    other = [file for file in files if file.name != TIMINGS]
+    if other:
+        raise InputError("is no run folder", source=other[0], hint="compare_results reads it")
+    return [file.parent for file in files]
 
 
 def _frame(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:
