@@ -137,7 +137,7 @@ def _loaded(
     metrics: LoadedMetrics,
 ) -> LoadedRuns:
     times = database.execute(
-        f"SELECT number, repeat, code, seconds FROM times WHERE status IN {MEASURED} "
+        f"SELECT number, repeat, code, seconds FROM times WHERE {MEASURED} "
         "ORDER BY start, number, repeat, code"
     ).fetchnumpy()
     names = [
@@ -146,7 +146,7 @@ def _loaded(
     unfinished = dict(
         database.execute(
             "SELECT number, count(DISTINCT repeat) FROM times "
-            "WHERE status NOT IN ('ok', 'duet', 'inherited') GROUP BY number"
+            f"WHERE NOT ({MEASURED} OR status = 'inherited') GROUP BY number"
         ).fetchall()
     )
     zeros: dict[int, set[str]] = {}

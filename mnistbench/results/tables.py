@@ -64,6 +64,12 @@ TABLES: Mapping[str, type[Row]] = {
 # Everything else.
 CONFIG = "config.yaml"
 SWEEP_PLAN = "sweep.yaml"
+LAUNCHED = "launched.json"
+"""What of a sweep was given to a scheduler."""
+ATTEMPTS = "attempts"
+"""Points measured elsewhere and not collected yet, a folder each."""
+LEFT_OUT = "left-out"
+"""Attempts that others were kept instead of."""
 CLOUDMESH = "cloudmesh.log"
 LOG = "log.txt"
 MODEL = "model.keras"
