@@ -117,7 +117,7 @@ class FakeEngine:
         return {number: TaskState(f"7_{number}", "waits") for number in self._waiting}
 
     def endings(self) -> dict[int, str]:
-        return {number: "its node died" for number in self._loses}
+        return dict.fromkeys(self._loses, "its node died")
 
     def cancel(self, *, waiting_only: bool) -> None:
         self.cancelled.append(waiting_only)

@@ -121,9 +121,7 @@ def test_a_csv_file_alone_tells_it_too(four_cores: None, tmp_path: Path) -> None
         assert "of an unknown status" in done.stdout + done.stderr
 
 
-def test_what_cannot_be_compared_is_not_put_into_one_run(
-    four_cores: None, tmp_path: Path
-) -> None:
+def test_what_cannot_be_compared_is_not_put_into_one_run(four_cores: None, tmp_path: Path) -> None:
     result = swept(tmp_path, 2)
     (folder,) = (path for path in result.folder.glob("*/") if path.name == result.points[0].folder)
     for file in folder.iterdir():
@@ -142,8 +140,9 @@ def test_what_cannot_be_compared_is_not_put_into_one_run(
 def test_fewer_cores_than_asked_for_are_told(tmp_path: Path) -> None:
     done = run_here("sweep", "mnist-dense", "--parallel", "999", "--output", str(tmp_path / "out"))
     assert done.returncode == 2
-    assert "--parallel: 999 needs as many physical cores, and this process may use " in (
-        done.stderr.splitlines()[-1]
+    assert (
+        "--parallel: 999 needs as many physical cores, and this process may use "
+        in (done.stderr.splitlines()[-1])
     )
     assert not (tmp_path / "out").exists()
 
@@ -171,7 +170,9 @@ def test_two_trainings_at_a_time_are_pinned_to_disjoint_cores(
     runs = [path.parent for path in folder.glob("*/timings.csv")]
     where = [metric(run, "parallel_cores") for run in runs]
     assert all(not set(a.split()) & set(b.split()) for a, b in zip(*where, strict=True))
-    spans = [[span(row) for row in rows(run / "timings.csv") if row["phase"] == "total"] for run in runs]
+    spans = [
+        [span(row) for row in rows(run / "timings.csv") if row["phase"] == "total"] for run in runs
+    ]
     for (start, end), (other_start, other_end) in zip(*spans, strict=True):
         assert max(start, other_start) < min(end, other_end), "they overlap"
     assert not any((run / "calibration.csv").exists() for run in runs)

@@ -59,7 +59,9 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         try:
             if "idle" not in up.stdout:
-                pytest.skip(f"Slurm does not come up here: {(up.stderr or up.stdout).strip()[-300:]}")
+                pytest.skip(
+                    f"Slurm does not come up here: {(up.stderr or up.stdout).strip()[-300:]}"
+                )
             yield place
             subprocess.run(["scancel", "--me"], check=False)
         finally:
@@ -172,7 +174,9 @@ def test_a_killed_task_and_a_dead_node_leave_every_result_exactly_once(
     assert sorted(folder.glob("*/timings.csv")) == before
     assert not list((folder / "attempts").iterdir())
     restarts = {path.name.split("-")[2] for path in (folder / "left-out").iterdir()}
-    restarts |= {f"r{fact(run_folder, 'slurm_restart_count')}" for run_folder in before_runs(before)}
+    restarts |= {
+        f"r{fact(run_folder, 'slurm_restart_count')}" for run_folder in before_runs(before)
+    }
     assert restarts == {"r0", "r1"}, "both attempts of the lost node finished"
     subprocess.run(["slurmd", "-N", "n1"], check=True)
 
@@ -187,7 +191,9 @@ def start_requeued() -> bool:
         job, state, *_ = line.split()
         if state == "PENDING":
             subprocess.run(
-                ["scontrol", "update", f"JobId={job}", "StartTime=now"], capture_output=True, check=False
+                ["scontrol", "update", f"JobId={job}", "StartTime=now"],
+                capture_output=True,
+                check=False,
             )
     return True
 

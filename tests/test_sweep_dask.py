@@ -73,7 +73,9 @@ def is_of(process: psutil.Process, cluster: Any) -> bool:
 
 
 def test_a_cluster_of_this_machine_is_started_where_no_address_is_given(tmp_path: Path) -> None:
-    done = run("sweep", "mnist-dense", "--grid", "training.epochs=1,2", *FEW, "--output", str(tmp_path))
+    done = run(
+        "sweep", "mnist-dense", "--grid", "training.epochs=1,2", *FEW, "--output", str(tmp_path)
+    )
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
     assert measured_repeats(folder) == each_once(read_plan(folder))
@@ -102,6 +104,6 @@ def test_a_scheduler_that_does_not_answer_is_told(tmp_path: Path) -> None:
             "--launch", f"scheduler={address}", "--output", str(tmp_path / "out"),
         )  # fmt: skip
         assert done.returncode == 2, done.stderr
-        assert f"--launch scheduler={address}: no Dask scheduler answers there" in failure_line(done)
-
-
+        assert f"--launch scheduler={address}: no Dask scheduler answers there" in failure_line(
+            done
+        )

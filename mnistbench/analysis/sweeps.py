@@ -49,7 +49,7 @@ class RepeatFigures:
     design: str = ""
     """`parallel:N` where N were measured at a time; empty where it was alone on the machine."""
     attempt: str = ""
-    """The process that measured its point, where that was one of many; empty for the command's own."""
+    """The process that measured its point, where that was one of many; empty for this one."""
 
 
 @dataclass(frozen=True)
@@ -282,8 +282,12 @@ def _typical(repeats: Sequence[RepeatFigures]) -> RepeatFigures:
         known = [value for each in repeats if (value := getattr(each, figure)) is not None]
         return median(known) if known else None
 
-    figures = ("train_seconds", "test_accuracy", "validation_accuracy")
-    return replace(repeats[0], **{figure: median_of(figure) for figure in figures})
+    return replace(
+        repeats[0],
+        train_seconds=median_of("train_seconds"),
+        test_accuracy=median_of("test_accuracy"),
+        validation_accuracy=median_of("validation_accuracy"),
+    )
 
 
 Pairs = Sequence[tuple[RepeatFigures, RepeatFigures]]

@@ -237,8 +237,8 @@ def _conclude(result: SweepResult, given: dict[str, Any]) -> int:
     """Print what was measured; return how it ended."""
     if result.ending == "detached":
         click.echo(
-            f"mnistbench: its jobs go on; mnistbench sweep status {result.folder} tells how far they "
-            f"are, and mnistbench sweep collect {result.folder} takes what they measured",
+            f"mnistbench: its jobs go on; mnistbench sweep status {result.folder} tells how far "
+            f"they are, and mnistbench sweep collect {result.folder} takes what they measured",
             err=True,
         )
         return OK

@@ -81,7 +81,7 @@ def launch_again(given: dict[str, Any]) -> Launch | None:
 def _checked(given: dict[str, Any], name: str | None) -> Launch | None:
     for option, is_given in (("--detach", given["detach"]), ("--print", given["printed"])):
         if is_given and name != "slurm":
-            raise click.UsageError(f"{option}: it is of --launcher slurm; add that, or leave it out")
+            raise click.UsageError(f"{option}: of --launcher slurm; add that, or leave it out")
     if name is None or name == LOCAL:
         if given["launch"]:
             raise click.UsageError(

@@ -189,8 +189,8 @@ def _make_runs(database: DuckDBPyConnection) -> None:
     database.execute(
         f"CREATE TABLE runs AS SELECT row_number() OVER (ORDER BY min(start), {keys}) - 1 "
         f"AS number, {keys}, {facts}, "
-        "max(CASE WHEN status = 'duet' OR starts_with(status, 'parallel:') THEN status ELSE '' END) "
-        "AS design FROM rows "
+        "max(CASE WHEN status = 'duet' OR starts_with(status, 'parallel:') THEN status "
+        "ELSE '' END) AS design FROM rows "
         f"WHERE coalesce(problem, '{left_out.ZERO}') = '{left_out.ZERO}' GROUP BY {keys}"
     )
     database.execute(

@@ -86,9 +86,7 @@ def _collect_point(
         _take(best, sweep / point.folder)
         progress.read_point(index)
         lines.append(_taken_line(point.number, best))
-    for candidate in candidates:
-        lines.append(_leave_out(candidate, point.number, sweep, is_whole=not missing))
-    return lines
+    return [*lines, *(_leave_out(each, point.number, sweep, not missing) for each in candidates)]
 
 
 def _candidate(attempt: AttemptFolder, have: Collection[int]) -> _Candidate:
@@ -100,7 +98,7 @@ def _candidate(attempt: AttemptFolder, have: Collection[int]) -> _Candidate:
 
 
 def _take(chosen: _Candidate, place: Path) -> None:
-    """Move an attempt's repeats to a point's place; whatever breaks it off, it can be done again."""
+    """Move an attempt's repeats to a point's place; broken off anywhere, it can be done again."""
     run, attempt = chosen.attempt.run, chosen.attempt.path
     assert run is not None
     numbers = {repeat.repeat for repeat in chosen.wanted}

@@ -25,6 +25,7 @@ from mnistbench.session.sweep.rounds import Ending
 from mnistbench.session.sweep.stations import check_data, data_key
 from mnistbench.session.sweep.terms import Terms
 
+
 @dataclass
 class Elsewhere:
     """One call that has what is missing of a sweep measured by others."""
@@ -50,6 +51,7 @@ class Elsewhere:
             if detaches:
                 return "detached"
             engine.cancel(waiting_only=False)
+            self._collect()
             return "interrupted"
         finally:
             engine.close()

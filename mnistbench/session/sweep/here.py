@@ -1,4 +1,4 @@
-"""The points of a sweep that this process measures: one repeat after the other, or some at a time."""
+"""The points of a sweep that this process measures: one repeat after the other, or a few."""
 
 from __future__ import annotations
 

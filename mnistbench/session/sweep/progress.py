@@ -305,10 +305,10 @@ def plan_line(plan: SweepPlan, points: Sequence[Point]) -> str:
         return f"{text}; how long they take is known once every point was measured"
     return f"{text}; about {duration(seconds)} by those that have ended"
 
+
 def write_report_of(folder: Path) -> None:
     """Write cloudmesh.log of a point's repeats so far."""
     # Imported here: it takes 0.2 s and changes PyYAML for the whole process.
     from mnistbench.results.cloudmesh_report import write_report
 
     write_report(RunFolder(folder), read_table(folder, TIMINGS, TimingRow))
-

@@ -37,8 +37,8 @@ class Rounds:
     ) -> None:
         """`done` are places and repeats that are not measured again.
 
-        `seconds` is what a point took, by its place, as far as is known; `deadline` is by `clock`. `at_once`
-        are measured together, and each takes what all of them take.
+        `seconds` is what a point took, by its place, as far as is known; `deadline` is by `clock`.
+        `at_once` are measured together, and each takes what all of them take.
         """
         self.ending: Ending = "finished"
         self.expected_turns = len(configs) * repeats - len(done)

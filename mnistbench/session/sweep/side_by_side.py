@@ -1,4 +1,4 @@
-"""Several repeats at a time, each pinned to its share of the cores, and told from others for good."""
+"""Several repeats at a time, each pinned to its share of the cores, and marked for good."""
 
 from __future__ import annotations
 
@@ -116,9 +116,7 @@ class SideBySide:
         before = readings.take(self._cpu_seconds())
         records = self._measured(turns, runs, executors, tell)
         beside = evidence.repeat_metrics(before, readings.take(self._cpu_seconds()))
-        return [
-            self._marked(record, share, beside) for share, record in enumerate(records)
-        ]
+        return [self._marked(record, share, beside) for share, record in enumerate(records)]
 
     def _measured(
         self, turns: Sequence[Turn], runs: Sequence[Run], executors: Sequence[Executor],
@@ -127,14 +125,14 @@ class SideBySide:
         speaking = threading.Lock()
 
         def one(share: int) -> RepeatRecord:
-            run = runs[share]
+            run, turn = runs[share], turns[share]
 
             def hear(message: Message) -> None:
                 with speaking:
                     tell(message)
 
-            wanted = Measurement(repeat, RepeatJob(run.config, run.config.device, turns[share].seed))
-            return measured(turns[share], run, executors[share], wanted, hear)
+            wanted = Measurement(repeat, RepeatJob(run.config, run.config.device, turn.seed))
+            return measured(turn, run, executors[share], wanted, hear)
 
         with ThreadPoolExecutor(len(turns)) as pool:
             waiting = [pool.submit(one, share) for share in range(len(turns))]
@@ -146,10 +144,8 @@ class SideBySide:
                         executor.end_running()
                 raise
 
-    def _marked(
-        self, record: RepeatRecord, share: int, beside: Sequence[Metric]
-    ) -> RepeatRecord:
-        """Return a record that says how it was measured: its times are none of the whole machine."""
+    def _marked(self, record: RepeatRecord, share: int, beside: Sequence[Metric]) -> RepeatRecord:
+        """Return a record that says so: its times are none of the whole machine."""
         phases = tuple(
             replace(phase, status=self.design) if phase.status == STATUS_OK else phase
             for phase in record.phases

@@ -25,9 +25,9 @@ from mnistbench.session.sweep.launchers.engine import (
     Engine,
     Launched,
     TaskState,
+    detaches,
     open_engine,
     read_launched,
-    detaches,
 )
 from mnistbench.session.sweep.machines import machines_line
 from mnistbench.session.sweep.plan import SweepPlan, plan_text, read_plan, read_point
@@ -109,8 +109,9 @@ def resume_sweep(folder: Path, terms: Terms, tell: Listener) -> SweepResult:
     """
     plan = read_plan(folder)
     if terms.launch is None and (tasks := _tasks_of(folder)):
+        job = next(iter(tasks.values())).job
         raise InputError(
-            f"{len(tasks)} of its points wait or run elsewhere, job {next(iter(tasks.values())).job}",
+            f"{len(tasks)} of its points wait or run elsewhere, job {job}",
             source=folder,
             hint=f"wait for them, or end them with mnistbench sweep stop {folder}",
         )
@@ -141,7 +142,9 @@ def collect_sweep(folder: Path, tell: Listener) -> SweepResult:
         progress = _read(plan, RunFolder(folder), tell)
         progress.write_findings()
     tasks = _tasks_of(folder)
-    return _result(progress, folder, "running" if tasks and progress.missing() else "planned", tasks)
+    return _result(
+        progress, folder, "running" if tasks and progress.missing() else "planned", tasks
+    )
 
 
 def look_at_sweep(folder: Path) -> SweepResult:
@@ -174,11 +177,7 @@ def stop_sweep(folder: Path) -> str:
             hint=f"to go on with it: mnistbench sweep --resume {folder}",
         )  # fmt: skip
     engine.cancel(waiting_only=False)
-    return (
-        f"{len(tasks)} points are cancelled; what had ended is kept: mnistbench sweep collect {folder}"
-    )
-
-
+    return f"{len(tasks)} points are cancelled; what had ended is kept: mnistbench sweep collect {folder}"
 
 
 def _asked(folder: Path, launched: Launched | None) -> Engine | None:
@@ -222,9 +221,7 @@ def _measure(plan: SweepPlan, folder: RunFolder, terms: Terms, tell: Listener) -
     return _result(progress, folder.path, ending)
 
 
-def _read(
-    plan: SweepPlan, folder: RunFolder, tell: Callable[[News], None]
-) -> SweepProgress:
+def _read(plan: SweepPlan, folder: RunFolder, tell: Callable[[News], None]) -> SweepProgress:
     """Return how far a sweep is: half-written repeats are taken out, others' attempts collected."""
     progress = SweepProgress(plan, folder)
     progress.read()
@@ -240,11 +237,14 @@ def _check_design(progress: SweepProgress, folder: Path, terms: Terms) -> None:
         for repeat in point.repeats:
             if repeat.design != wanted:
                 before = repeat.design.removeprefix(STATUS_PARALLEL) or "1"
+                way = f"go on with --parallel {before}" if before != "1" else "leave out --parallel"
                 raise InputError(
                     f"its repeats were measured {before} at a time, and would be {terms.parallel}: "
                     "their times cannot be compared",
                     source=folder,
-                    hint=f"go on with --parallel {before}" if before != "1" else "leave out --parallel",
+                    hint=f"go on with --parallel {before}"
+                    if before != "1"
+                    else "leave out --parallel",
                 )
 
 

@@ -27,5 +27,5 @@ LAUNCHERS: Mapping[str, Launcher | None] = {
     "slurm": Launcher("slurm", "submitit", "submitit>=1.5", detaches=True),
     "dask": Launcher("dask", "distributed", "distributed>=2025.5", detaches=False),
 }
-"""Each launcher, by its word for `--launcher`; `local` is the command's own process. A new one is an
-entry here and a module beside."""
+"""Each launcher, by its word for `--launcher`; `local` is the command's own process. A new one is
+an entry here and a module beside."""

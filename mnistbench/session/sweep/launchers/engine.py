@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -103,7 +103,9 @@ def read_launched(folder: Path) -> Launched | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise InputError("is damaged", source=file, hint="delete it: its jobs are forgotten") from None
+        raise InputError(
+            "is damaged", source=file, hint="delete it: its jobs are forgotten"
+        ) from None
     return Launched(launch, jobs)
 
 

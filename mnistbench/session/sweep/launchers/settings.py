@@ -28,10 +28,10 @@ def _minutes(value: object) -> int:
     text = str(value).strip().lower()
     if clock := _CLOCK.fullmatch(text):
         days, *rest = (int(part or 0) for part in clock.groups())
-        # As Slurm has it: with days before it the first is hours, else the last is seconds.
-        with_seconds = clock[4] is not None or clock[1] is not None
-        seconds = 3600 * rest[0] + 60 * rest[1] + rest[2] if with_seconds else 60 * rest[0] + rest[1]
-        seconds += 86400 * days
+        # As Slurm has it: without days, two parts are minutes and seconds.
+        if clock[4] is None and clock[1] is None:
+            rest = [0, *rest[:2]]
+        seconds = 86400 * days + 3600 * rest[0] + 60 * rest[1] + rest[2]
     else:
         span = _SPAN.fullmatch(text)
         unit = _SECONDS.get(span[2]) if span else None
@@ -53,7 +53,9 @@ def checked(launcher: str, settings: type[BaseModel], given: Sequence[str]) -> B
         if _is_list(settings, key):
             values.setdefault(key, []).append(value)
         elif key in values:
-            raise InputError(f"{key} is given twice", source=f"{OPTION} {text}", hint="leave one out")
+            raise InputError(
+                f"{key} is given twice", source=f"{OPTION} {text}", hint="leave one out"
+            )
         else:
             values[key] = value
     try:
@@ -81,7 +83,7 @@ def _split(text: str, launcher: str, settings: type[BaseModel]) -> tuple[str, st
 
 
 def _is_list(settings: type[BaseModel], key: str) -> bool:
-    return settings.model_fields[key].default == ()
+    return bool(settings.model_fields[key].default == ())
 
 
 def _refusal(error: ValidationError, values: Mapping[str, Any]) -> InputError:

@@ -10,7 +10,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,7 +90,7 @@ class Engine:
     def submit(self, numbers: Sequence[int]) -> str:
         """Begin an array of jobs, or several where one may not be so large."""
         executor = self._executor()
-        arrays = []
+        arrays: list[str] = []
         for some in _parts(numbers, _largest_array()):
             commands = [point_command(self._folder, str(number), self._options) for number in some]
             parallel = self._launched.launch.parallel or len(some)
@@ -111,7 +110,7 @@ class Engine:
     def _executor(self) -> Any:
         import submitit
 
-        return submitit.SlurmExecutor(self._folder / JOBS, python=shlex.quote(sys.executable))
+        return submitit.SlurmExecutor(self._folder / JOBS)
 
     def _update(self, executor: Any, parallel: int, arrays: Sequence[str]) -> None:
         more = self._settings.flags
@@ -121,7 +120,7 @@ class Engine:
             job_name="mnistbench",
             array_parallelism=parallel,
             setup=self._settings.setup_lines or None,
-            time=None,
+            time=self._settings.time,
             use_srun=False,  # a step of it would have one CPU of the node
             stderr_to_stdout=True,
             signal_delay_s=1,
@@ -136,9 +135,7 @@ class Engine:
             shown = _queue()
         except RunError as error:
             shown = {job: TaskState(job, "waits", str(error)) for job in self._launched.jobs}
-        return {
-            number: shown[job] for job, number in self._launched.jobs.items() if job in shown
-        }
+        return {number: shown[job] for job, number in self._launched.jobs.items() if job in shown}
 
     def endings(self) -> dict[int, str]:
         """Return what scontrol remembers of jobs that ended otherwise than well."""
