@@ -70,7 +70,8 @@ class Elsewhere:
         live = engine.states()
         numbers = [p.number for p in self.progress.missing() if p.number not in live]
         if live:
-            self.tell_and_log(News(f"{len(live):,} of the points are waited for or measured now"))
+            noun = "point is" if len(live) == 1 else "points are"
+            self.tell_and_log(News(f"{len(live):,} {noun} in the queue or measured already"))
         if not numbers:
             return
         configs = [self.progress.plan.configs[number - 1] for number in numbers]
@@ -95,7 +96,7 @@ class Elsewhere:
                 ending = "time-is-up"
             time.sleep(engine.poll_seconds)
         for number, text in engine.endings().items():
-            if self._is_missing(number):
+            if ending == "finished" and self._is_missing(number):
                 self.tell_and_log(News(f"point {number}: {text}"))
         return ending
 

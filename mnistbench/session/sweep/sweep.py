@@ -167,8 +167,9 @@ def stop_sweep(folder: Path) -> str:
     launched = read_launched(folder)
     if lock.is_running(folder):
         lock.ask_to_stop(folder)
-        what = "the repeat that runs now" if launched is None else "its jobs are cancelled"
-        return f"the sweep ends after {what}"
+        if launched is None:
+            return "the sweep ends after the repeat that runs now"
+        return "its jobs are cancelled; what has ended is kept"
     engine = _asked(folder, launched)
     tasks = engine.states() if engine else {}
     if engine is None or not tasks:
