@@ -27,7 +27,7 @@ FEW = (
 def cluster() -> Iterator[Any]:
     """A scheduler and two worker processes, each of which offers to measure one point."""
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, resources={"mnistbench": 1}, dashboard_address=None
+        n_workers=2, threads_per_worker=1, resources={"mnistbench": 1}, dashboard_address=":0"
     )
     with cluster:
         yield cluster
@@ -36,7 +36,7 @@ def cluster() -> Iterator[Any]:
 def test_one_worker_is_killed_and_every_result_is_there_once(cluster: Any, tmp_path: Path) -> None:
     process = subprocess.Popen(
         command(
-            "sweep", "mnist-dense", "--grid", "training.epochs=2,3,4", "--repeats", "2", *FEW,
+            "sweep", "mnist-dense", "--grid", "training.epochs=2,3", "--repeats", "2", *FEW,
             "--launch", f"scheduler={cluster.scheduler_address}", "--output", str(tmp_path),
         ),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -54,11 +54,11 @@ def test_one_worker_is_killed_and_every_result_is_there_once(cluster: Any, tmp_p
     (folder,) = tmp_path.iterdir()
     plan = read_plan(folder)
     assert measured_repeats(folder) == each_once(plan)
-    assert "3 points given to Dask: 2 workers on 1 machine" in errors
-    assert "6 of 6 repeats are collected" in errors
+    assert "2 points given to Dask: 2 workers on 1 machine" in errors
+    assert "4 of 4 repeats are collected" in errors
     assert "Best test accuracy: " in output
     assert not list((folder / "attempts").iterdir())
-    for index in range(3):
+    for index in range(2):
         run_folder = folder / plan.run_id(index)
         assert (run_folder / "config.yaml").is_file()
         marks = {r["value"] for r in rows(run_folder / "metrics.csv") if r["metric"] == "attempt"}
@@ -74,7 +74,7 @@ def is_of(process: psutil.Process, cluster: Any) -> bool:
 
 def test_a_cluster_of_this_machine_is_started_where_no_address_is_given(tmp_path: Path) -> None:
     done = run(
-        "sweep", "mnist-dense", "--grid", "training.epochs=1,2", *FEW, "--output", str(tmp_path)
+        "sweep", "mnist-dense", "--grid", "training.epochs=1", *FEW, "--output", str(tmp_path)
     )
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
@@ -83,7 +83,7 @@ def test_a_cluster_of_this_machine_is_started_where_no_address_is_given(tmp_path
 
 def test_workers_that_offer_nothing_are_told(tmp_path: Path) -> None:
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=None, processes=False
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", processes=False
     ) as cluster:
         done = run(
             "sweep", "mnist-dense", "--grid", "training.epochs=1,2", *FEW, "-q",
@@ -98,7 +98,7 @@ def test_workers_that_offer_nothing_are_told(tmp_path: Path) -> None:
 
 
 def test_a_scheduler_that_does_not_answer_is_told(tmp_path: Path) -> None:
-    for address in ("tcp://127.0.0.1:9", "nothing://x", "127.0.0.1:9"):
+    for address in ("tcp://127.0.0.1:9", "nothing://x"):
         done = run(
             "sweep", "mnist-dense", "--grid", "training.epochs=1,2", *FEW, "-q",
             "--launch", f"scheduler={address}", "--output", str(tmp_path / "out"),

@@ -60,7 +60,7 @@ def load(
     database = connect()
     try:
         left_out = load_timings(database, paths, phases)
-        names = ("run_id", *FACTS)
+        names = ("run_id", *FACTS, "design")
         rows = database.execute(f"SELECT {', '.join(names)} FROM runs ORDER BY number").fetchall()
         facts = [dict(zip(names, row, strict=True)) for row in rows]
         folders = _folders(paths, {run["run_id"] for run in facts})

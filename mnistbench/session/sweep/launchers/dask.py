@@ -25,7 +25,7 @@ from mnistbench.session.sweep.launchers.engine import Launched, TaskState, point
 from mnistbench.session.sweep.launchers.settings import Number, Word
 
 RESOURCE = "mnistbench"
-_PATIENCE = "20s"
+_PATIENCE = "10s"
 
 Files = Mapping[str, bytes]
 """What an attempt left: paths below the sweep's folder, and what stands there."""
@@ -67,7 +67,7 @@ class Engine:
         if address is None:
             self._cluster = LocalCluster(
                 n_workers=max(1, self._settings.workers), threads_per_worker=1, processes=True,
-                resources={RESOURCE: 1}, dashboard_address=None,
+                resources={RESOURCE: 1}, dashboard_address=":0",
             )  # fmt: skip
             return Client(self._cluster)
         try:
