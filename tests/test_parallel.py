@@ -127,13 +127,13 @@ def test_what_cannot_be_compared_is_not_put_into_one_run(four_cores: None, tmp_p
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()
-    with pytest.raises(InputError, match="measured 2 at a time, and would be 1: .*--parallel 2"):
+    with pytest.raises(InputError, match=r"measured 2 at a time, and would be 1: .*--parallel 2"):
         resume_sweep(result.folder, terms(Fake(), 1), quiet)
     with pytest.raises(InputError, match="measured 2 at a time, and would be 4"):
         resume_sweep(result.folder, terms(Fake(), 4), quiet)
     assert resume_sweep(result.folder, terms(Fake(), 2), quiet).missing == []
     alone = swept(tmp_path / "alone", 1)
-    with pytest.raises(InputError, match="measured 1 at a time, and would be 2: .*leave out"):
+    with pytest.raises(InputError, match=r"measured 1 at a time, and would be 2: .*leave out"):
         resume_sweep(alone.folder, terms(Fake(), 2), quiet)
 
 

@@ -11,9 +11,12 @@ from typing import Any
 import psutil
 import pytest
 from conftest import command, failure_line, rows, run
+from fake_sweeps import plan_of
 from test_sweep import each_once, measured_repeats
 
-from mnistbench.session.sweep.plan import read_plan
+from mnistbench.errors import OutputError
+from mnistbench.session.sweep.launchers.dask import measure_point_here, write_attempt
+from mnistbench.session.sweep.plan import plan_text, read_plan
 
 distributed = pytest.importorskip("distributed", reason="the extra [dask] is not installed")
 
@@ -27,7 +30,10 @@ FEW = (
 def cluster() -> Iterator[Any]:
     """A scheduler and two worker processes, each of which offers to measure one point."""
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, resources={"mnistbench": 1}, dashboard_address=":0"
+        n_workers=2,
+        threads_per_worker=1,
+        resources={"mnistbench": 1},
+        dashboard_address="127.0.0.1:0",
     )
     with cluster:
         yield cluster
@@ -83,7 +89,7 @@ def test_a_cluster_of_this_machine_is_started_where_no_address_is_given(tmp_path
 
 def test_workers_that_offer_nothing_are_told(tmp_path: Path) -> None:
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=":0", processes=False
+        n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
     ) as cluster:
         done = run(
             "sweep", "mnist-dense", "--grid", "training.epochs=1,2", *FEW, "-q",
@@ -107,3 +113,16 @@ def test_a_scheduler_that_does_not_answer_is_told(tmp_path: Path) -> None:
         assert f"--launch scheduler={address}: no Dask scheduler answers there" in failure_line(
             done
         )
+
+
+def test_what_fails_at_a_worker_is_told_in_its_words() -> None:
+    plan = plan_text(plan_of("training.epochs=1,2"))
+    with pytest.raises(RuntimeError, match="has no point 9, but 1 to 2"):
+        measure_point_here(plan, 9, ())
+
+
+@pytest.mark.parametrize("name", ["attempts/../../x", "/etc/x", "points.csv", "attempts/a/../b"])
+def test_a_worker_writes_nowhere_but_among_the_attempts(name: str, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="a file that is of no attempt"):
+        write_attempt(tmp_path, {name: b""})
+    assert not list(tmp_path.iterdir())

@@ -352,9 +352,9 @@ def test_modules_come_before_lines_of_the_shell() -> None:
     ("arguments", "words"),
     [
         (("--launch", "partition=gpu"), "this process takes no settings; add --launcher slurm"),
-        (("--launcher", "slurm", "--launch", "gpus"), "--launch gpus: is not KEY=VALUE; the keys of "
-         "slurm: partition, account, qos, constraint, time, gpus, module, setup"),
-        (("--launcher", "slurm", "--launch", "partition="), "--launch partition=: is not KEY=VALUE"),
+        (("--launcher", "slurm", "--launch", "gpus"), "--launch gpus: is not KEY=VALUE; the keys "
+         "of slurm: partition, account, qos, constraint, time, gpus, module, setup"),
+        (("--launcher", "slurm", "--launch", "partition="), "partition=: is not KEY=VALUE"),
         (("--launcher", "slurm", "--launch", "partiton=a"), "'partiton' is no setting of slurm; "),
         (("--launcher", "slurm", "--launch", "partiton=a"), "; did you mean partition?"),
         (("--launcher", "slurm", "--launch", "gpus=many"), "--launch gpus=many: 'many' is not "
@@ -488,8 +488,8 @@ def test_where_there_is_no_slurm_it_is_told_before_anything_is_made(
     )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
-        "mnistbench: --launcher: slurm needs sbatch, which is not found here; call it where jobs are "
-        "submitted, or take --print there"
+        "mnistbench: --launcher: slurm needs sbatch, which is not found here; call it where jobs "
+        "are submitted, or take --print there"
     )
     assert not (tmp_path / "out").exists()
 
@@ -516,7 +516,7 @@ def test_a_damaged_record_of_what_was_given_away_is_named(tmp_path: Path) -> Non
     for text in ("{", "[]", '{"launcher": "slurm"}', '{"launcher": "slurm", "launch": [], '
                  '"parallel": null, "jobs": {"1": "x"}}'):  # fmt: skip
         (folder / "launched.json").write_text(text)
-        with pytest.raises(InputError, match="launched.json: is damaged; delete it"):
+        with pytest.raises(InputError, match=r"launched\.json: is damaged; delete it"):
             read_launched(folder)
 
 
@@ -539,9 +539,11 @@ def test_the_printed_script_measures_each_point_where_it_is_run(tmp_path: Path) 
     assert lines[10:12] == ["set -e", "export TAG='of mine'"]
     script = tmp_path / "job.sh"
     script.write_text(done.stdout)
-    for number in ("1", "2"):
-        variables = {"SLURM_ARRAY_TASK_ID": number, "SLURM_ARRAY_JOB_ID": "5", "SLURM_JOB_ID": "6"}
-        subprocess.run(["bash", str(script)], check=True, env={**os.environ, **variables})
+    variables = {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_JOB_ID": "5", "SLURM_JOB_ID": "6"}
+    subprocess.run(["bash", str(script)], check=True, env={**os.environ, **variables})
+    with pytest.MonkeyPatch.context() as patch:
+        as_job(patch, "5_2")
+        assert run_here("sweep", "point", str(folder), "2", "--no-calibrate").returncode == 0
     assert [name[:12] for name in attempts(folder)] == ["slurm-5_1-r0", "slurm-5_2-r0"]
     status = run_here("sweep", "status", str(folder)).stdout
     assert f"2 tasks have ended and can be collected: mnistbench sweep collect {folder}" in status

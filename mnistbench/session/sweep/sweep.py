@@ -178,7 +178,9 @@ def stop_sweep(folder: Path) -> str:
             hint=f"to go on with it: mnistbench sweep --resume {folder}",
         )  # fmt: skip
     engine.cancel(waiting_only=False)
-    return f"{len(tasks)} points are cancelled; what had ended is kept: mnistbench sweep collect {folder}"
+    noun = "point is" if len(tasks) == 1 else "points are"
+    kept = f"what had ended is kept: mnistbench sweep collect {folder}"
+    return f"{len(tasks)} {noun} cancelled; {kept}"
 
 
 def _asked(folder: Path, launched: Launched | None) -> Engine | None:
@@ -243,9 +245,7 @@ def _check_design(progress: SweepProgress, folder: Path, terms: Terms) -> None:
                     f"its repeats were measured {before} at a time, and would be {terms.parallel}: "
                     "their times cannot be compared",
                     source=folder,
-                    hint=f"go on with --parallel {before}"
-                    if before != "1"
-                    else "leave out --parallel",
+                    hint=way,
                 )
 
 

@@ -67,7 +67,7 @@ class Engine:
         if address is None:
             self._cluster = LocalCluster(
                 n_workers=max(1, self._settings.workers), threads_per_worker=1, processes=True,
-                resources={RESOURCE: 1}, dashboard_address=":0",
+                resources={RESOURCE: 1}, dashboard_address="127.0.0.1:0",
             )  # fmt: skip
             return Client(self._cluster)
         try:
