@@ -50,10 +50,15 @@ pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give the folder of a Slurm of two nodes, n1 and n2."""
     place = tmp_path_factory.mktemp("slurm")
+    pinned = os.sched_getaffinity(0)
+    os.sched_setaffinity(
+        0, range(psutil.cpu_count() or 1)
+    )  # a node each, as far as there are cores
     up = subprocess.run(
         ["bash", str(TOOLS / "slurm-up.sh"), str(place), "2"],
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
+    os.sched_setaffinity(0, pinned)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", str(place / "slurm.conf"))
         patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")

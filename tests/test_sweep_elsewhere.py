@@ -568,3 +568,24 @@ def test_too_many_points_for_one_array_are_refused_where_a_script_is_printed(
     assert done.returncode == 2
     assert "--print: 1,001 points are more than most clusters take" in failure_line(done)
     assert not (tmp_path / "out").exists()
+
+
+def test_every_command_of_the_page_on_clusters_is_one(tmp_path: Path) -> None:
+    """What they do is tested where there is a cluster; that they are right, everywhere."""
+    page = (Path(__file__).parents[1] / "docs" / "cluster.md").read_text()
+    blocks = "\n".join(part.split("```")[0] for part in page.split("```sh\n")[1:])
+    lines = [line.split("#")[0].split("|")[0].split() for line in blocks.splitlines()]
+    told = [line[1:] for line in lines if line[:1] == ["mnistbench"]]
+    assert len(told) > 12
+    _, folder = planned(tmp_path)
+    measure_point(folder, 1, terms(Fake()), quiet)
+    ends = []
+    for words in told:
+        if "results/SWEEP" in words:
+            words = [str(folder) if word == "results/SWEEP" else word for word in words]
+            more = ("--dry-run",) if "--resume" in words else ()
+        else:
+            more = ("--dry-run",)
+        done = run_here(*words, *more)
+        ends.append((done.returncode, "no sweep is running in it" in done.stderr, words[1]))
+    assert {end for end in ends if end[0]} == {(2, True, "stop")}, ends
