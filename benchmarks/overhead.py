@@ -44,7 +44,7 @@ from mnistbench.analysis import stats
 from mnistbench.analysis.pairing import without_halves
 from mnistbench.config.loading import load_config
 from mnistbench.config.run_config import RunConfig
-from mnistbench.machine.halves import cores, halves
+from mnistbench.machine.shares import cores, shares
 from mnistbench.measuring.executor import StartMethod
 from mnistbench.measuring.interpreters import on_cores
 from mnistbench.measuring.jobs import Message, RepeatJob
@@ -168,7 +168,7 @@ class Side:
 
 def in_duet(kind: str, number: int, options: argparse.Namespace) -> tuple[Figures, Figures]:
     """Return the script's figures and those of the other, measured at the same time."""
-    both = halves(cores())
+    both = shares(cores(), 2)
     if both is None:
         raise SystemExit("a duet needs two physical cores")
     conductor = Conductor(lambda message: None)

@@ -15,8 +15,10 @@ from mnistbench.measuring.executor import TaskFailure
 from mnistbench.measuring.jobs import Probe, RepeatJob, RepeatResult
 from mnistbench.results.phases import IMPORT, PHASES, PhaseRecord
 from mnistbench.results.rows import Metric
+from mnistbench.session.sweep.launchers.engine import Launch, TaskState
 from mnistbench.session.sweep.plan import SweepPlan, make_plan
-from mnistbench.session.sweep.sweep import Terms
+from mnistbench.session.sweep.sweep import measure_point
+from mnistbench.session.sweep.terms import Terms
 
 UTC = "2026-11-25T00:00:00.000000Z"
 IDENTITY = DataIdentity("embedded", {"x_train": "1"}, True)
@@ -86,3 +88,44 @@ def plan_of(*grids: str, repeats: int = 1, overrides: Sequence[str] = (), **more
 
 def quiet(event: object) -> None:
     """Hear nothing."""
+
+
+class FakeEngine:
+    """Measures a point each time it is asked, by a stand-in for the processes; some it loses."""
+
+    poll_seconds = 0.0
+
+    def __init__(self, folder: Path, fake: Fake, loses: Sequence[int] = ()) -> None:
+        """`loses` are points whose tasks end with nothing."""
+        self.submitted: list[int] = []
+        self.cancelled: list[bool] = []
+        self.asked = 0
+        self._folder, self._fake, self._loses = folder, fake, loses
+        self._waiting: list[int] = []
+
+    def submit(self, numbers: Sequence[int]) -> str:
+        self.submitted += numbers
+        self._waiting += numbers
+        return f"{len(numbers)} points given away"
+
+    def states(self) -> dict[int, TaskState]:
+        self.asked += 1
+        if self._waiting:
+            number = self._waiting.pop(0)
+            if number not in self._loses:
+                measure_point(self._folder, number, terms(self._fake), quiet)
+        return {number: TaskState(f"7_{number}", "waits") for number in self._waiting}
+
+    def endings(self) -> dict[int, str]:
+        return dict.fromkeys(self._loses, "its node died")
+
+    def cancel(self, *, waiting_only: bool) -> None:
+        self.cancelled.append(waiting_only)
+        self._waiting.clear()
+
+    def close(self) -> None:
+        self._waiting.clear()
+
+
+def elsewhere(engine: FakeEngine, **more: Any) -> Terms:
+    return Terms(launch=Launch("slurm"), engine_of=lambda launched: engine, **more)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mnistbench.analysis import stats
 from mnistbench.analysis.pairing import without_halves
-from mnistbench.machine.halves import Core, cores, halves
+from mnistbench.machine.shares import Core, cores, shares
 from mnistbench.results.phases import TRAIN, PhaseRecord
 
 MANY = psutil.cpu_count() or 1
@@ -178,13 +178,13 @@ def machine(root: Path, *cpus: tuple[int, int, str]) -> Path:
 def test_two_threads_of_one_core_stay_on_one_side(tmp_path: Path) -> None:
     root = machine(tmp_path, (0, 0, "0-3"), (0, 1, "0-3"), (0, 0, "0-3"), (0, 1, "0-3"))
     assert cores(range(4), root) == [Core((0, 2), "0/0-3"), Core((1, 3), "0/0-3")]
-    assert halves(cores(range(4), root)) == ((0, 2), (1, 3))
-    assert halves(cores([0, 2], root)) is None, "two threads, one core"
+    assert shares(cores(range(4), root), 2) == ((0, 2), (1, 3))
+    assert shares(cores([0, 2], root), 2) is None, "two threads, one core"
 
 
 def test_each_cache_is_shared_out_evenly(tmp_path: Path) -> None:
     root = machine(tmp_path, *[(0, n, "0-2") for n in range(3)], *[(1, n, "3-5") for n in range(3)])
-    assert halves(cores(range(6), root)) == ((0, 3), (1, 4)), "an odd core goes unused"
+    assert shares(cores(range(6), root), 2) == ((0, 3), (1, 4)), "an odd core goes unused"
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4)), max_size=20))
@@ -193,7 +193,7 @@ def test_halves_are_equal_and_whole(listed: list[tuple[int, int]]) -> None:
     for place, threads in listed:
         available.append(Core(tuple(range(number, number + threads)), str(place)))
         number += threads
-    cut = halves(available)
+    cut = shares(available, 2)
     if cut is None:
         assert len(available) < 2
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mnistbench.analysis import stats
 from mnistbench.analysis.sides import ConfigRuns, Values
+from mnistbench.results.phases import STATUS_PARALLEL
 
 Array = npt.NDArray[Any]
 
@@ -46,8 +47,10 @@ def design_of(base: ConfigRuns, new: ConfigRuns) -> Design:
     sessions = [{run.session for run in config.runs} for config in (base, new)]
     is_one_session = sessions[0] == sessions[1] and "" not in sessions[0]
     designs = {run.design for config in (base, new) for run in config.runs}
-    if designs != {""}:
-        return _duet(is_one_session and designs == {DUET})
+    if len(designs) > 1:
+        return _of_two_kinds(designs)
+    if designs == {DUET}:
+        return _duet(is_one_session)
     nodes = [{run.node for run in config.runs if run.node} for config in (base, new)]
     if max(map(len, nodes)) > 1:
         if len(nodes[0] & nodes[1]) > 1:
@@ -64,10 +67,25 @@ def design_of(base: ConfigRuns, new: ConfigRuns) -> Design:
     )
 
 
+def _of_two_kinds(designs: Collection[str]) -> Design:
+    """Return that times were measured in ways that cannot be compared, naming one of them."""
+    return _unlike(_words_of(max(designs)))
+
+
+def _unlike(why: str) -> Design:
+    return Design(False, "repeat", f"not paired: one side was {why}", obstacle=why)
+
+
+def _words_of(design: str) -> str:
+    if design == DUET:
+        return "measured in a duet: on half of the cores, beside a busy neighbour"
+    number = design.removeprefix(STATUS_PARALLEL)
+    return f"measured {number} at a time: each on its share of the cores, beside the others"
+
+
 def _duet(is_whole: bool) -> Design:
     if not is_whole:
-        why = "measured in a duet: on half of the cores, beside a busy neighbour"
-        return Design(False, "repeat", f"not paired: one side was {why}", obstacle=why)
+        return _unlike(_words_of(DUET))
     return Design(
         True,
         "repeat",

@@ -59,7 +59,8 @@ class SideRun:
     target: str = ""
     """The half-width at which `--target-ci` ended its repeats; empty where n was fixed."""
     design: str = ""
-    """`duet` where it was measured beside another run, each on half of the cores; else empty."""
+    """`duet` or `parallel:N` where it was measured beside others, each on its share of the cores;
+    else empty."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
@@ -46,6 +46,10 @@ class RepeatFigures:
     seconds_to_accuracy: float | None
     """None without a target, and where it was not reached."""
     contended: bool
+    design: str = ""
+    """`parallel:N` where N were measured at a time; empty where it was alone on the machine."""
+    attempt: str = ""
+    """The process that measured its point, where that was one of many; empty for this one."""
 
 
 @dataclass(frozen=True)
@@ -248,13 +252,42 @@ def _effects(points: Sequence[Point], place: int, field: str, accuracy: str) -> 
 
 
 def _pairs(base: Point, new: Point) -> list[tuple[RepeatFigures, RepeatFigures]]:
-    """Return the finished repeats of the same round on the same machine."""
-    rounds = {(repeat.repeat, repeat.node): repeat for repeat in base.finished}
-    return [
-        (rounds[key], repeat)
-        for repeat in new.finished
-        if (key := (repeat.repeat, repeat.node)) in rounds
-    ]
+    """Return the finished repeats of the same round on the same machine.
+
+    Of points that were measured by processes of their own there are no rounds: all repeats of one
+    came before all of the other, and their medians are one pair.
+    """
+    before, after = _by_round(base), _by_round(new)
+    return [(before[key], after[key]) for key in after if key in before]
+
+
+def _by_round(point: Point) -> dict[tuple[int, str, bool], RepeatFigures]:
+    """Return the finished repeats by round and machine; of each attempt one, in round 0."""
+    rounds = {
+        (repeat.repeat, repeat.node, False): repeat
+        for repeat in point.finished
+        if not repeat.attempt
+    }
+    by_node: dict[str, list[RepeatFigures]] = defaultdict(list)
+    for repeat in point.finished:
+        if repeat.attempt:
+            by_node[repeat.node].append(repeat)
+    return rounds | {(0, node, True): _typical(repeats) for node, repeats in by_node.items()}
+
+
+def _typical(repeats: Sequence[RepeatFigures]) -> RepeatFigures:
+    """Return the medians of what effects are made of, as one repeat."""
+
+    def median_of(figure: str) -> float | None:
+        known = [value for each in repeats if (value := getattr(each, figure)) is not None]
+        return median(known) if known else None
+
+    return replace(
+        repeats[0],
+        train_seconds=median_of("train_seconds"),
+        test_accuracy=median_of("test_accuracy"),
+        validation_accuracy=median_of("validation_accuracy"),
+    )
 
 
 Pairs = Sequence[tuple[RepeatFigures, RepeatFigures]]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,24 +13,35 @@ import click
 from mnistbench.cli import options
 from mnistbench.cli.output import progress
 from mnistbench.cli.parameters import Count, TimeSpan
+from mnistbench.cli.sweep_launch import (
+    OPTIONS,
+    launch_again,
+    launch_of,
+    launch_options,
+    print_script,
+    terms_of,
+)
+from mnistbench.cli.sweep_points import plan_of
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 from mnistbench.report.exports import export
 
 if TYPE_CHECKING:
-    from mnistbench.config.loading import ConfigFields
-    from mnistbench.config.sweep_space import Space
-    from mnistbench.session.sweep.plan import SweepPlan
-    from mnistbench.session.sweep.sweep import SweepResult, Terms
+    from types import FrameType
 
-_STATUS, _STOP = "status", "stop"
+    from mnistbench.session.sweep.sweep import SweepResult
+
+_STATUS, _STOP, _COLLECT, _POINT = "status", "stop", "collect", "point"
 _OF_EVERY_CALL = ("words", "output_format", "quiet", "verbose")
+_OF_A_POINT = (*_OF_EVERY_CALL, "start_method", "no_calibrate")
 _OF_A_RESUMED_ONE = (
-    *_OF_EVERY_CALL, "resume", "dry_run", "max_time", "start_method", "no_calibrate",
+    *_OF_A_POINT, "resume", "dry_run", "max_time", *OPTIONS,
 )  # fmt: skip
 
 
 @click.command("sweep")
-@click.argument("words", nargs=-1, metavar="[CONFIG | status DIR | stop DIR]")
+@click.argument(
+    "words", nargs=-1, metavar="[CONFIG | status DIR | collect DIR | stop DIR | point DIR N]"
+)
 @click.option(
     "--grid",
     "grids",
@@ -65,7 +79,8 @@ _OF_A_RESUMED_ONE = (
 @click.option(
     "--max-time",
     type=TimeSpan(),
-    help="Begin no round that would end later than this, as 90s, 10m or 1h.  [default: no limit]",
+    help="Begin no round that would end later than this, as 90s, 10m or 1h; of another launcher "
+    "no point after it.  [default: no limit]",
 )
 @click.option("--dry-run", is_flag=True, help="Check every point, show the plan, and stop there.")
 @click.option(
@@ -74,6 +89,7 @@ _OF_A_RESUMED_ONE = (
     metavar="DIR",
     help="Go on with the sweep in this folder, however it ended.",
 )
+@launch_options
 @options.device
 @options.until
 @options.output
@@ -90,39 +106,96 @@ def command(ctx: click.Context, /, words: tuple[str, ...], **given: Any) -> int:
     """Measure many settings of CONFIG (default mnist-dense) in turn, each in a fresh process.
 
     The points are those of --grid, of --list, or of the block `sweep` of the config file; all are
-    checked before the first begins. `status DIR` tells how far a sweep is, `stop DIR` lets it end
-    after its present repeat, and --resume DIR goes on with it.
+    checked before the first begins. `status DIR` tells how far a sweep is, `collect DIR` takes what
+    others have measured, `stop DIR` lets it end, and --resume DIR goes on with it. `point DIR N`
+    measures one point of it for `collect`, wherever it is called.
     """
-    if words[:1] in ((_STATUS,), (_STOP,)):
-        return _about_a_sweep(ctx, words, given)
+    about = {_STATUS: _status, _COLLECT: _collect, _STOP: _stop, _POINT: _point}
+    if words and words[0] in about:
+        return about[words[0]](ctx, words, given)
     if given["resume"] is not None:
         return _resume(ctx, words, given)
     if len(words) > 1:
         raise click.UsageError(f"{words[1]}: a sweep is of one config; give a command for each")
-    plan = _plan(words[0] if words else None, given)
+    launch = launch_of(given)
+    plan = plan_of(words[0] if words else None, given)
     from mnistbench.session.sweep.sweep import preview, start_sweep
 
     if given["dry_run"]:
         return _show_plan(preview(plan, given["output"] / plan.sweep_id), given)
+    if given["printed"]:
+        return print_script(plan, launch, given)
     with progress(given["quiet"]) as listener:
-        result = start_sweep(plan, given["output"], _terms(given), listener)
+        result = start_sweep(plan, given["output"], terms_of(given, launch), listener)
     return _conclude(result, given)
 
 
-def _about_a_sweep(ctx: click.Context, words: tuple[str, ...], given: dict[str, Any]) -> int:
-    """Tell how far a sweep is, or let it end."""
-    if len(words) != 2:
-        raise click.UsageError(f"{words[0]}: give the folder of one sweep")
-    _refuse_others(ctx, _OF_EVERY_CALL, f"{words[0]} takes no such option")
-    from mnistbench.session.sweep.sweep import look_at_sweep, stop_sweep
+def _folder_of(
+    ctx: click.Context, words: tuple[str, ...], allowed: tuple[str, ...] = _OF_EVERY_CALL
+) -> Path:
+    """Return the folder of the sweep that is asked about; raise click.UsageError."""
+    if len(words) != (3 if words[0] == _POINT else 2):
+        what = " and the number of one point" if words[0] == _POINT else ""
+        raise click.UsageError(f"{words[0]}: give the folder of one sweep{what}")
+    _refuse_others(ctx, allowed, f"{words[0]} takes no such option")
+    return Path(words[1])
 
-    folder = Path(words[1])
-    if words[0] == _STOP:
-        stop_sweep(folder)
-        click.echo(f"{folder}: the sweep ends after the repeat that runs now")
-        return OK
+
+def _status(ctx: click.Context, words: tuple[str, ...], given: dict[str, Any]) -> int:
+    """Tell how far a sweep is."""
+    folder = _folder_of(ctx, words)
+    from mnistbench.session.sweep.sweep import look_at_sweep
+
     export("sweep", given["output_format"], look_at_sweep(folder))
     return OK
+
+
+def _collect(ctx: click.Context, words: tuple[str, ...], given: dict[str, Any]) -> int:
+    """Take what others have measured."""
+    folder = _folder_of(ctx, words)
+    from mnistbench.session.sweep.sweep import collect_sweep
+
+    with progress(given["quiet"]) as listener:
+        result = collect_sweep(folder, listener)
+    export("sweep", given["output_format"], result)
+    return RUN_FAILED if result.failed else OK
+
+
+def _stop(ctx: click.Context, words: tuple[str, ...], given: dict[str, Any]) -> int:
+    """Let a sweep end."""
+    folder = _folder_of(ctx, words)
+    from mnistbench.session.sweep.sweep import stop_sweep
+
+    click.echo(f"{folder}: {stop_sweep(folder)}")
+    return OK
+
+
+def _point(ctx: click.Context, words: tuple[str, ...], given: dict[str, Any]) -> int:
+    """Measure one point, to be collected."""
+    folder = _folder_of(ctx, words, _OF_A_POINT)
+    number = Count(1).convert(words[2], None, ctx)
+    from mnistbench.session.sweep.sweep import measure_point
+
+    with progress(given["quiet"]) as listener, _ended_as_by_the_user():
+        result = measure_point(folder, number, terms_of(given, None), listener)
+    if result.ending == "interrupted":
+        click.echo(f"mnistbench: interrupted; {result.ended} repeats are kept", err=True)
+        return INTERRUPTED
+    return RUN_FAILED if result.failed else OK
+
+
+@contextmanager
+def _ended_as_by_the_user() -> Iterator[None]:
+    """Take a scheduler's word to end, SIGTERM, for Ctrl-C: what it breaks off is no result."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _resume(ctx: click.Context, words: tuple[str, ...], given: dict[str, Any]) -> int:
@@ -133,8 +206,9 @@ def _resume(ctx: click.Context, words: tuple[str, ...], given: dict[str, Any]) -
 
     if given["dry_run"]:
         return _show_plan(look_at_sweep(given["resume"]), given)
+    launch = launch_again(given)
     with progress(given["quiet"]) as listener:
-        result = resume_sweep(given["resume"], _terms(given), listener)
+        result = resume_sweep(given["resume"], terms_of(given, launch), listener)
     return _conclude(result, given)
 
 
@@ -145,59 +219,6 @@ def _refuse_others(ctx: click.Context, allowed: tuple[str, ...], why: str) -> No
         source = ctx.get_parameter_source(name)
         if name not in allowed and source is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{parameter.opts[0]}: {why}; leave it out")
-
-
-def _plan(name: str | None, given: dict[str, Any]) -> SweepPlan:
-    """Return the plan that the options and the config's block ask for; raise InputError."""
-    from mnistbench.config.loading import DEFAULT_CONFIG
-    from mnistbench.session.sweep.plan import make_plan
-
-    fields = options.as_overrides(
-        given["overrides"], synthetic=given["synthetic"], until=given["until"]
-    )
-    if given["device"] is not None:
-        options.refuse_twice("--device", ("device=",), fields)
-        fields = (*fields, f"device={given['device']}")
-    base = options.read(name or DEFAULT_CONFIG, fields)
-    space, repeats = _space(base, given)
-    _refuse_set_twice(space, fields)
-
-    return make_plan(base, space, repeats, given["select_on"], given["tag"])
-
-
-def _space(base: ConfigFields, given: dict[str, Any]) -> tuple[Space, int]:
-    """Return where the points come from, and the repeats of each."""
-    from mnistbench.config import sweep_space
-
-    if given["grids"] and given["listed"] is not None:
-        raise click.UsageError("--list: --grid gives points too; leave out either")
-    if given["grids"]:
-        return sweep_space.space_of_grid(given["grids"], given["drawn"]), given["repeats"] or 1
-    if given["listed"] is not None:
-        return sweep_space.space_of_list(given["listed"], given["drawn"]), given["repeats"] or 1
-    block = base.block()
-    if block is None:
-        raise click.UsageError(
-            f"{base.source} has no block `sweep`: say what to try, as "
-            "--grid training.batch_size=4,32,128"
-        )
-    if given["drawn"] is not None:
-        block = block.model_copy(update={"random": given["drawn"]})
-    space = sweep_space.space_of_block(block, base.source, base.set_by)
-    return space, given["repeats"] or block.repeats
-
-
-def _refuse_set_twice(space: Space, overrides: tuple[str, ...]) -> None:
-    """Raise click.UsageError for a field that is set for all points, and tried too."""
-    tried = {*space.grid, *(field for point in space.listed or () for field in point)}
-    for field in tried:
-        options.refuse_twice("the sweep", (f"{field}=",), overrides)
-
-
-def _terms(given: dict[str, Any]) -> Terms:
-    from mnistbench.session.sweep.sweep import Terms
-
-    return Terms(given["start_method"], given["max_time"], not given["no_calibrate"])
 
 
 def _show_plan(planned: SweepResult, given: dict[str, Any]) -> int:
@@ -214,14 +235,24 @@ def _show_plan(planned: SweepResult, given: dict[str, Any]) -> int:
 
 def _conclude(result: SweepResult, given: dict[str, Any]) -> int:
     """Print what was measured; return how it ended."""
+    if result.ending == "detached":
+        click.echo(
+            f"mnistbench: its jobs go on; mnistbench sweep status {result.folder} tells how far "
+            f"they are, and mnistbench sweep collect {result.folder} takes what they measured",
+            err=True,
+        )
+        return OK
     interrupted = result.ending in ("interrupted", "stopped")
     if not result.ended:
-        why = "interrupted" if interrupted else "time was up before the first repeat"
-        click.echo(f"mnistbench: {why}; nothing was written", err=True)
-        return INTERRUPTED if interrupted else OK
+        why = {"finished": "no point came to its end", "time-is-up": "time was up before the first "
+               "repeat"}.get(result.ending, "interrupted")  # fmt: skip
+        kept = "" if result.ending == "finished" else "; nothing was written"
+        click.echo(f"mnistbench: {why}{kept}", err=True)
+        return INTERRUPTED if interrupted else RUN_FAILED if result.ending == "finished" else OK
     export("sweep", given["output_format"], result)
     if interrupted:
         kept = f"{result.ended} of {result.plan.turns} repeats are kept"
         click.echo(f"mnistbench: {result.ending}; {kept}", err=True)
         return INTERRUPTED
-    return RUN_FAILED if result.failed else OK
+    not_whole = result.ending == "finished" and result.missing
+    return RUN_FAILED if result.failed or not_whole else OK

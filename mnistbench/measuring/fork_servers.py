@@ -26,6 +26,8 @@ MOST_SERVERS = 4
 """An idle server holds a framework's memory: the one longest unused makes place for a fifth. A duet
 of two environments has four: each on either half of the cores."""
 
+_most_servers = MOST_SERVERS
+
 _FOR_EACH_ORDER = frozenset(
     {"PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "MNISTBENCH_DATA", "PYTEST_CURRENT_TEST"}
 )
@@ -149,6 +151,12 @@ _servers: dict[_Key, ForkServer] = {}
 """By what they were started in, the one longest unused first."""
 
 
+def make_room(servers: int) -> None:
+    """Let so many stay side by side: they are used at the same time, and none may end another."""
+    global _most_servers
+    _most_servers = max(MOST_SERVERS, servers)
+
+
 def server_of(surroundings: Surroundings) -> ForkServer:
     """Return the server for these surroundings, as they are at this moment; start it if new.
 
@@ -160,7 +168,7 @@ def server_of(surroundings: Surroundings) -> ForkServer:
         server.end()
         server = None
     if server is None:
-        while len(_servers) >= MOST_SERVERS:
+        while len(_servers) >= _most_servers:
             _servers.pop(next(iter(_servers))).end(_PATIENCE_SECONDS)
         try:
             server = ForkServer(surroundings)

@@ -59,6 +59,8 @@ def as_json(result: SweepResult) -> str:
         ],
         "findings": [asdict(row) for row in sweep_rows(result.findings)],
         "missing": [point.number for point in result.missing],
+        "tasks": [{"point": number, **asdict(task)} for number, task in result.tasks.items()],
+        "uncollected": result.uncollected,
     }
     return json.dumps(content, indent=2, default=str, allow_nan=False)
 
@@ -235,6 +237,8 @@ def _state_lines(result: SweepResult) -> list[str]:
     contended = sum(repeat.contended for point in result.points for repeat in point.repeats)
     if contended:
         lines.append(f"{contended} of {result.ended} repeats were contended: see metrics.csv")
+    if result.machines:
+        lines.append(result.machines)
     if result.missing:
         lines += _missing_lines(result)
     return [*lines, f"Files: {result.folder}"]
@@ -244,12 +248,38 @@ def _missing_lines(result: SweepResult) -> list[str]:
     reasons = {
         "time-is-up": "Time is up", "stopped": "Stopped", "interrupted": "Interrupted",
         "running": "It is running", "planned": "It is not running", "finished": "Not whole",
+        "detached": "It goes on",
     }  # fmt: skip
     ended = f"{result.ended} of {result.plan.turns} repeats have ended"
     line = f"{reasons[result.ending]}: {ended}; missing are repeats of {_numbers(result.missing)}"
+    lines = [line]
     if result.ending == "running":
-        return [f"{line}; {_left(result)}"]
-    return [line, f"To go on: mnistbench sweep --resume {result.folder}"]
+        lines = [f"{line}; {_left(result)}", *_task_lines(result)]
+    if result.uncollected:
+        have = "has" if result.uncollected == 1 else "have"
+        lines.append(
+            f"{_count(result.uncollected, 'task')} {have} ended and can be collected: "
+            f"mnistbench sweep collect {result.folder}"
+        )
+    if result.ending == "running":
+        return lines
+    return [*lines, f"To go on: mnistbench sweep --resume {result.folder}"]
+
+
+def _task_lines(result: SweepResult) -> list[str]:
+    """Return what was given away and has not ended: how many, and of some where or why."""
+    words = {"waits": "Waiting", "runs": "Running"}
+    lines = []
+    for state, word in words.items():
+        tasks = [task for task in result.tasks.values() if task.state == state]
+        if tasks:
+            details = dict.fromkeys(task.details for task in tasks if task.details)
+            shown = ", ".join([*details][:_MOST_NAMED])
+            lines.append(
+                f"{word}: {_count(len(tasks), 'point')}, from job {tasks[0].job}"
+                + (f": {shown}" if shown else "")
+            )
+    return lines
 
 
 def _left(result: SweepResult) -> str:

@@ -16,6 +16,7 @@ from mnistbench.results.csv import load_table, parts
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.metrics import known_kind
 from mnistbench.results.run_facts import two_values
+from mnistbench.results.timing_rows import MEASURED
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -76,7 +77,7 @@ def load_metrics(
         "CASE WHEN isfinite(try_cast(value AS DOUBLE)) THEN try_cast(value AS DOUBLE) END "
         "AS amount "
         "FROM metrics_asked JOIN runs USING (run_id) "
-        "SEMI JOIN (SELECT DISTINCT number, repeat FROM times WHERE status IN ('ok', 'duet')) "
+        f"SEMI JOIN (SELECT DISTINCT number, repeat FROM times WHERE {MEASURED}) "
         "USING (number, repeat) WHERE value <> ''"
     )
     problems = _once(database, paths, resumed)

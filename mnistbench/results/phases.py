@@ -30,6 +30,8 @@ STATUS_INTERRUPTED = "interrupted"
 """The user stopped it before its end."""
 STATUS_DUET = "duet"
 """It ended, on half of the cores beside a busy neighbour: a time to compare with its own only."""
+STATUS_PARALLEL = "parallel:"
+"""And so many at a time: it ended, on its share of the cores beside other trainings on theirs."""
 STATUS_RESUMED = "resumed"
 """It ended, but an earlier process had done a part of it: no time to compare with."""
 
@@ -53,7 +55,13 @@ class PhaseRecord:
     start_utc: str
     """Start by the wall clock, ISO 8601 in UTC; empty if the phase did not start."""
     status: str
-    """`ok`, `failed`, `killed:SIGNAL`, `inherited`, `not-run`, `interrupted` or `resumed`."""
+    """`ok`, `failed`, `killed:SIGNAL`, `inherited`, `not-run`, `interrupted`, `resumed`, `duet` or
+    `parallel:N`."""
+
+
+def is_measured(status: str) -> bool:
+    """Return whether a phase ended, and its time can be compared with others of its kind."""
+    return status in (STATUS_OK, STATUS_DUET) or status.startswith(STATUS_PARALLEL)
 
 
 def utc_now() -> str:

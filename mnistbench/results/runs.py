@@ -68,7 +68,7 @@ def load(
     database = connect()
     try:
         left_out = load_timings(database, paths, phases)
-        names = ("run_id", *FACTS)
+        names = ("run_id", *FACTS, "design")
         rows = database.execute(f"SELECT {', '.join(names)} FROM runs ORDER BY number").fetchall()
         facts = [dict(zip(names, row, strict=True)) for row in rows]
         folders = run_folders(paths, {run["run_id"] for run in facts})
@@ -168,7 +168,7 @@ def _loaded(
     metrics: LoadedMetrics,
 ) -> LoadedRuns:
     times = database.execute(
-        f"SELECT number, repeat, code, seconds FROM times WHERE status IN {MEASURED} "
+        f"SELECT number, repeat, code, seconds FROM times WHERE {MEASURED} "
         "ORDER BY start, number, repeat, code"
     ).fetchnumpy()
     names = [
@@ -177,7 +177,7 @@ def _loaded(
     unfinished = dict(
         database.execute(
             "SELECT number, count(DISTINCT repeat) FROM times "
-            "WHERE status NOT IN ('ok', 'duet', 'inherited') GROUP BY number"
+            f"WHERE NOT ({MEASURED} OR status = 'inherited') GROUP BY number"
         ).fetchall()
     )
     zeros: dict[int, set[str]] = {}

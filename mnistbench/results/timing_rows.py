@@ -21,8 +21,8 @@ FACTS = (
 )  # fmt: skip
 KEY_OF_RUN = ("run_id", "config", "config_digest", "node")
 
-MEASURED = "('ok', 'duet')"
-"""Statuses of a time that can be compared, with its own kind."""
+MEASURED = "(status IN ('ok', 'duet') OR starts_with(status, 'parallel:'))"
+"""Whether a row has a time that can be compared, with its own kind."""
 
 HEADER = "header"
 """Of a row that begins a second table: what its problem is called."""
@@ -41,10 +41,11 @@ IS_REPEAT = (
 """SQL: whether a row tells the number of its repeat."""
 PROBLEM = f"""CASE
     WHEN status IS NULL OR phase = '' OR {TOO_MANY} IS NOT NULL THEN '{left_out.TORN}'
-    WHEN status NOT IN {_STATUSES} AND NOT starts_with(status, 'killed:') THEN '{left_out.STATUS}'
+    WHEN status NOT IN {_STATUSES} AND NOT starts_with(status, 'killed:')
+        AND NOT regexp_full_match(status, 'parallel:[1-9][0-9]*') THEN '{left_out.STATUS}'
     WHEN NOT {IS_REPEAT} THEN '{left_out.REPEAT}'
-    WHEN status IN {MEASURED} AND {_SECONDS} = 0 THEN '{left_out.ZERO}'
-    WHEN status IN {MEASURED} AND NOT coalesce(isfinite({_SECONDS}) AND {_SECONDS} > 0, false)
+    WHEN {MEASURED} AND {_SECONDS} = 0 THEN '{left_out.ZERO}'
+    WHEN {MEASURED} AND NOT coalesce(isfinite({_SECONDS}) AND {_SECONDS} > 0, false)
         THEN '{left_out.TIME}'
     END"""
 """SQL: the reason for which a row cannot be used, or NULL."""
@@ -211,7 +212,8 @@ def _make_runs(database: DuckDBPyConnection) -> None:
     database.execute(
         f"CREATE TABLE runs AS SELECT row_number() OVER (ORDER BY min(start), {keys}) - 1 "
         f"AS number, {keys}, {facts}, "
-        "CASE WHEN bool_or(status = 'duet') THEN 'duet' ELSE '' END AS design FROM rows "
+        "max(CASE WHEN status = 'duet' OR starts_with(status, 'parallel:') THEN status "
+        "ELSE '' END) AS design FROM rows "
         f"WHERE coalesce(problem, '{left_out.ZERO}') = '{left_out.ZERO}' GROUP BY {keys}"
     )
     database.execute(

@@ -17,7 +17,7 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
 from mnistbench.machine import evidence, readings
 from mnistbench.machine.cgroups import cgroup_facts
-from mnistbench.machine.halves import cores, halves
+from mnistbench.machine.shares import cores, shares
 from mnistbench.measuring.executor import StartMethod, Task
 from mnistbench.measuring.jobs import Listener, Message, RepeatJob
 from mnistbench.measuring.partners import Go, PartnerEnded, Ready
@@ -50,7 +50,7 @@ def check_possible(configs: Sequence[RunConfig], roofline: bool) -> None:
             source="--duet",
             hint="for a config against itself, name it twice",
         )
-    if halves(cores()) is None:
+    if shares(cores(), 2) is None:
         raise InputError(
             "needs two physical cores, and this process may use one",
             source="--duet",
@@ -174,9 +174,9 @@ class Halves:
 
     def __init__(self, runs: Sequence[Run], start_method: StartMethod) -> None:
         """`runs` are the two sides."""
-        cut = halves(cores())
+        cut = shares(cores(), 2)
         assert cut is not None  # checked before
-        self.cores = cut
+        self.cores = cut[0], cut[1]
         self._workers = [
             [
                 Workers(measuring_environment(run.config.device, run.config.backend),

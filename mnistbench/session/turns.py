@@ -26,8 +26,9 @@ class Runs(Protocol):
 class Measurer(Protocol):
     """How turns are measured."""
 
-    at_once: int
-    """Turns that are measured together."""
+    @property
+    def at_once(self) -> int:
+        """Return how many turns are measured together."""
 
     def measure(
         self, turns: Sequence[Turn], runs: Sequence[Run], tell: Listener

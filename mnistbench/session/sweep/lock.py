@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,22 +14,35 @@ from typing import IO
 from mnistbench.errors import InputError
 from mnistbench.results.folder import output_error
 
+_TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+"""What a system says of a lock that another holds; anything else: this disk has no locks."""
+_PATIENCE_SECONDS = 0.2
+
 if sys.platform == "win32":
     import msvcrt
 
-    def _take(file: IO[bytes]) -> None:
+    def _lock(file: IO[bytes]) -> None:
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _take(file: IO[bytes]) -> None:
+    def _lock(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 _LOCK = "running"
 """Held as long as the process lives, whatever ends it: its content says nothing."""
 _STOP = "stop"
+
+
+def _take(file: IO[bytes]) -> bool:
+    """Take a file's lock; return whether it was free. A disk without locks keeps nobody out."""
+    try:
+        _lock(file)
+    except OSError as error:
+        return error.errno not in _TAKEN
+    return True
 
 
 @contextmanager
@@ -38,16 +53,26 @@ def held(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise output_error(folder / _LOCK, error) from None
     with file:
-        try:
-            _take(file)
-        except OSError:
+        if not _take(file):
             raise InputError(
                 "a sweep is running in it", source=folder,
                 hint=f"wait for it, or end it with mnistbench sweep stop {folder}",
-            ) from None  # fmt: skip
+            )  # fmt: skip
         with suppress(FileNotFoundError):  # of somebody who asked the last one
             (folder / _STOP).unlink()
         yield
+
+
+@contextmanager
+def turn_of(path: Path) -> Iterator[IO[bytes] | None]:
+    """Wait for one's turn, of all who wait for it by the same file; give what holds it.
+
+    None where a process started in it cannot inherit it.
+    """
+    with path.open("ab") as file:
+        while not _take(file):
+            time.sleep(_PATIENCE_SECONDS)
+        yield None if sys.platform == "win32" else file
 
 
 def is_running(folder: Path) -> bool:
@@ -57,11 +82,7 @@ def is_running(folder: Path) -> bool:
     except OSError:
         return False
     with file:
-        try:
-            _take(file)
-        except OSError:
-            return True
-    return False
+        return not _take(file)
 
 
 def ask_to_stop(folder: Path) -> None:

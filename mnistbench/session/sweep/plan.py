@@ -235,6 +235,23 @@ def read_plan(folder: Path) -> SweepPlan:
     return plan
 
 
+def read_point(folder: Path, number: int) -> SweepPlan:
+    """Return the plan of one point alone, from a sweep's folder; raise InputError.
+
+    The others are not checked again: ten thousand processes measure ten thousand points.
+    """
+    head, points = _parts(folder)
+    if not 1 <= number <= len(points):
+        raise InputError(f"has no point {number}, but 1 to {len(points)}", source=folder)
+    base = ConfigFields(head["config"], str(folder / SWEEP_PLAN))
+    settings = points[number - 1]
+    name, label = _name(base, points, number), _label(number, settings)
+    config = base.point(name, label, settings)
+    return SweepPlan(
+        head["sweep"], base, (settings,), (config,), head["repeats"], head["select_on"], head["tag"]
+    )
+
+
 def _parts(folder: Path) -> tuple[dict[str, Any], tuple[Settings, ...]]:
     """Return what stands before the points, and the points."""
     file = folder / SWEEP_PLAN

@@ -27,12 +27,22 @@ from mnistbench.errors import InputError
 from mnistbench.machine import host
 from mnistbench.machine.evidence import CONTENDED, CONTENTION
 from mnistbench.results.folder import RunFolder
-from mnistbench.results.phases import PHASES, STATUS_OK, TOTAL, TRAIN
+from mnistbench.results.phases import (
+    PHASES,
+    STATUS_OK,
+    STATUS_PARALLEL,
+    TOTAL,
+    TRAIN,
+    is_measured,
+)
 from mnistbench.results.phrases import duration
-from mnistbench.results.tables import FINDINGS, METRICS, POINTS, TIMINGS
+from mnistbench.results.rows import TimingRow
+from mnistbench.results.tables import FINDINGS, METRICS, POINTS, TIMINGS, read_table
 from mnistbench.session.records import RepeatRecord
 from mnistbench.session.sweep.plan import SweepPlan
 
+ATTEMPT = "attempt"
+"""The metric that names the process of a repeat that was measured elsewhere."""
 _LAST_METRIC = CONTENTION
 """With it the rows of a repeat are whole: it is the last of those that are written last."""
 _INDEX_SHARE = 100
@@ -55,12 +65,17 @@ class SweepProgress:
 
     def read(self) -> None:
         """Take what the folders hold; half-written repeats are passed over."""
-        for index, point in enumerate(self.points):
-            folder = self._folder.path / point.folder
-            if folder.is_dir():
-                whole, torn = _repeats_in(folder)
-                self.points[index] = replace(point, repeats=tuple(whole))
-                self._torn[index] = torn
+        for index in range(len(self.points)):
+            self.read_point(index)
+
+    def read_point(self, index: int) -> None:
+        """Take what the folder of one point holds."""
+        point = self.points[index]
+        folder = self._folder.path / point.folder
+        if folder.is_dir():
+            whole, torn = repeats_in(folder)
+            self.points[index] = replace(point, repeats=tuple(whole))
+            self._torn[index] = torn
 
     def repair(self) -> list[str]:
         """Take half-written repeats out of the folders that were read; return a line for each.
@@ -75,7 +90,7 @@ class SweepProgress:
                 shutil.rmtree(folder)
                 lines.append(f"point {point.number} had no whole repeat: it begins anew")
             elif torn:
-                _keep_only(folder, {repeat.repeat for repeat in point.repeats})
+                keep_only(folder, {repeat.repeat for repeat in point.repeats})
                 names = ", ".join(map(str, sorted(torn)))
                 lines.append(
                     f"point {point.number}: repeat {names} was half written: measured anew"
@@ -137,7 +152,12 @@ def shown_points(plan: SweepPlan, findings: Findings | None) -> set[int] | None:
 def _figures_of(record: RepeatRecord) -> RepeatFigures:
     metrics = {metric.name: metric.value for metric in record.metrics}
     seconds = {phase.phase: phase.seconds for phase in record.phases}
-    return _figures(record.turn.repeat, record.status, host.node(), seconds, metrics)
+    design = _design_of(phase.status for phase in record.phases)
+    return _figures(record.turn.repeat, record.status, host.node(), seconds, metrics, design)
+
+
+def _design_of(statuses: Iterable[str]) -> str:
+    return next((each for each in statuses if each.startswith(STATUS_PARALLEL)), "")
 
 
 def _figures(
@@ -146,6 +166,7 @@ def _figures(
     node: str,
     seconds: Mapping[str, float | None],
     metrics: Mapping[str, object],
+    design: str,
 ) -> RepeatFigures:
     def number(name: str) -> float | None:
         value = metrics.get(name)
@@ -162,10 +183,13 @@ def _figures(
         number("validation_accuracy"),
         number("time_to_accuracy_seconds"),
         str(metrics.get(CONTENDED)).lower() == "true",
+        design,
+        str(metrics.get(ATTEMPT) or ""),
     )
 
 
-def _repeats_in(folder: Path) -> tuple[list[RepeatFigures], set[int]]:
+def repeats_in(folder: Path) -> tuple[list[RepeatFigures], set[int]]:
+    """Return the whole repeats of a run's folder, and the numbers of others; raise InputError."""
     try:
         return _whole_repeats(folder)
     except (ValueError, csv.Error):
@@ -200,10 +224,12 @@ def _figures_of_rows(
 ) -> RepeatFigures:
     status, _, node = phases[TOTAL]
     seconds = {
-        phase: float(text) if text and phase_status == STATUS_OK else None
+        phase: float(text) if text and is_measured(phase_status) else None
         for phase, (phase_status, text, _) in phases.items()
     }
-    return _figures(number, status, node, seconds, metrics)
+    design = _design_of(phase_status for phase_status, _, _ in phases.values())
+    whole = STATUS_OK if is_measured(status) else status
+    return _figures(number, whole, node, seconds, metrics, design)
 
 
 @dataclass(frozen=True)
@@ -236,7 +262,7 @@ def _read(file: Path) -> _Table:
     return _Table(header, rows, end < len(text))
 
 
-def _keep_only(folder: Path, repeats: Iterable[int]) -> None:
+def keep_only(folder: Path, repeats: Iterable[int]) -> None:
     """Write both tables of a point anew, with the rows of these repeats alone."""
     kept = set(map(str, repeats))
     for name in (TIMINGS, METRICS):
@@ -278,3 +304,11 @@ def plan_line(plan: SweepPlan, points: Sequence[Point]) -> str:
     if seconds is None:
         return f"{text}; how long they take is known once every point was measured"
     return f"{text}; about {duration(seconds)} by those that have ended"
+
+
+def write_report_of(folder: Path) -> None:
+    """Write cloudmesh.log of a point's repeats so far."""
+    # Imported here: it takes 0.2 s and changes PyYAML for the whole process.
+    from mnistbench.results.cloudmesh_report import write_report
+
+    write_report(RunFolder(folder), read_table(folder, TIMINGS, TimingRow))

@@ -13,7 +13,7 @@ from mnistbench.session.events import News
 from mnistbench.session.records import RepeatRecord, Turn
 from mnistbench.session.schedule import interleaved
 
-Ending = Literal["finished", "interrupted", "stopped", "time-is-up"]
+Ending = Literal["finished", "interrupted", "stopped", "time-is-up", "detached"]
 
 
 class Rounds:
@@ -33,13 +33,16 @@ class Rounds:
         is_stopped: Callable[[], bool],
         tell: Callable[[News], None],
         clock: Callable[[], float] = time.monotonic,
+        at_once: int = 1,
     ) -> None:
         """`done` are places and repeats that are not measured again.
 
         `seconds` is what a point took, by its place, as far as is known; `deadline` is by `clock`.
+        `at_once` are measured together, and each takes what all of them take.
         """
         self.ending: Ending = "finished"
         self.expected_turns = len(configs) * repeats - len(done)
+        self._at_once = at_once
         self._done, self._deadline = done, deadline
         self._is_stopped, self._tell, self._clock = is_stopped, tell, clock
         self._seconds = dict(seconds)
@@ -93,12 +96,12 @@ class Rounds:
         if any(turn.config_index not in self._seconds for turn in self._round):
             return
         of_round = sum(self._seconds[turn.config_index] for turn in self._round)
-        self._is_promised = self._fits(of_round)
+        self._is_promised = self._fits(of_round / self._at_once)
         if not self._is_promised:
             self._deadline = float("-inf")
         elif not self._is_told:
             self._is_told = True
-            more = self._sum_of_seconds / len(self._seconds) * self._left
+            more = self._sum_of_seconds / len(self._seconds) * self._left / self._at_once
             self._tell(News(f"by what was measured it will take about {duration(more)} more"))
 
     def _fits(self, seconds: float) -> bool:

@@ -101,6 +101,10 @@ class PointRuns:
     """The places of the points whose folders are there."""
     used: dict[int, Run] = field(default_factory=dict)
     """The runs of this call."""
+    session_id: str = ""
+    """Shared by the runs that are measured interleaved; empty for the sweep's own name."""
+    extra_facts: Mapping[str, object] = field(default_factory=dict)
+    """Beside those of the machine: how or where the points are measured."""
 
     def __getitem__(self, index: int, /) -> Run:
         """Return a point's run, its folder made if it is not there; raise OutputError."""
@@ -122,7 +126,9 @@ class PointRuns:
         folder = RunFolder.create(self.folder, run_id, config.to_yaml())
         run = Run(config, run_id, folder, identity, station.device, tag=plan.tag)
         run.download = self.downloads.pop(config.dataset_label, None)
-        describe(Crew(station.executor, (run,)), plan.repeats, 0, station.facts, plan.sweep_id)
+        facts = {**station.facts, **self.extra_facts}
+        session_id = self.session_id or plan.sweep_id
+        describe(Crew(station.executor, (run,)), plan.repeats, 0, facts, session_id)
         if station.calibration is not None:
             folder.write_table(CALIBRATION, rate_rows(station.calibration, run_id, BEFORE))
         return run

@@ -2,56 +2,46 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from mnistbench.analysis.sweeps import Findings, Point, findings_of
-from mnistbench.config.frameworks import check_installed
-from mnistbench.config.run_config import RunConfig
-from mnistbench.config.work import needed_bytes
 from mnistbench.errors import InputError
-from mnistbench.machine import host, readings
-from mnistbench.machine.warnings import warnings_before
-from mnistbench.measuring.executor import Executor, StartMethod
 from mnistbench.results.folder import RunFolder
-from mnistbench.results.rows import TimingRow
-from mnistbench.results.tables import CLOUDMESH, LOG, SWEEP_PLAN, TIMINGS, read_table
-from mnistbench.session.crews import executor_of
-from mnistbench.session.events import Event, Listener, News, TurnEnded
-from mnistbench.session.fetching import fetch_missing
+from mnistbench.results.phases import STATUS_PARALLEL
+from mnistbench.results.tables import ATTEMPTS, LAUNCHED, SWEEP_PLAN, TIMINGS
+from mnistbench.session.events import Listener, News
 from mnistbench.session.sweep import lock
-from mnistbench.session.sweep.plan import SweepPlan, plan_text, read_plan
+from mnistbench.session.sweep.attempts import attempt_folders, new_attempt
+from mnistbench.session.sweep.collecting import collect
+from mnistbench.session.sweep.elsewhere import Elsewhere
+from mnistbench.session.sweep.here import Here
+from mnistbench.session.sweep.launchers import slurm
+from mnistbench.session.sweep.launchers.engine import (
+    Engine,
+    Launched,
+    TaskState,
+    detaches,
+    open_engine,
+    read_launched,
+)
+from mnistbench.session.sweep.machines import machines_line
+from mnistbench.session.sweep.plan import SweepPlan, plan_text, read_plan, read_point
 from mnistbench.session.sweep.progress import (
     SweepProgress,
     expected_seconds,
     plan_line,
-    repeat_seconds,
+    repeats_in,
 )
-from mnistbench.session.sweep.rounds import Ending, Rounds
-from mnistbench.session.sweep.stations import (
-    ExecutorOf,
-    PointRuns,
-    check_data,
-    data_key,
-    open_stations,
-)
-from mnistbench.session.turns import InTurn, take_turns
+from mnistbench.session.sweep.rounds import Ending
+from mnistbench.session.sweep.terms import Terms
 
-
-@dataclass(frozen=True)
-class Terms:
-    """How one call measures: what may differ when a sweep is gone on with."""
-
-    start_method: StartMethod = "auto"
-    max_seconds: float | None = None
-    """From the call's beginning; None for no limit."""
-    calibrate: bool = True
-    """Whether to measure the machine's rates before and after."""
-    executor_of: ExecutorOf | None = None
-    """What makes processes; None for real ones."""
+State = Ending | Literal["planned", "running"]
+"""How a call ended; `planned` and `running` of one that only looked."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +52,13 @@ class SweepResult:
     folder: Path
     points: tuple[Point, ...]
     findings: Findings
-    ending: Ending | Literal["planned", "running"]
-    """How the call ended; `planned` and `running` of one that only looked."""
+    ending: State
+    tasks: Mapping[int, TaskState] = field(default_factory=dict)
+    """What others were given and has not ended, by the number of its point."""
+    uncollected: int = 0
+    """Attempts of others that have ended and wait to be collected."""
+    machines: str = ""
+    """What is told of several machines that it was measured on; empty for one."""
 
     @property
     def missing(self) -> list[Point]:
@@ -92,13 +87,19 @@ def start_sweep(plan: SweepPlan, output: Path, terms: Terms, tell: Listener) -> 
     Raises InputError and OutputError before anything is measured, and OutputError if the disk
     fills meanwhile. A repeat that fails is recorded, and the others go on.
     """
-    folder = RunFolder.make(output, plan.sweep_id)
+    folder = write_plan(plan, output)
     try:
-        folder.write(SWEEP_PLAN, plan_text(plan))
         return _measure(plan, folder, terms, tell)
     finally:
-        if not any(folder.path.glob(f"*/{TIMINGS}")):
+        if not (any(folder.path.glob(f"*/{TIMINGS}")) or (folder.path / LAUNCHED).exists()):
             folder.remove()
+
+
+def write_plan(plan: SweepPlan, output: Path) -> RunFolder:
+    """Make a sweep's folder with nothing but its plan; raise OutputError if it cannot be."""
+    folder = RunFolder.make(output, plan.sweep_id)
+    folder.write(SWEEP_PLAN, plan_text(plan))
+    return folder
 
 
 def resume_sweep(folder: Path, terms: Terms, tell: Listener) -> SweepResult:
@@ -106,15 +107,53 @@ def resume_sweep(folder: Path, terms: Terms, tell: Listener) -> SweepResult:
 
     Raises as `start_sweep`, and InputError where there is no sweep, or one that is running.
     """
-    return _measure(read_plan(folder), RunFolder(folder), terms, tell)
+    plan = read_plan(folder)
+    if terms.launch is None and (tasks := _tasks_of(folder)):
+        job = next(iter(tasks.values())).job
+        raise InputError(
+            f"{len(tasks)} of its points wait or run elsewhere, job {job}",
+            source=folder,
+            hint=f"wait for them, or end them with mnistbench sweep stop {folder}",
+        )
+    return _measure(plan, RunFolder(folder), terms, tell)
+
+
+def measure_point(folder: Path, number: int, terms: Terms, tell: Listener) -> SweepResult:
+    """Measure one point of a sweep, in a folder of its own that is to be collected.
+
+    Raises as `start_sweep`.
+    """
+    plan = read_point(folder, number)
+    place = folder / plan.run_id(0)
+    whole = repeats_in(place)[0] if place.is_dir() else []
+    if len(whole) >= plan.repeats:
+        tell(News(f"point {number} is measured already"))
+        return preview(plan, folder)
+    kept = frozenset(repeat.repeat for repeat in whole)
+    attempt = replace(new_attempt(os.environ), kept=kept)
+    own = RunFolder.make(folder / ATTEMPTS, attempt.key)
+    return _measure(plan, own, replace(terms, attempt=attempt), tell)
+
+
+def collect_sweep(folder: Path, tell: Listener) -> SweepResult:
+    """Take what others have measured of a sweep; raise InputError and OutputError."""
+    plan = read_plan(folder)
+    with lock.held(folder):
+        progress = _read(plan, RunFolder(folder), tell)
+        progress.write_findings()
+    tasks = _tasks_of(folder)
+    return _result(
+        progress, folder, "running" if tasks and progress.missing() else "planned", tasks
+    )
 
 
 def look_at_sweep(folder: Path) -> SweepResult:
     """Return how far a sweep is, running or not; nothing is written. Raises InputError."""
     progress = SweepProgress(read_plan(folder), RunFolder(folder))
     progress.read()
-    running = lock.is_running(folder)
-    return _result(progress, folder, "running" if running else "planned")
+    tasks = _tasks_of(folder)
+    running = lock.is_running(folder) or tasks
+    return _result(progress, folder, "running" if running else "planned", tasks)
 
 
 def preview(plan: SweepPlan, folder: Path) -> SweepResult:
@@ -122,164 +161,100 @@ def preview(plan: SweepPlan, folder: Path) -> SweepResult:
     return _result(SweepProgress(plan, RunFolder(folder)), folder, "planned")
 
 
-def stop_sweep(folder: Path) -> None:
-    """Let a running sweep end after the repeat that runs now; raise InputError if none runs."""
+def stop_sweep(folder: Path) -> str:
+    """Let a running sweep end; return when it will. Raises InputError if none runs."""
     read_plan(folder)
-    if not lock.is_running(folder):
+    launched = read_launched(folder)
+    if lock.is_running(folder):
+        lock.ask_to_stop(folder)
+        if launched is None:
+            return "the sweep ends after the repeat that runs now"
+        return "its jobs are cancelled; what has ended is kept"
+    engine = _asked(folder, launched)
+    tasks = engine.states() if engine else {}
+    if engine is None or not tasks:
         raise InputError(
             "no sweep is running in it", source=folder,
             hint=f"to go on with it: mnistbench sweep --resume {folder}",
         )  # fmt: skip
-    lock.ask_to_stop(folder)
+    engine.cancel(waiting_only=False)
+    noun = "point is" if len(tasks) == 1 else "points are"
+    kept = f"what had ended is kept: mnistbench sweep collect {folder}"
+    return f"{len(tasks)} {noun} cancelled; {kept}"
+
+
+def _asked(folder: Path, launched: Launched | None) -> Engine | None:
+    """Return what can tell of tasks that were given away; None where nothing can."""
+    if launched is None or not detaches(launched.launch.name):
+        return None
+    try:
+        return open_engine(folder, launched)
+    except InputError:  # not a machine that could ask
+        return None
+
+
+def _tasks_of(folder: Path) -> dict[int, TaskState]:
+    engine = _asked(folder, read_launched(folder))
+    return engine.states() if engine else {}
 
 
 def _measure(plan: SweepPlan, folder: RunFolder, terms: Terms, tell: Listener) -> SweepResult:
     deadline = None if terms.max_seconds is None else time.monotonic() + terms.max_seconds
     with lock.held(folder.path):
-        progress = SweepProgress(plan, folder)
-        progress.read()
 
         def tell_and_log(news: News) -> None:
             tell(news)
             folder.log(news.text)
 
-        for line in progress.repair():
-            tell_and_log(News(line))
+        progress = _read(plan, folder, tell_and_log)
+        _check_design(progress, folder.path, terms)
         progress.write_index()
         tell_and_log(News(plan_line(plan, progress.points)))
         ending: Ending = "finished"
         if progress.missing():
-            ending = _Call(progress, folder, terms, tell, tell_and_log).run(deadline)
-        progress.write_findings()
+            call = (
+                Here(progress, folder, terms, tell, tell_and_log)
+                if terms.launch is None
+                else Elsewhere(progress, folder, terms, tell, tell_and_log, slurm.live_jobs)
+            )
+            ending = call.run(deadline)
+        # Of an attempt they are the sign that it came to its own end.
+        if terms.attempt is None or ending == "finished":
+            progress.write_findings()
     return _result(progress, folder.path, ending)
 
 
+def _read(plan: SweepPlan, folder: RunFolder, tell: Callable[[News], None]) -> SweepProgress:
+    """Return how far a sweep is: half-written repeats are taken out, others' attempts collected."""
+    progress = SweepProgress(plan, folder)
+    progress.read()
+    for line in (*progress.repair(), *collect(progress, folder.path, slurm.live_jobs)):
+        tell(News(line))
+    return progress
+
+
+def _check_design(progress: SweepProgress, folder: Path, terms: Terms) -> None:
+    """Raise InputError where repeats would stand in one run that cannot be compared."""
+    wanted = f"{STATUS_PARALLEL}{terms.parallel}" if terms.parallel > 1 else ""
+    for point in progress.points:
+        for repeat in point.repeats:
+            if repeat.design != wanted:
+                before = repeat.design.removeprefix(STATUS_PARALLEL) or "1"
+                way = f"go on with --parallel {before}" if before != "1" else "leave out --parallel"
+                raise InputError(
+                    f"its repeats were measured {before} at a time, and would be {terms.parallel}: "
+                    "their times cannot be compared",
+                    source=folder,
+                    hint=way,
+                )
+
+
 def _result(
-    progress: SweepProgress, folder: Path, ending: Ending | Literal["planned", "running"]
-) -> SweepResult:
+    progress: SweepProgress, folder: Path, ending: State,
+    tasks: Mapping[int, TaskState] | None = None,
+) -> SweepResult:  # fmt: skip
     plan, points = progress.plan, tuple(progress.points)
     findings = findings_of(points, plan.fields, plan.select_on)
-    return SweepResult(plan, folder, points, findings, ending)
-
-
-@dataclass
-class _Call:
-    """One call that measures what is missing of a sweep."""
-
-    progress: SweepProgress
-    folder: RunFolder
-    terms: Terms
-    tell: Listener
-    tell_and_log: Callable[[News], None]
-
-    def run(self, deadline: float | None) -> Ending:
-        """Measure; return how it ended."""
-        runs = self._prepare()
-        schedule = self._schedule(deadline)
-
-        def listen(event: Event) -> None:
-            self.tell(event)
-            if isinstance(event, TurnEnded):
-                self._keep(event, runs)
-
-        try:
-            is_whole = take_turns(schedule, runs, InTurn(runs.executor_of), listen)
-        finally:
-            runs.remove_empty()
-        ending = schedule.ending if is_whole else "interrupted"
-        if ending == "finished" and not self._calibrate(runs):
-            ending = "interrupted"
-        for point in self._unreported(runs):
-            self._report(point)
-        return ending
-
-    def _prepare(self) -> PointRuns:
-        """Have ready what every turn needs, so that what is wrong comes before the first one."""
-        plan = self.progress.plan
-        configs = [plan.configs[point.number - 1] for point in self.progress.missing()]
-        check_installed({config.backend for config in configs})
-        first_reading = readings.take()
-        of_each_data = list({data_key(config): config for config in configs}.values())
-        downloads = fetch_missing(of_each_data, self.tell)
-        identities = check_data(of_each_data)
-        make = self.terms.executor_of or self._real_executor
-        log = self.folder.path / LOG
-        stations = open_stations(configs, make, log, self.terms.calibrate)
-        facts = next(iter(stations.values())).facts
-        needed = max(map(needed_bytes, configs))
-        now = readings.take()
-        for text in warnings_before(facts, needed, plan.repeats, first_reading, now):
-            self.tell_and_log(News(f"warning: {text}"))
-        self._tell_of_other_machines()
-        begun = {point.number - 1 for point in self.progress.points if point.repeats}
-        return PointRuns(plan, self.folder.path, stations, identities, downloads, begun)
-
-    def _tell_of_other_machines(self) -> None:
-        nodes = {repeat.node for point in self.progress.points for repeat in point.repeats}
-        if others := sorted(nodes - {host.node()}):
-            self.tell_and_log(
-                News(
-                    f"warning: it was begun on {', '.join(others)}, and goes on on {host.node()}: "
-                    "what a setting does is told within each alone, medians are over both"
-                )
-            )
-
-    def _real_executor(self, config: RunConfig) -> Executor:
-        return executor_of(config, self.terms.start_method)
-
-    def _schedule(self, deadline: float | None) -> Rounds:
-        plan, progress = self.progress.plan, self.progress
-        seconds = {
-            point.number - 1: seconds
-            for point in progress.points
-            if (seconds := repeat_seconds(point))
-        }
-        return Rounds(
-            plan.configs,
-            plan.repeats,
-            progress.done(),
-            seconds,
-            deadline,
-            lambda: lock.is_asked_to_stop(self.folder.path),
-            self.tell_and_log,
-        )
-
-    def _keep(self, event: TurnEnded, runs: PointRuns) -> None:
-        """Take a repeat whose rows are on the disk; let go of all but its figures."""
-        index = event.record.turn.config_index
-        self.progress.add(event.record)
-        runs[index].repeats[-1] = replace(event.record, metrics=(), result=None)
-        point = self.progress.points[index]
-        if len(point.repeats) == self.progress.plan.repeats:
-            self._report(point)
-
-    def _calibrate(self, runs: PointRuns) -> bool:
-        """Measure the machine once more; return whether the user let it."""
-        # One repeat of a second or two is not worth a second measurement of the machine.
-        if self.progress.plan.turns == 1:
-            return True
-        try:
-            runs.calibrate_again()
-        except KeyboardInterrupt:
-            return False
-        return True
-
-    def _unreported(self, runs: PointRuns) -> list[Point]:
-        """Return the points whose reports lack repeats: of this call, or of one that was killed."""
-        return [
-            point
-            for index, point in enumerate(self.progress.points)
-            if point.repeats
-            and not (
-                (self.folder.path / point.folder / CLOUDMESH).is_file()
-                and (index not in runs.used or len(point.repeats) == self.progress.plan.repeats)
-            )
-        ]
-
-    def _report(self, point: Point) -> None:
-        """Write cloudmesh.log of a point's repeats so far."""
-        # Imported here: it takes 0.2 s and changes PyYAML for the whole process.
-        from mnistbench.results.cloudmesh_report import write_report
-
-        folder = self.folder.path / point.folder
-        write_report(RunFolder(folder), read_table(folder, TIMINGS, TimingRow))
+    settled = sum(attempt.has_ended for attempt in attempt_folders(folder))
+    machines = machines_line(points, folder)
+    return SweepResult(plan, folder, points, findings, ending, tasks or {}, settled, machines)

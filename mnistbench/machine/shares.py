@@ -1,4 +1,4 @@
-"""The cores this process may use, cut in two halves that share caches and memory alike."""
+"""The cores this process may use, cut in shares that have caches and memory alike."""
 
 from __future__ import annotations
 
@@ -36,24 +36,23 @@ def cores(usable: Iterable[int] | None = None, root: Path = _CPUS) -> list[Core]
     return [Core(tuple(threads), neighbourhoods[key]) for key, threads in by_core.items()]
 
 
-def halves(available: Sequence[Core]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Return the CPU threads of two halves: as many whole cores each, from every neighbourhood.
+def shares(available: Sequence[Core], count: int) -> tuple[tuple[int, ...], ...] | None:
+    """Return the CPU threads of each share: as many whole cores each, from every neighbourhood.
 
-    A core left over in its neighbourhood goes unused. None where no neighbourhood has two cores
-    and there are not two in all.
+    Cores left over in their neighbourhood go unused. None where no neighbourhood has so many cores
+    and there are not so many in all.
     """
     groups: dict[str, list[Core]] = {}
     for core in available:
         groups.setdefault(core.neighbourhood, []).append(core)
-    if all(len(group) < 2 for group in groups.values()):
+    if all(len(group) < count for group in groups.values()):
         groups = {"": list(available)}
-    first: list[int] = []
-    second: list[int] = []
+    threads: list[list[int]] = [[] for _ in range(count)]
     for group in groups.values():
-        for left, right in zip(group[0::2], group[1::2], strict=False):
-            first += left.threads
-            second += right.threads
-    return (tuple(first), tuple(second)) if first else None
+        for each in zip(*(group[place::count] for place in range(count)), strict=False):
+            for share, core in zip(threads, each, strict=True):
+                share += core.threads
+    return tuple(map(tuple, threads)) if threads[0] else None
 
 
 def _last_level_cache(folder: Path) -> str:
