@@ -6,7 +6,6 @@ Whatever it was, out comes a Side: the configs measured, and for each its repeat
 from __future__ import annotations
 
 import difflib
-import glob
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,16 +16,14 @@ import numpy.typing as npt
 
 from mnistbench.analysis import drift
 from mnistbench.analysis.identity import Identity, identify_runs
+from mnistbench.analysis.side_files import files_of, is_log
 from mnistbench.errors import InputError
 from mnistbench.results import runs
-from mnistbench.results.cloudmesh_log import looks_like_log
-from mnistbench.results.csv import columns_of
 from mnistbench.results.log_runs import WHAT, load_logs, timers_of
 from mnistbench.results.metric_rows import NO_METRICS, LoadedMetrics
 from mnistbench.results.phases import PHASES
 from mnistbench.results.runs import LoadedRuns
-from mnistbench.results.tables import CONFIG, TIMINGS
-from mnistbench.results.text import read_text
+from mnistbench.results.tables import CONFIG
 
 Array = npt.NDArray[Any]
 
@@ -109,6 +106,18 @@ class Side:
     """What the files say of the metrics asked for."""
 
 
+@dataclass(frozen=True)
+class GivenRuns:
+    """The runs that one name on a command line stands for, before configs are told apart."""
+
+    name: str
+    """As the user gave it."""
+    files: tuple[Path, ...]
+    loaded: LoadedRuns
+    phases: tuple[str, ...]
+    """All that the files name."""
+
+
 def read_side(
     given: str,
     phases: Sequence[str],
@@ -119,23 +128,36 @@ def read_side(
 
     Raises InputError, naming the file, for what is missing, empty, or neither CSV nor log.
     """
-    files = _files(given)
-    logs = [path for path in files if _is_log(path)]
+    return side_of(read_runs(given, phases, metrics), without_contended)
+
+
+def read_runs(given: str, phases: Sequence[str], metrics: Sequence[str] = ()) -> GivenRuns:
+    """Read the runs that `given` names; see `read_side`."""
+    files = files_of(given)
+    logs = [path for path in files if is_log(path)]
     if logs and len(logs) < len(files):
         raise InputError("holds logs and CSV files together; compare them apart", source=given)
     loaded = _load(logs or files, bool(logs), phases, given, metrics)
-    configs = _configs(loaded, without_contended)
-    if without_contended and any(config.contended and not config.phases for config in configs):
-        raise InputError(
-            "every repeat was contended",
-            source=given,
-            hint="compare them without --without-contended, or measure again",
-        )
     names = tuple(dict.fromkeys(loaded.phase.tolist()))
     if any(phase not in names and phase != ALL_PHASES for phase in phases):
         names = tuple(_phases_in(files, bool(logs)))
-    left_out = tuple(map(str, loaded.left_out))
-    return Side(given, tuple(files), configs, names, left_out, without_contended, loaded.metrics)
+    return GivenRuns(given, tuple(files), loaded, names)
+
+
+def side_of(given: GivenRuns, without_contended: bool = False) -> Side:
+    """Return runs as a side of a comparison, config by config."""
+    configs = _configs(given.loaded, without_contended)
+    if without_contended and any(config.contended and not config.phases for config in configs):
+        raise InputError(
+            "every repeat was contended",
+            source=given.name,
+            hint="compare them without --without-contended, or measure again",
+        )
+    left_out = tuple(map(str, given.loaded.left_out))
+    metrics = given.loaded.metrics
+    return Side(
+        given.name, given.files, configs, given.phases, left_out, without_contended, metrics
+    )
 
 
 def _load(
@@ -184,42 +206,6 @@ def _attempts(phases: Sequence[str]) -> list[tuple[str, ...] | None]:
     if ALL_PHASES in phases:
         return [None]
     return [tuple(phases)] if phases else [DEFAULT_PHASES, None]
-
-
-def _files(given: str) -> list[Path]:
-    path = Path(given).expanduser()
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        return _files_of_folder(path, given)
-    found = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  absolute too
-    if not found:
-        raise InputError("no such file or folder", source=given, hint=WHAT)
-    return [file for match in found for file in _files_of_match(match, given)]
-
-
-def _files_of_match(path: Path, given: str) -> list[Path]:
-    return _files_of_folder(path, given) if path.is_dir() else [path]
-
-
-def _files_of_folder(path: Path, given: str) -> list[Path]:
-    """Return the timings of a run folder, or of the run folders in it."""
-    own = path / TIMINGS
-    found = [own] if own.is_file() else sorted(path.glob(f"*/{TIMINGS}"))
-    if not found:
-        raise InputError(f"no {TIMINGS} in this folder", source=given, hint=WHAT)
-    return found
-
-
-def _is_log(path: Path) -> bool:
-    columns = columns_of(path)
-    # A log of ours has our columns too, but never begins with one.
-    if ("phase" in columns or "run_id" in columns) and not columns[0].startswith("#"):
-        return False
-    if looks_like_log(read_text(path, WHAT).splitlines()):
-        return True
-    problem = "is empty" if not columns else "is neither a timings CSV nor a cloudmesh log"
-    raise InputError(problem, source=path, hint=WHAT)
 
 
 def _configs(loaded: LoadedRuns, without_contended: bool) -> tuple[ConfigRuns, ...]:

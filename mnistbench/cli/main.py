@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "mnistbench.cli.train",
     "evaluate": "mnistbench.cli.evaluate",
     "compare": "mnistbench.cli.compare",
+    "report": "mnistbench.cli.report",
     "selfcheck": "mnistbench.cli.selfcheck",
     "explain": "mnistbench.cli.explain",
     "sweep": "mnistbench.cli.sweep",

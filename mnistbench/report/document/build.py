@@ -1,0 +1,82 @@
+"""From what the user named to the whole report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnistbench.analysis.comparison import Rules
+from mnistbench.analysis.groups import Groups, compare_groups, read_groups
+from mnistbench.report.document.answer import answer
+from mnistbench.report.document.bars import charts_of
+from mnistbench.report.document.crowd import crowd_answer, crowd_sections
+from mnistbench.report.document.hardware import METRICS, contention_section, roofline_section
+from mnistbench.report.document.learning import learning_section
+from mnistbench.report.document.machines import machines_section, read_section
+from mnistbench.report.document.parts import Document, Section
+from mnistbench.report.document.sweeps import sweep_answer, sweep_sections
+from mnistbench.report.document.times import phases_section, repeats_section
+from mnistbench.report.document.verdicts import verdicts_section
+from mnistbench.results.tables import SWEEP_PLAN, TIMINGS
+from mnistbench.session.sweep.sweep import look_at_sweep
+
+
+@dataclass(frozen=True)
+class _Named:
+    """What the names on the command line stand for."""
+
+    runs: tuple[str, ...]
+    sweeps: tuple[Path, ...]
+
+
+def build(names: Sequence[str]) -> Document:
+    """Read results and return the report on them; raise InputError, naming what cannot be read."""
+    named = _told_apart(names)
+    sweeps = [look_at_sweep(folder) for folder in named.sweeps]
+    groups = read_groups(named.runs, METRICS) if named.runs else None
+    first, details, sections = _of_runs(groups) if groups else ("", (), ())
+    told = [sweep_answer(sweep) for sweep in sweeps]
+    if not first:
+        first, told = told[0], told[1:]
+    parts = [*sections, *(part for sweep in sweeps for part in sweep_sections(sweep, len(sweeps)))]
+    if groups:
+        parts.append(read_section(groups))
+    return Document(first, (*details, *told), tuple(part for part in parts if not part.is_empty))
+
+
+def _told_apart(names: Sequence[str]) -> _Named:
+    """Return which names hold runs, and which sweeps; a folder may hold both.
+
+    The points of a sweep are runs too, but of one plan: two sweeps alone are set against each
+    other as `compare` does, point by point.
+    """
+    runs, sweeps = list[str](), list[Path]()
+    for name in names:
+        folder = Path(name).expanduser()
+        own = [folder] if (folder / SWEEP_PLAN).is_file() else []
+        inner = sorted(path.parent for path in folder.glob(f"*/{SWEEP_PLAN}")) if not own else []
+        sweeps += [*own, *inner]
+        if not own and (not inner or any(folder.glob(f"*/{TIMINGS}"))):
+            runs.append(name)
+    if len(sweeps) > 1 and len(sweeps) == len(names) and not runs:
+        runs = [str(folder) for folder in sweeps]
+    return _Named(tuple(runs), tuple(dict.fromkeys(sweeps)))
+
+
+def _of_runs(groups: Groups) -> tuple[str, tuple[str, ...], tuple[Section, ...]]:
+    if not groups.sides:
+        return (*crowd_answer(groups), crowd_sections(groups))
+    rules = Rules()
+    comparisons = compare_groups(groups, rules)
+    charts = charts_of(groups.sides)
+    first, details = answer(groups, comparisons, rules)
+    return first, details, (
+        verdicts_section(comparisons, rules),
+        machines_section(groups.sides),
+        phases_section(charts),
+        repeats_section(charts),
+        learning_section(charts),
+        roofline_section(charts),
+        contention_section(charts),
+    )  # fmt: skip
