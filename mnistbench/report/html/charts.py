@@ -12,11 +12,13 @@ from mnistbench.report.document.parts import Axis, Bars, Boxes, Cells, Figure, P
 from mnistbench.report.values import seconds_text
 
 _BAR_PIXELS = 46
+_LONGEST_NAME, _HEAD, _TAIL = 28, 16, 11
 
 
 def chart(figure: Figure) -> dict[str, Any]:
     """Return a figure as the page's script gives it to Plotly."""
-    data = [trace for mark in figure.marks for trace in _TRACES[type(mark)](mark)]
+    names = _Names()
+    data = [_TRACES[type(mark)](mark, names) for mark in figure.marks]
     bars = next((mark for mark in figure.marks if isinstance(mark, Bars)), None)
     layout: dict[str, Any] = {
         "xaxis": _axis(figure.x),
@@ -62,7 +64,23 @@ def _axis(axis: Axis) -> dict[str, Any]:
     return found
 
 
-def _bars(mark: Bars) -> list[dict[str, Any]]:
+class _Names(dict[str, str]):
+    """The names in a figure as they fit its margins, no two alike: the table has them whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._taken: set[str] = set()
+
+    def __missing__(self, name: str) -> str:
+        short = name if len(name) <= _LONGEST_NAME else f"{name[:_HEAD]}…{name[-_TAIL:]}"
+        while short in self._taken:
+            short += "'"
+        self._taken.add(short)
+        self[name] = _plain(short)
+        return self[name]
+
+
+def _bars(mark: Bars, names: _Names) -> dict[str, Any]:
     ends = zip(mark.values, mark.lows, mark.highs, strict=True)
     above, below, texts = list[float](), list[float](), list[str]()
     for value, low, high in ends:
@@ -71,37 +89,33 @@ def _bars(mark: Bars) -> list[dict[str, Any]]:
         below.append(value - low if known and low is not None and value is not None else 0.0)
         interval = f" ({seconds_text(low)} to {seconds_text(high)})" if known else ""
         texts.append(f"{_plain(mark.name)}: {seconds_text(value)}{interval}")
-    return [
-        {
-            "type": "bar", "orientation": "h", "name": _plain(mark.name),
-            "x": list(mark.values), "y": list(map(_plain, mark.labels)),
-            "hovertext": texts, "hovertemplate": "%{y}<br>%{hovertext}<extra></extra>",
-            "marker": {"color": f"@{mark.color}", "line": {"width": 1, "color": "@paper"}},
-            "error_x": {"type": "data", "array": above, "arrayminus": below, "symmetric": False,
-                        "color": "@ink", "thickness": 1.5, "width": 5, "visible": any(above)},
-        }
-    ]  # fmt: skip
+    return {
+        "type": "bar", "orientation": "h", "name": names[mark.name],
+        "x": list(mark.values), "y": [names[label] for label in mark.labels],
+        "hovertext": texts, "hovertemplate": "%{y}<br>%{hovertext}<extra></extra>",
+        "marker": {"color": f"@{mark.color}", "line": {"width": 1, "color": "@paper"}},
+        "error_x": {"type": "data", "array": above, "arrayminus": below, "symmetric": False,
+                    "color": "@ink", "thickness": 1.5, "width": 5, "visible": any(above)},
+    }  # fmt: skip
 
 
-def _boxes(mark: Boxes) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": "box", "name": _plain(mark.name), "x": list(map(_plain, mark.labels)),
-            "y": list(mark.values), "boxpoints": "all", "jitter": 0.5, "pointpos": 0,
-            "marker": {"color": f"@{mark.color}", "size": 5, "opacity": 0.65},
-            "line": {"color": f"@{mark.color}", "width": 1.5}, "fillcolor": "@veil",
-            "hoveron": "points+boxes",
-        }
-    ]  # fmt: skip
+def _boxes(mark: Boxes, names: _Names) -> dict[str, Any]:
+    return {
+        "type": "box", "name": names[mark.name], "x": [names[label] for label in mark.labels],
+        "y": list(mark.values), "boxpoints": "all", "jitter": 0.5, "pointpos": 0,
+        "marker": {"color": f"@{mark.color}", "size": 5, "opacity": 0.65},
+        "line": {"color": f"@{mark.color}", "width": 1.5}, "fillcolor": "@veil",
+        "hoveron": "points+boxes",
+    }  # fmt: skip
 
 
 _MODES = {"dots": "markers", "line": "lines", "both": "lines+markers", "dashes": "lines"}
 
 
-def _points(mark: Points) -> list[dict[str, Any]]:
+def _points(mark: Points, names: _Names) -> dict[str, Any]:
     color = f"@{mark.color}"
     found: dict[str, Any] = {
-        "type": "scatter", "mode": _MODES[mark.style], "name": _plain(mark.name),
+        "type": "scatter", "mode": _MODES[mark.style], "name": names[mark.name],
         "x": list(mark.x), "y": list(mark.y), "opacity": 0.35 if mark.is_faint else 1,
         "line": {"color": color, "width": 2, "dash": "dash" if mark.style == "dashes" else "solid"},
         "marker": {"color": color, "size": 7},
@@ -109,22 +123,20 @@ def _points(mark: Points) -> list[dict[str, Any]]:
     if mark.texts:
         found["hovertext"] = list(map(_plain, mark.texts))
         found["hovertemplate"] = "%{hovertext}<br>%{x}, %{y}<extra></extra>"
-    return [found]
+    return found
 
 
-def _cells(mark: Cells) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": "heatmap", "name": _plain(mark.name), "x": list(map(_plain, mark.x)),
-            "y": list(map(_plain, mark.y)), "z": [list(row) for row in mark.values],
-            "colorscale": "Viridis", "hoverongaps": False,
-            "texttemplate": "%{z:.4g}" if len(mark.x) * len(mark.y) <= 120 else "",
-            "hovertemplate": "%{x}, %{y}: %{z:.4~g}<extra></extra>",
-        }
-    ]  # fmt: skip
+def _cells(mark: Cells, names: _Names) -> dict[str, Any]:
+    return {
+        "type": "heatmap", "name": names[mark.name], "x": [names[each] for each in mark.x],
+        "y": [names[each] for each in mark.y], "z": [list(row) for row in mark.values],
+        "colorscale": "Viridis", "hoverongaps": False,
+        "texttemplate": "%{z:.4g}" if len(mark.x) * len(mark.y) <= 120 else "",
+        "hovertemplate": "%{x}, %{y}: %{z:.4~g}<extra></extra>",
+    }  # fmt: skip
 
 
-_TRACES: Mapping[type, Callable[[Any], list[dict[str, Any]]]] = {
+_TRACES: Mapping[type, Callable[[Any, _Names], dict[str, Any]]] = {
     Bars: _bars, Boxes: _boxes, Points: _points, Cells: _cells,
 }  # fmt: skip
 
