@@ -10,7 +10,7 @@ from mnistbench.analysis.comparison import Rules
 from mnistbench.analysis.groups import Groups, compare_groups, read_groups
 from mnistbench.report.document.answer import answer
 from mnistbench.report.document.bars import charts_of
-from mnistbench.report.document.crowd import crowd_answer, crowd_sections
+from mnistbench.report.document.crowd import crowd
 from mnistbench.report.document.hardware import METRICS, contention_section, roofline_section
 from mnistbench.report.document.learning import learning_section
 from mnistbench.report.document.machines import machines_section, read_section
@@ -66,7 +66,7 @@ def _told_apart(names: Sequence[str]) -> _Named:
 
 def _of_runs(groups: Groups) -> tuple[str, tuple[str, ...], tuple[Section, ...]]:
     if not groups.sides:
-        return (*crowd_answer(groups), crowd_sections(groups))
+        return crowd(groups)
     rules = Rules()
     comparisons = compare_groups(groups, rules)
     charts = charts_of(groups.sides)

@@ -34,18 +34,24 @@ _MOST_DOTS = 400
 _DOES = {"train": "train", "test": "test"}
 
 
-def crowd_answer(groups: Groups) -> tuple[str, tuple[str, ...]]:
-    """Return the first line on many machines, and a sentence for each further config."""
-    sentences = [_sentence(config, _sorted_medians(config)) for config in _configs(groups)]
+Configs = tuple[ConfigRuns, ...]
+
+
+def crowd(groups: Groups) -> tuple[str, tuple[str, ...], tuple[Section, ...]]:
+    """Return the first line on many machines, further sentences, and the sections."""
+    configs = tuple(config for config in side_of(groups.heap).configs if config.phases)
+    if not configs:
+        return "No repeat of a training or a test finished.", (), ()
+    return (*_answer(configs), _sections(groups, configs))
+
+
+def _answer(configs: Configs) -> tuple[str, tuple[str, ...]]:
+    sentences = [_sentence(config, _sorted_medians(config)) for config in configs]
     no_verdict = (
         "No machine is judged against another here: of so many verdicts some would be wrong by "
         "chance. `mnistbench compare A B` judges two."
     )
     return f"{sentences[0]}.", (*sentences[1:], no_verdict)
-
-
-def _configs(groups: Groups) -> tuple[ConfigRuns, ...]:
-    return tuple(config for config in side_of(groups.heap).configs if config.phases)
 
 
 Medians = list[tuple[str, float]]
@@ -72,9 +78,8 @@ def _sentence(config: ConfigRuns, medians: Medians) -> str:
     )
 
 
-def crowd_sections(groups: Groups) -> tuple[Section, ...]:
+def _sections(groups: Groups, configs: Configs) -> tuple[Section, ...]:
     """Return how the machines spread, what they are, and the charts of five of them."""
-    configs = _configs(groups)
     several = len(configs) > 1
     charts = [_five(groups, config, several) for config in configs[:MOST_CHARTS]]
     of_five = "Five of the machines: the fastest, the slowest, and those a quarter apart between."
@@ -84,7 +89,7 @@ def crowd_sections(groups: Groups) -> tuple[Section, ...]:
             tuple(_machines(config, several) for config in configs[:MOST_CHARTS]),
             tuple(_spread(config, several) for config in configs[:MOST_CHARTS]),
         ),
-        _facts(groups),
+        _facts(groups, configs),
         *(
             replace(section, lines=(of_five, *section.lines))
             for section in (phases_section(charts), repeats_section(charts))
@@ -155,10 +160,10 @@ def _spread(config: ConfigRuns, several: bool) -> Figure:
     )  # fmt: skip
 
 
-def _facts(groups: Groups) -> Section:
+def _facts(groups: Groups, configs: Configs) -> Section:
     """Return the facts in which the machines differ, each value with its number of machines."""
     by_machine = {run.get("node", ""): run for run in groups.heap.loaded.facts}
-    identity = [config.identity for config in _configs(groups)]
+    identity = [config.identity for config in configs]
     rows = []
     for part in PARTS:
         names = {name for each in identity for name in each.parts[part]}
