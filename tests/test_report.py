@@ -319,7 +319,7 @@ def test_a_sweep_of_two_settings(tmp_path):
     plan = plan_of("training.epochs=1,2,4", "training.batch_size=32,64", repeats=3)
     result = start_sweep(plan, tmp_path, terms(Fake()), quiet)
     page = report(result.folder, output=tmp_path / "report.html")
-    assert page.heading.startswith("mnist-dense: 6 points x 3 repeats, medians. Best test accuracy")
+    assert page.heading.startswith("mnist-dense: 6 points x 3 repeats. Best test accuracy: ")
     assert {*page.charts} == {"sweep", "heat-accuracy", "heat-seconds"}
     heat = page.charts["heat-seconds"]["data"][0]
     assert (heat["x"], heat["y"]) == (["1", "2", "4"], ["32", "64"])

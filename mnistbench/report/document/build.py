@@ -19,7 +19,7 @@ from mnistbench.report.document.sweeps import sweep_answer, sweep_sections
 from mnistbench.report.document.times import phases_section, repeats_section
 from mnistbench.report.document.verdicts import verdicts_section
 from mnistbench.results.tables import SWEEP_PLAN, TIMINGS
-from mnistbench.session.sweep.sweep import look_at_sweep
+from mnistbench.session.sweep.sweep import SweepResult, look_at_sweep
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,10 @@ def build(names: Sequence[str]) -> Document:
     """Read results and return the report on them; raise InputError, naming what cannot be read."""
     named = _told_apart(names)
     sweeps = [look_at_sweep(folder) for folder in named.sweeps]
-    groups = read_groups(named.runs, METRICS) if named.runs else None
+    runs = named.runs or _same_plans(sweeps)
+    groups = read_groups(runs, METRICS) if runs else None
     first, details, sections = _of_runs(groups) if groups else ("", (), ())
-    told = [sweep_answer(sweep) for sweep in sweeps]
+    told = [line for sweep in sweeps for line in sweep_answer(sweep)]
     if not first:
         first, told = told[0], told[1:]
     parts = [*sections, *(part for sweep in sweeps for part in sweep_sections(sweep, len(sweeps)))]
@@ -46,11 +47,7 @@ def build(names: Sequence[str]) -> Document:
 
 
 def _told_apart(names: Sequence[str]) -> _Named:
-    """Return which names hold runs, and which sweeps; a folder may hold both.
-
-    The points of a sweep are runs too, but of one plan: two sweeps alone are set against each
-    other as `compare` does, point by point.
-    """
+    """Return which names hold runs, and which sweeps; a folder may hold both."""
     runs, sweeps = list[str](), list[Path]()
     for name in names:
         folder = Path(name).expanduser()
@@ -59,9 +56,19 @@ def _told_apart(names: Sequence[str]) -> _Named:
         sweeps += [*own, *inner]
         if not own and (not inner or any(folder.glob(f"*/{TIMINGS}"))):
             runs.append(name)
-    if len(sweeps) > 1 and len(sweeps) == len(names) and not runs:
-        runs = [str(folder) for folder in sweeps]
     return _Named(tuple(runs), tuple(dict.fromkeys(sweeps)))
+
+
+def _same_plans(sweeps: Sequence[SweepResult]) -> tuple[str, ...]:
+    """Return the folders of sweeps of one plan: they are compared point by point, as runs are."""
+    are_same = all(
+        sweep.plan.points == sweeps[0].plan.points
+        and sweep.plan.base.fields == sweeps[0].plan.base.fields
+        for sweep in sweeps
+    )
+    if len(sweeps) < 2 or not are_same or not all(sweep.ended for sweep in sweeps):
+        return ()
+    return tuple(str(sweep.folder) for sweep in sweeps)
 
 
 def _of_runs(groups: Groups) -> tuple[str, tuple[str, ...], tuple[Section, ...]]:

@@ -27,8 +27,8 @@ from mnistbench.report.document.parts import (
 from mnistbench.report.document.times import main_phase, phases_section, repeats_section
 from mnistbench.report.values import seconds_text
 
-_PLACES = (("fastest", 0.0), ("a quarter are faster than", 0.25), ("middle", 0.5),
-           ("a quarter are slower than", 0.75), ("slowest", 1.0))  # fmt: skip
+_PLACES = (("fastest", 0.0), ("first quarter", 0.25), ("middle", 0.5),
+           ("third quarter", 0.75), ("slowest", 1.0))  # fmt: skip
 _MOST_VALUES = 4
 _MOST_DOTS = 400
 _DOES = {"train": "train", "test": "test"}
@@ -153,7 +153,10 @@ def _spread(config: ConfigRuns, several: bool) -> Figure:
         for share, value in zip(shares, np.quantile(seconds, shares), strict=True)
     ]
     chart = Chart(config.name if several else "", "", ())
-    columns = (named_number("Machines at least as fast"), named_number(f"Seconds of {phase}"))
+    columns = (
+        named_number("Share of machines that are faster"),
+        named_number(f"Seconds of {phase}"),
+    )
     return Figure(
         figure_name("spread", chart), title, says, Axis(""),
         Axis(f"Seconds of {phase}", unit="seconds"), (box,), table(title, columns, rows),

@@ -39,10 +39,10 @@ Measured = tuple[Point, float, float]
 """A point, its median train seconds, and its median accuracy on the set that chooses."""
 
 
-def sweep_answer(sweep: SweepResult) -> str:
-    """Return what a sweep shows, in a sentence or two."""
-    lines = choice_lines(sweep)
-    return f"{title_of(sweep)}. {'; '.join(lines) or 'No point has ended yet'}."
+def sweep_answer(sweep: SweepResult) -> list[str]:
+    """Return what a sweep shows: the best, and then the fastest."""
+    best, *others = choice_lines(sweep) or ["no point has ended yet"]
+    return [f"{title_of(sweep).removesuffix(', medians')}. {best[0].upper()}{best[1:]}.", *others]
 
 
 def sweep_sections(sweep: SweepResult, sweeps: int) -> tuple[Section, ...]:

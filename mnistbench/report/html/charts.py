@@ -48,7 +48,7 @@ def _side_by_side(figure: Figure) -> dict[str, Any]:
         "showlegend": False,
         "hovermode": "closest",
         "xaxis": {"tickvals": places, "ticktext": list(map(_plain, figure.ticks)),
-                  "automargin": True, "showgrid": True, "range": [-0.2, len(places) - 0.8]},
+                  "automargin": True, "showgrid": True, "ticklabeloverflow": "allow", "range": [-0.2, len(places) - 0.8]},
         "yaxis": {"tickvals": [0, 1], "ticktext": ["least", "most"], "automargin": True},
     }  # fmt: skip
 

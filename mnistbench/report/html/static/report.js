@@ -36,7 +36,7 @@
     const data = inTheme(chart.data, theme).map((trace) => trace.type === "heatmap"
       ? { ...trace, colorbar: { thickness: small ? 10 : 18, outlinewidth: 0 } } : trace);
     const layout = {
-      margin: { l: 8, r: 12, t: 8, b: 8 }, height: 360,
+      margin: { l: 8, r: "ticktext" in chart.layout.xaxis ? 48 : 12, t: 8, b: 8 }, height: 360,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: theme.ink, size: small ? 11 : 13, family: "system-ui, sans-serif" },
       hoverlabel: { bgcolor: theme.paper, bordercolor: theme.muted, font: { color: theme.ink }, align: "left" },
