@@ -411,3 +411,30 @@ def test_no_framework_and_no_pandas_is_imported(tmp_path):
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_two_configs_with_names_alike_each_have_their_figure(tmp_path):
+    for node, factor in (("anna", 1), ("bert", 2)):
+        for config in ("a b", "a-b"):
+            run = write_run(
+                tmp_path / f"{node}-{config}", {"train": times(factor)}, machine={"node": node}
+            )
+            timings = run / "timings.csv"
+            write(timings, timings.read_text().replace(",mnist-dense,", f",{config},"))
+    page = report(tmp_path, output=tmp_path / "report.html")
+    assert {"phases-a-b", "phases-a-b-2"} <= {*page.charts}
+
+
+def test_a_folder_of_runs_and_sweeps_and_a_glob_of_sweeps(tmp_path):
+    from mnistbench.session.sweep.sweep import start_sweep
+
+    for _ in range(2):
+        start_sweep(plan_of("training.epochs=1,2", repeats=4), tmp_path / "s", terms(Fake()), quiet)
+    page = report(tmp_path / "s" / "*-sweep-*", output=tmp_path / "report.html")
+    assert page.heading.startswith("2")
+    assert len([name for name in page.charts if name.startswith("sweep-")]) == 2
+    assert len([name for name in page.tables if name.startswith("BASE ")]) == 1
+    write_run(tmp_path / "s" / "run", {"train": times(1)})
+    page = report(tmp_path / "s", output=tmp_path / "report.html")
+    assert page.heading.startswith("mnist-dense trains in ")
+    assert "points x 4 repeats" in page.text

@@ -68,8 +68,9 @@ def read_groups(names: Sequence[str], metrics: Sequence[str]) -> Groups:
     heap = _joined(given)
     machines = _by_machine(heap.loaded)
     if _are_sides(given, machines):
-        named = zip(given, _labels(given), strict=True)
-        return Groups(given, heap, tuple(_side(runs, label) for runs, label in named), "result")
+        labels, by = _labels(given)
+        named = zip(given, labels, strict=True)
+        return Groups(given, heap, tuple(_side(runs, label) for runs, label in named), by)
     if len(machines) > MOST_SIDES:
         return Groups(given, heap, (), "machine")
     if len(machines) > 1:
@@ -134,19 +135,23 @@ def _side(runs: GivenRuns, label: str) -> Side:
     return replace(side_of(runs), name=label)
 
 
-def _labels(given: Sequence[GivenRuns]) -> list[str]:
-    """Return a short name for each result: its machine, or the end of its path that tells it."""
-    nodes = [[*_by_machine(runs.loaded)] for runs in given]
-    if all(len(each) == 1 and each[0] != UNKNOWN for each in nodes):
-        names = [each[0] for each in nodes]
-        if len(set(names)) == len(names):
-            return names
+def _labels(given: Sequence[GivenRuns]) -> tuple[list[str], By]:
+    """Return a short name for each result, and what it is the name of.
+
+    That is its machine or its config, where they tell the results apart; else the end of its path.
+    """
+    kinds: tuple[tuple[By, str], ...] = (("machine", "node"), ("config", "config"))
+    for by, fact in kinds:
+        values = [{run.get(fact, "") for run in runs.loaded.facts} for runs in given]
+        names = [min(each) for each in values]
+        if all(len(each) == 1 for each in values) and all(names) and len(set(names)) == len(names):
+            return names, by
     paths = [Path(runs.name).parts for runs in given]
     for parts in range(1, max(map(len, paths)) + 1):
         names = [str(Path(*path[-parts:])) for path in paths]
         if len(set(names)) == len(names):
-            return names
-    return [runs.name for runs in given]
+            return names, "result"
+    return [runs.name for runs in given], "result"
 
 
 def _by_machine(loaded: LoadedRuns) -> dict[str, list[int]]:

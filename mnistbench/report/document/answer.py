@@ -16,14 +16,14 @@ from mnistbench.analysis.comparison import (
 )
 from mnistbench.analysis.groups import By, Groups
 from mnistbench.analysis.sides import ConfigRuns, Side
-from mnistbench.report.comparison import other_work_in
+from mnistbench.report.comparison import NOT_COMPARABLE, other_work_in
 from mnistbench.report.values import change_text, interval_text, seconds_text
 from mnistbench.results.phases import TEST, TRAIN
 
 _MOST_DETAILS = 24
 _MOST_NAMED = 6
 _DOES = {TRAIN: "trains", TEST: "tests"}
-_ORDER = ("slower", "faster", "same", "inconclusive", "not comparable")
+_ORDER = ("slower", "faster", "same", "inconclusive", NOT_COMPARABLE)
 
 Told = tuple[str, str]
 """What is said of one config of one NEW: its verdict, and the sentence."""
@@ -45,7 +45,8 @@ def answer(
         first, details = told[0][2], list[str]()
     else:
         first, details = _counted(told, groups), [sentence for _, _, sentence in told]
-    first += "; but it is not the same work" if work else ""
+    is_judged = any(verdict != NOT_COMPARABLE for _, verdict, _ in told)
+    first += "; but it is not the same work" if work and is_judged else ""
     return f"{first}.", tuple(_some([*work, *details]))
 
 
@@ -58,7 +59,7 @@ def _some(lines: Sequence[str]) -> list[str]:
 def _told(comparison: Comparison, by: By, rules: Rules) -> list[Told]:
     if not comparison.configs:
         names = comparison.new.name, comparison.base.name
-        return [("not comparable", f"{names[0]} and {names[1]} share no config")]
+        return [(NOT_COMPARABLE, f"{names[0]} and {names[1]} share no config")]
     return [_sentence(comparison, config, by, rules) for config in comparison.configs]
 
 
@@ -68,7 +69,7 @@ def _sentence(comparison: Comparison, config: ConfigComparison, by: By, rules: R
     if not config.phases:
         why = [*config.obstacles, *config.incomparable.values()]
         text = f"{new} and {base} cannot be compared{' on' if what else ''}{what}: {'; '.join(why)}"
-        return "not comparable", text
+        return NOT_COMPARABLE, text
     main = _main_phase(config.phases)
     return main.verdict, _verdict_text(main, base, new, what, rules) + _others(config, main, rules)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from glob import glob
+from itertools import count
 from pathlib import Path
 
 from mnistbench.analysis.comparison import Rules
@@ -43,13 +45,13 @@ def build(names: Sequence[str]) -> Document:
     parts = [*sections, *(part for sweep in sweeps for part in sweep_sections(sweep, len(sweeps)))]
     if groups:
         parts.append(read_section(groups))
-    return Document(first, (*details, *told), tuple(part for part in parts if not part.is_empty))
+    return Document(first, (*details, *told), _with_own_names(parts))
 
 
 def _told_apart(names: Sequence[str]) -> _Named:
     """Return which names hold runs, and which sweeps; a folder may hold both."""
     runs, sweeps = list[str](), list[Path]()
-    for name in names:
+    for name in _without_globs_of_sweeps(names):
         folder = Path(name).expanduser()
         own = [folder] if (folder / SWEEP_PLAN).is_file() else []
         inner = sorted(path.parent for path in folder.glob(f"*/{SWEEP_PLAN}")) if not own else []
@@ -57,6 +59,37 @@ def _told_apart(names: Sequence[str]) -> _Named:
         if not own and (not inner or any(folder.glob(f"*/{TIMINGS}"))):
             runs.append(name)
     return _Named(tuple(runs), tuple(dict.fromkeys(sweeps)))
+
+
+def _without_globs_of_sweeps(names: Sequence[str]) -> list[str]:
+    """Return the names, with what each glob stands for in place of one that finds sweeps."""
+    found = []
+    for name in names:
+        path = Path(name).expanduser()
+        matches = [] if path.exists() else sorted(glob(str(path), recursive=True))  # noqa: PTH207
+        has_sweeps = any((Path(match) / SWEEP_PLAN).is_file() for match in matches)
+        found += matches if has_sweeps else [name]
+    return found
+
+
+def _with_own_names(sections: Sequence[Section]) -> tuple[Section, ...]:
+    """Return the sections that hold anything, no two figures of one name: it is a file's too."""
+    taken: set[str] = set()
+    named = []
+    for section in sections:
+        figures = []
+        for figure in section.figures:
+            name = next(n for n in _names_like(figure.name) if n not in taken)
+            taken.add(name)
+            figures.append(replace(figure, name=name))
+        if not section.is_empty:
+            named.append(replace(section, figures=tuple(figures)))
+    return tuple(named)
+
+
+def _names_like(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}-{number}" for number in count(2))
 
 
 def _same_plans(sweeps: Sequence[SweepResult]) -> tuple[str, ...]:

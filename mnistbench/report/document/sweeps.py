@@ -34,6 +34,7 @@ from mnistbench.session.sweep.sweep import SweepResult
 
 _MOST_DOTS = 2_000
 _MOST_LINES = 300
+_GREY = 7
 
 Measured = tuple[Point, float, float]
 """A point, its median train seconds, and its median accuracy on the set that chooses."""
@@ -202,7 +203,7 @@ def _parallel(sweep: SweepResult, measured: Sequence[Measured], suffix: str) -> 
         marks.append(
             Points(f"point {point.number}", tuple(map(float, range(len(names)))),
                    tuple(column[line] for column in columns), (text,) * len(names),
-                   "line", 1 if line < tenth else 0, line >= tenth)
+                   "line", 1 if line < tenth else _GREY, line >= tenth)
         )  # fmt: skip
     says = (
         f"A line is a point; those in colour are the {tenth} most accurate. Each axis goes from "

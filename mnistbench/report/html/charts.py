@@ -48,13 +48,18 @@ def _side_by_side(figure: Figure) -> dict[str, Any]:
         "showlegend": False,
         "hovermode": "closest",
         "xaxis": {"tickvals": places, "ticktext": list(map(_plain, figure.ticks)),
-                  "automargin": True, "showgrid": True, "ticklabeloverflow": "allow", "range": [-0.2, len(places) - 0.8]},
+                  "automargin": True, "showgrid": True, "ticklabeloverflow": "allow",
+                  "range": [-0.2, len(places) - 0.8]},
         "yaxis": {"tickvals": [0, 1], "ticktext": ["least", "most"], "automargin": True},
     }  # fmt: skip
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
-    found: dict[str, Any] = {"title": {"text": _plain(axis.title)}, "automargin": True}
+    found: dict[str, Any] = {
+        "title": {"text": _plain(axis.title)},
+        "automargin": True,
+        "exponentformat": "SI",
+    }
     if axis.is_log:
         found["type"] = "log"
     if axis.unit == "share":
