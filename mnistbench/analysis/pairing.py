@@ -104,7 +104,9 @@ def samples_of(
     """
     before, after = values
     if design.unit == "machine":
-        return _set_against(_by_machine(base, before), _by_machine(new, after), design.paired)
+        return _set_against(
+            machine_medians(base, before), machine_medians(new, after), design.paired
+        )
     if not design.paired:
         return before.amounts, after.amounts
     sides = shared_rounds(base, new, values)
@@ -146,7 +148,7 @@ def without_halves(base: Array, new: Array, rounds: Array) -> tuple[Array, Array
     return base * shift, new / shift
 
 
-def _by_machine(config: ConfigRuns, values: Values) -> dict[str, float]:
+def machine_medians(config: ConfigRuns, values: Values) -> dict[str, float]:
     """Return the median value of each machine."""
     nodes, codes = np.unique([run.node for run in config.runs], return_inverse=True)
     machine = codes[values.run]

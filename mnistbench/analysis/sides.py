@@ -107,6 +107,18 @@ class Side:
     """What the files say of the metrics asked for."""
 
 
+@dataclass(frozen=True)
+class GivenRuns:
+    """The runs that one name on a command line stands for, before configs are told apart."""
+
+    name: str
+    """As the user gave it."""
+    files: tuple[Path, ...]
+    loaded: LoadedRuns
+    phases: tuple[str, ...]
+    """All that the files name."""
+
+
 def read_side(
     given: str,
     phases: Sequence[str],
@@ -117,23 +129,36 @@ def read_side(
 
     Raises InputError, naming the file, for what is missing, empty, or neither CSV nor log.
     """
+    return side_of(read_runs(given, phases, metrics), without_contended)
+
+
+def read_runs(given: str, phases: Sequence[str], metrics: Sequence[str] = ()) -> GivenRuns:
+    """Read the runs that `given` names; see `read_side`."""
     files = files_of(given)
     logs = [path for path in files if is_log(path)]
     if logs and len(logs) < len(files):
         raise InputError("holds logs and CSV files together; compare them apart", source=given)
     loaded = _load(logs or files, bool(logs), phases, given, metrics)
-    configs = _configs(loaded, without_contended)
-    if without_contended and any(config.contended and not config.phases for config in configs):
-        raise InputError(
-            "every repeat was contended",
-            source=given,
-            hint="compare them without --without-contended, or measure again",
-        )
     names = tuple(dict.fromkeys(loaded.phase.tolist()))
     if any(phase not in names and phase != ALL_PHASES for phase in phases):
         names = tuple(_phases_in(files, bool(logs)))
-    left_out = tuple(map(str, loaded.left_out))
-    return Side(given, tuple(files), configs, names, left_out, without_contended, loaded.metrics)
+    return GivenRuns(given, tuple(files), loaded, names)
+
+
+def side_of(given: GivenRuns, without_contended: bool = False) -> Side:
+    """Return runs as a side of a comparison, config by config."""
+    configs = _configs(given.loaded, without_contended)
+    if without_contended and any(config.contended and not config.phases for config in configs):
+        raise InputError(
+            "every repeat was contended",
+            source=given.name,
+            hint="compare them without --without-contended, or measure again",
+        )
+    left_out = tuple(map(str, given.loaded.left_out))
+    metrics = given.loaded.metrics
+    return Side(
+        given.name, given.files, configs, given.phases, left_out, without_contended, metrics
+    )
 
 
 def _load(

@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "mnistbench.cli.compare",
     "merge": "mnistbench.cli.merge",
     "export": "mnistbench.cli.export",
+    "report": "mnistbench.cli.report",
     "selfcheck": "mnistbench.cli.selfcheck",
     "explain": "mnistbench.cli.explain",
     "sweep": "mnistbench.cli.sweep",

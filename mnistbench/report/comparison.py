@@ -28,7 +28,7 @@ NOT_COMPARABLE = "not comparable"
 _HEADER = ("Config", "Phase", "n", "BASE typical", "NEW typical", "NEW is", "Interval", "Verdict")
 _NORMALIZED = ("Normalised", "Normalised interval")
 _AS_MEASURED = ("As measured", "Interval as measured")
-_RIGHT = ("n", "BASE typical", "NEW typical", "NEW is", "As measured", "Normalised")
+RIGHT = ("n", "BASE typical", "NEW typical", "NEW is", "As measured", "Normalised")
 _DISTURBED = (
     "other programs disturbed the two sides of the pairs unequally: ratio and interval are those "
     "of equal disturbance, by regression on their CPU time"
@@ -41,16 +41,16 @@ _DIGEST = re.compile(r"[0-9a-f]{40,}")
 def print_table(console: Console, comparisons: Sequence[Comparison], rules: Rules) -> None:
     """Print a table for each NEW, and below it what a reader must know; other work comes first."""
     for comparison in comparisons:
-        for line in _other_work(comparison):
+        for line in other_work_in(comparison):
             console.print(line, highlight=False, markup=False)
-        header, rows = _header(comparison), _all_rows(comparison)
+        header, rows = header_of(comparison), rows_of(comparison)
         if _table_width(header, rows) <= console.width:
             _print_as_table(console, comparison, header, rows)
         else:
             _print_as_list(console, comparison, header, rows)
-        for line in _remarks(comparison):
+        for line in remarks_on(comparison):
             console.print(f"- {line}", highlight=False, markup=False)
-    console.print(_legend(comparisons, rules), highlight=False, markup=False)
+    console.print(legend_of(comparisons, rules), highlight=False, markup=False)
 
 
 def _table_width(header: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
@@ -68,9 +68,9 @@ def _print_as_table(
     from rich.text import Text
 
     # Text, as a glob's [0-9] would be taken for a colour.
-    table = Table(title=Text(_title(comparison)), title_justify="left")
+    table = Table(title=Text(title_of(comparison)), title_justify="left")
     for name in header:
-        justify: Literal["left", "right"] = "right" if name in _RIGHT else "left"
+        justify: Literal["left", "right"] = "right" if name in RIGHT else "left"
         table.add_column(name, justify=justify, no_wrap=name != _HEADER[-1], overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
@@ -81,7 +81,7 @@ def _print_as_list(
     console: Console, comparison: Comparison, header: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> None:
     """Print what the table would hold, a verdict first and a line for each of the others."""
-    console.print(_title(comparison), highlight=False, markup=False)
+    console.print(title_of(comparison), highlight=False, markup=False)
     config = ""
     for row in rows:
         config = row[0] or config
@@ -97,23 +97,25 @@ def as_markdown(comparisons: Sequence[Comparison], rules: Rules) -> str:
     """Return tables and remarks that paste into a pull request."""
     lines = []
     for comparison in comparisons:
-        lines += [f"**{_escaped(line)}**\n" for line in _other_work(comparison)]
-        lines += [f"**{_escaped(_title(comparison))}**", ""]
-        header = _header(comparison)
+        lines += [f"**{escaped(line)}**\n" for line in other_work_in(comparison)]
+        lines += [f"**{escaped(title_of(comparison))}**", ""]
+        header = header_of(comparison)
         lines.append(f"| {' | '.join(header)} |")
-        rules_of_columns = ("---:" if name in _RIGHT else "---" for name in header)
+        rules_of_columns = ("---:" if name in RIGHT else "---" for name in header)
         lines.append(f"| {' | '.join(rules_of_columns)} |")
-        lines += [f"| {' | '.join(map(_escaped, row))} |" for row in _all_rows(comparison)]
-        lines += ["", *(f"- {_escaped(line)}" for line in _remarks(comparison)), ""]
-    lines.append(_legend(comparisons, rules))
+        lines += [f"| {' | '.join(map(escaped, row))} |" for row in rows_of(comparison)]
+        lines += ["", *(f"- {escaped(line)}" for line in remarks_on(comparison)), ""]
+    lines.append(legend_of(comparisons, rules))
     return "\n".join(lines)
 
 
-def _title(comparison: Comparison) -> str:
+def title_of(comparison: Comparison) -> str:
+    """Return the names of both sides."""
     return f"BASE {comparison.base.name}, NEW {comparison.new.name}"
 
 
-def _header(comparison: Comparison) -> tuple[str, ...]:
+def header_of(comparison: Comparison) -> tuple[str, ...]:
+    """Return the headings of a comparison's table; those in RIGHT hold numbers."""
     config, phase, *others, verdict = _HEADER
     normalized = _NORMALIZED if _has_two_machines(comparison) else ()
     as_measured = _AS_MEASURED if _has_disturbed(comparison) else ()
@@ -137,13 +139,14 @@ def _has_disturbed(comparison: Comparison) -> bool:
     return any(phase.raw_ratio for config in comparison.configs for phase in config.phases)
 
 
-def _all_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+def rows_of(comparison: Comparison) -> list[tuple[str, ...]]:
+    """Return the rows of a comparison's table; a config is named in its first one alone."""
     return [row for config in comparison.configs for row in _rows(config, comparison)]
 
 
 def _rows(config: ConfigComparison, comparison: Comparison) -> Iterator[tuple[str, ...]]:
     two_machines, disturbed = _has_two_machines(comparison), _has_disturbed(comparison)
-    empty = [""] * (len(_header(comparison)) - 3)
+    empty = [""] * (len(header_of(comparison)) - 3)
     name = config.name
     if config.obstacles and not config.is_judged:
         yield (name, "", *empty, NOT_COMPARABLE)
@@ -199,7 +202,8 @@ def _count_text(config: ConfigComparison, judged: PhaseComparison | MetricCompar
     return f"{judged.n_base}, {judged.n_new}"
 
 
-def _remarks(comparison: Comparison) -> list[str]:
+def remarks_on(comparison: Comparison) -> list[str]:
+    """Return what a reader must know beside the table, a line for each thing."""
     several = len(comparison.configs) > 1
     lines = [] if comparison.configs else ["no config that both sides have"]
     for config in comparison.configs:
@@ -208,7 +212,7 @@ def _remarks(comparison: Comparison) -> list[str]:
         if config.force_helps:
             lines.append(f"{name}no verdict; --force compares all the same")
         lines += [f"{name}{phase}: {why}" for phase, why in config.incomparable.items()]
-        lines += [f"{name}differs in {_difference_text(d)}" for d in config.differences]
+        lines += [f"{name}differs in {difference_text(d)}" for d in config.differences]
         lines.append(f"{name}{config.design.text}")
         lines += [f"{name}{note}" for note in config.notes]
         if any(phase.raw_ratio for phase in config.phases):
@@ -217,7 +221,7 @@ def _remarks(comparison: Comparison) -> list[str]:
     return list(dict.fromkeys([*lines, *comparison.unmatched]))
 
 
-def _other_work(comparison: Comparison) -> list[str]:
+def other_work_in(comparison: Comparison) -> list[str]:
     """Return of each config that the two sides did not do the same work."""
     several = len(comparison.configs) > 1
     return [
@@ -260,7 +264,8 @@ def _machine_lines(machines: Prediction | None) -> list[str]:
     ]
 
 
-def _difference_text(difference: Difference) -> str:
+def difference_text(difference: Difference) -> str:
+    """Return a difference as `hardware: cpu_model A -> B`."""
     base, new = _in_short(difference.base, difference.new)
     return f"{difference.part}: {difference.field} {base} -> {new}"
 
@@ -275,10 +280,11 @@ def _in_short(base: Values, new: Values) -> tuple[str, str]:
                 f"{some or 'nothing'} of {len(w)} words" for some, w in zip(own, words, strict=True)
             )
             return first, second
-    return _values_text(base), _values_text(new)
+    return values_text(base), values_text(new)
 
 
-def _values_text(values: Values) -> str:
+def values_text(values: Values) -> str:
+    """Return the different values of a fact, as far as a reader can take them in."""
     if not values:
         return "(not set)"
     if len(values) > _MOST_VALUES:
@@ -288,7 +294,8 @@ def _values_text(values: Values) -> str:
     )
 
 
-def _legend(comparisons: Sequence[Comparison], rules: Rules) -> str:
+def legend_of(comparisons: Sequence[Comparison], rules: Rules) -> str:
+    """Return what the words of a comparison's table mean."""
     configs = [config for comparison in comparisons for config in comparison.configs]
     several = any(len(c.phases) + len(c.metrics) > 1 for c in configs)
     together = " or more, so that a config's phases hold together" if several else ""
@@ -311,7 +318,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.4g} %"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return text that Markdown takes as it is."""
     for character in ("\\", "|", "*", "_", "<"):
         text = text.replace(character, "\\" + character)
     return text

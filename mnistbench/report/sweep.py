@@ -38,6 +38,9 @@ _MOST_POINTS = 60
 _MOST_EFFECTS = 40
 _MOST_COLUMNS = 4
 _MOST_NAMED = 5
+_INTERVAL = "95 % interval"
+_WORDS_FIRST = 3
+"""Columns of the effects before those of numbers."""
 
 
 def as_csv(result: SweepResult) -> str:
@@ -73,11 +76,11 @@ def _point_as_json(result: SweepResult, settings: Any, row: PointRow) -> dict[st
 def print_sweep(console: Console, result: SweepResult) -> None:
     """Print the points, the best and the fastest, what each setting does, and what is missing."""
     console.print(_points_table(result))
-    for line in (*_hidden(result), *_choice_lines(result)):
+    for line in (*_hidden(result), *choice_lines(result)):
         console.print(line, soft_wrap=True, highlight=False)
     if result.findings.effects:
         console.print(_effects_table(result))
-    for line in (*_effect_lines(result), *_state_lines(result)):
+    for line in (*effect_lines(result), *state_lines(result)):
         console.print(line, soft_wrap=True, highlight=False)
 
 
@@ -94,7 +97,7 @@ def _points_table(result: SweepResult) -> Table:
     with_target = any(point.seconds_to_accuracy is not None for point in result.points)
     names = short_names(plan.fields)
     columns = names if len(names) <= _MOST_COLUMNS else ("settings",)
-    table = Table("Point", *columns, title=_title(result), title_justify="left")
+    table = Table("Point", *columns, title=title_of(result), title_justify="left")
     for name in ("n", "Train (s)", f"{select_on.capitalize()} accuracy"):
         table.add_column(name, justify="right")
     if with_target:
@@ -112,7 +115,8 @@ def _points_table(result: SweepResult) -> Table:
     return table
 
 
-def _title(result: SweepResult) -> str:
+def title_of(result: SweepResult) -> str:
+    """Return what was measured: the config, the points and their repeats."""
     plan = result.plan
     name = plan.base.fields.get("name")
     return (
@@ -146,7 +150,8 @@ def short_names(fields: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _choice_lines(result: SweepResult) -> list[str]:
+def choice_lines(result: SweepResult) -> list[str]:
+    """Return the best and the fastest, each told as one of so many."""
     words = {
         BEST: _best_line,
         FASTEST: lambda result, choice: f"Fastest: train {seconds_text(choice.value)} s",
@@ -183,22 +188,34 @@ def _of(choice: Choice, result: SweepResult) -> str:
 
 
 def _effects_table(result: SweepResult) -> Table:
-    table = Table("Setting", "From", "To", title="What each setting does, all else equal")
-    table.title_justify = "left"
+    table = Table(title="What each setting does, all else equal", title_justify="left")
+    for place, column in enumerate(effect_columns(result)):
+        table.add_column(column, justify="left" if place < _WORDS_FIRST else "right")
+    for cells in effect_cells(result):
+        table.add_row(*cells)
+    return table
+
+
+def effect_columns(result: SweepResult) -> tuple[str, ...]:
+    """Return the headings of what each setting does."""
     name = f"{result.findings.select_on.capitalize()} accuracy"
-    for column in ("Pairs", "Train time", "95 % interval", name, "95 % interval"):
-        table.add_column(column, justify="right")
+    return ("Setting", "From", "To", "Pairs", "Train time", _INTERVAL, name, _INTERVAL)
+
+
+def effect_cells(result: SweepResult) -> list[tuple[str, ...]]:
+    """Return what each setting does, a row for each of its values."""
     rows: dict[tuple[str, str, str], dict[str, Effect]] = {}
     for effect in result.findings.effects:
         rows.setdefault((effect.field, effect.base, effect.value), {})[effect.finding] = effect
     names = dict(zip(result.plan.fields, short_names(result.plan.fields), strict=True))
+    cells = list[tuple[str, ...]]()
     for (field, base, value), effects in list(rows.items())[:_MOST_EFFECTS]:
         time, accuracy = effects.get(TRAIN_RATIO), effects.get(ACCURACY_DIFFERENCE)
-        pairs = max(effect.pairs for effect in effects.values())
-        table.add_row(
-            names[field], base, value, str(pairs), *_time_cells(time), *_accuracy_cells(accuracy)
+        pairs = str(max(effect.pairs for effect in effects.values()))
+        cells.append(
+            (names[field], base, value, pairs, *_time_cells(time), *_accuracy_cells(accuracy))
         )
-    return table
+    return cells
 
 
 def _time_cells(effect: Effect | None) -> tuple[str, str]:
@@ -217,7 +234,8 @@ def _accuracy_cells(effect: Effect | None) -> tuple[str, str]:
     return f"{effect.estimate:+.4f}", f"{effect.low:+.4f} to {effect.high:+.4f}"
 
 
-def _effect_lines(result: SweepResult) -> list[str]:
+def effect_lines(result: SweepResult) -> list[str]:
+    """Return which settings nothing can be told of."""
     told = {effect.field for effect in result.findings.effects}
     untold = [field for field in result.plan.fields if field not in told]
     if not result.ended or not untold:
@@ -225,7 +243,8 @@ def _effect_lines(result: SweepResult) -> list[str]:
     return [f"No two points that were measured differ in one of these alone: {', '.join(untold)}"]
 
 
-def _state_lines(result: SweepResult) -> list[str]:
+def state_lines(result: SweepResult) -> list[str]:
+    """Return what a reader must know beside: failed, contended and missing repeats, the folder."""
     lines = []
     made_up = next((c for c in result.plan.configs if c.dataset.source == SYNTHETIC), None)
     if made_up is not None:

@@ -60,11 +60,11 @@ _COLORS: dict[type[Layer], str] = {
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure as PNG, whole or not at all; raise OutputError if it cannot be."""
+    """Write the figure, as its name ends, whole or not at all; raise OutputError if it cannot."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as partial:
-            figure.savefig(partial, format="png")
+            figure.savefig(partial, format=path.suffix.removeprefix("."))
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
 

@@ -1,0 +1,85 @@
+"""What each epoch taught, over the repeats of runs: from metrics.csv, and from history.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnistbench.results.csv import load_table, parts
+from mnistbench.results.database import connect
+from mnistbench.results.rows import HistoryRow
+from mnistbench.results.tables import HISTORY, METRICS, read_table
+
+TRAIN_ACCURACY, TRAIN_LOSS = "train_accuracy", "train_loss"
+VALIDATION_ACCURACY, VALIDATION_LOSS = "validation_accuracy", "validation_loss"
+
+_NEEDED = ("run_id", "repeat", "metric", "value", "unit")
+_EPOCH = r"epoch_[0-9]+_train_(accuracy|loss)"
+
+
+@dataclass(frozen=True)
+class EpochFigure:
+    """One figure after one epoch, over the repeats that have it."""
+
+    figure: str
+    """`train_accuracy`, `train_loss`, `validation_accuracy` or `validation_loss`."""
+    epoch: int
+    """From 1."""
+    n: int
+    """Repeats."""
+    median: float
+    """An accuracy from 0 to 1, or a loss; as are the next two."""
+    low: float
+    """The smallest."""
+    high: float
+    """The largest."""
+
+
+def load_curves(folders: Sequence[Path]) -> list[EpochFigure]:
+    """Return the curves of run folders together, by figure and epoch; empty if there are none.
+
+    Raises InputError, naming the file, for a table that cannot be read.
+    """
+    metrics = [folder / METRICS for folder in folders if (folder / METRICS).is_file()]
+    figures = _from_metrics(metrics) if metrics else []
+    return figures + _from_histories(folders)
+
+
+def _from_metrics(files: Sequence[Path]) -> list[EpochFigure]:
+    database = connect()
+    try:
+        with parts(files, _NEEDED, "value") as joined:
+            for part in joined:
+                load_table(
+                    database, part, "epochs",
+                    "DISTINCT run_id, repeat, metric, try_cast(value AS DOUBLE) AS amount",
+                    f"regexp_full_match(metric, '{_EPOCH}') "
+                    "AND isfinite(try_cast(value AS DOUBLE))",
+                )  # fmt: skip
+        rows = database.execute(
+            "SELECT regexp_extract(metric, 'train_[a-z]+') AS figure, "
+            "try_cast(regexp_extract(metric, '[0-9]+') AS INTEGER) AS epoch, "
+            "count(*), median(amount), min(amount), max(amount) FROM epochs "
+            "GROUP BY figure, epoch ORDER BY figure, epoch"
+        ).fetchall()
+    finally:
+        database.close()
+    return [EpochFigure(*row) for row in rows]
+
+
+def _from_histories(folders: Sequence[Path]) -> list[EpochFigure]:
+    """Return what `train` alone has: the validation after each epoch."""
+    values: dict[tuple[str, int], list[float]] = {}
+    for folder in folders:
+        for row in read_table(folder, HISTORY, HistoryRow):
+            for figure, value in (
+                (VALIDATION_ACCURACY, row.val_accuracy),
+                (VALIDATION_LOSS, row.val_loss),
+            ):
+                if value is not None:
+                    values.setdefault((figure, row.epoch), []).append(value)
+    return [
+        EpochFigure(figure, epoch, len(each), sorted(each)[len(each) // 2], min(each), max(each))
+        for (figure, epoch), each in sorted(values.items())
+    ]
