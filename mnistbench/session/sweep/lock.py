@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
+from mnistbench.config.temporary import take
 from mnistbench.errors import InputError
 from mnistbench.results.folder import output_error
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _take(file: IO[bytes]) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _take(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
 
 _LOCK = "running"
 """Held as long as the process lives, whatever ends it: its content says nothing."""
@@ -39,7 +25,7 @@ def held(folder: Path) -> Iterator[None]:
         raise output_error(folder / _LOCK, error) from None
     with file:
         try:
-            _take(file)
+            take(file)
         except OSError:
             raise InputError(
                 "a sweep is running in it", source=folder,
@@ -58,7 +44,7 @@ def is_running(folder: Path) -> bool:
         return False
     with file:
         try:
-            _take(file)
+            take(file)
         except OSError:
             return True
     return False
