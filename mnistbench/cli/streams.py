@@ -48,7 +48,7 @@ class _Output(io.FileIO):
             if error.errno in _NOBODY_READS or number != 1:
                 return len(memoryview(content).cast("B"))
             raise StreamError(
-                f"standard output cannot be written: {error.strerror}; what was measured is kept"
+                f"standard output cannot be written: {error.strerror}; send it elsewhere"
             ) from None
 
     def _write_to_nowhere(self) -> None:
