@@ -16,8 +16,8 @@ from mnistbench.errors import InputError
 MOST_ARRAY_BYTES = 256 << 20
 """Of one array; the largest of a known data set has 154 MB."""
 MOST_DIMENSIONS = 4
-_MOST_DIRECTORY_BYTES = 1 << 20
-"""Of the list of members at the end of a zip archive: some ten thousand."""
+_MOST_DIRECTORY_BYTES = 256 << 10
+"""Of the list of members at the end of a zip archive: some thousand."""
 _MOST_GZIP_MEMBERS = 100
 _CHUNK = 1 << 16
 

@@ -83,15 +83,9 @@ def prepare_image(path: Path, facts: DatasetFacts) -> PreparedImage:
 def _read(path: Path) -> tuple[Image.Image, int]:
     """Return the first picture of a file, upright, and how many there are in it."""
     try:
-        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a large picture, and of odd tags
-            if image.format == "JPEG" and image.width * image.height > _SHRUNK_PIXELS:
-                image.draft(image.mode, (_SHRUNK_SIDE, _SHRUNK_SIDE))  # a fraction is decoded
-            _check_size(image, path)
-            image.load()
-            frames: int = getattr(image, "n_frames", 1)
-            image.seek(0)
-            return ImageOps.exif_transpose(image), frames
+            return _opened(path)
     except FileNotFoundError:
         raise InputError("no such file", source=path, field="--images") from None
     except IsADirectoryError:
@@ -106,6 +100,17 @@ def _read(path: Path) -> tuple[Image.Image, int]:
         raise
     except Exception:  # noqa: BLE001  whatever Pillow raises, the file is the cause
         raise _unreadable(path) from None
+
+
+def _opened(path: Path) -> tuple[Image.Image, int]:
+    with Image.open(path, formats=FORMATS) as image:
+        if image.format == "JPEG" and image.width * image.height > _SHRUNK_PIXELS:
+            image.draft(image.mode, (_SHRUNK_SIDE, _SHRUNK_SIDE))  # a fraction is decoded
+        _check_size(image, path)
+        image.load()
+        frames: int = getattr(image, "n_frames", 1)
+        image.seek(0)
+        return ImageOps.exif_transpose(image), frames
 
 
 def _check_size(image: Image.Image, path: Path) -> None:
