@@ -54,7 +54,7 @@ def judged(
 ) -> Outcome:
     """Return what a call of the command made of its arguments."""
     outcome = Outcome(
-        tracebacks=int("Traceback" in error or code < 0),
+        tracebacks=int("Traceback" in error or (code < 0 and code not in codes)),
         internal_errors=int("internal error" in error or code == 70),
         hangs=int(seconds > SLOWEST_SECONDS),
         wrong_codes=int(code not in codes),
