@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,14 @@ COMMANDS = {
     "reproduce": "mnistbench.cli.reproduce",
 }
 """Each subcommand and the module that holds it as `command`; loaded when asked for."""
+
+
+_TRACEBACK = re.compile(
+    r"^Traceback \(most recent call last\):\n([ \t].*\n)*(\S.*\n?)?"
+    r"|^(During handling of|The above exception).*\n?",
+    re.MULTILINE,
+)
+"""What Python prints of an exception, and between two of them."""
 
 
 class _LazyGroup(click.Group):
@@ -106,9 +115,13 @@ def _exit_code(action: Callable[[], int]) -> int:
         _tell("interrupted")
         return INTERRUPTED
     except MnistbenchError as error:
+        details = error.details if isinstance(error, RunError) else ""
+        if not _wants_traceback():
+            # Its own error is in the line; what else the framework said may be the cause.
+            details = _TRACEBACK.sub("", details)
+        if details.strip():
+            click.echo(details.strip(), err=True)
         if _wants_traceback():
-            if isinstance(error, RunError) and error.details:
-                click.echo(error.details, err=True)
             raise
         _tell(str(error))
         return error.exit_code
