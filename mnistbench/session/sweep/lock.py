@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,19 +17,6 @@ _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 """What a system says of a lock that another holds; anything else: this disk has no locks."""
 _PATIENCE_SECONDS = 0.2
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[bytes]) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 _LOCK = "running"
 """Held as long as the process lives, whatever ends it: its content says nothing."""
 _STOP = "stop"
@@ -39,7 +25,7 @@ _STOP = "stop"
 def _take(file: IO[bytes]) -> bool:
     """Take a file's lock; return whether it was free. A disk without locks keeps nobody out."""
     try:
-        _lock(file)
+        take(file)
     except OSError as error:
         return error.errno not in _TAKEN
     return True
