@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from mnistbench.config.temporary import take
 from mnistbench.errors import InputError
 from mnistbench.results.folder import output_error
 
