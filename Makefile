@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 
-.PHONY: all benchmark test lint format docs clean
+.PHONY: all benchmark test soak lint format docs clean
 
 all: lint test
 
@@ -28,6 +28,11 @@ ifdef COVERAGE
 else
 	$(BIN)/python -m $(PYTEST)
 endif
+
+# Breaks things on purpose, for most of an hour; SCALE=.1 takes a tenth. It goes on where it was broken off.
+SCALE ?= 1
+soak: $(VENV)/installed-dev
+	$(BIN)/python tests/soak/soak.py --scale $(SCALE) --report docs/reliability.md
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

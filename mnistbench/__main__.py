@@ -1,4 +1,4 @@
-"""The program `mnistbench`: the command line, and an end at once where Ctrl-C comes early."""
+"""The program `mnistbench`: the command line, and an end at once where a signal comes early."""
 
 from __future__ import annotations
 
@@ -6,46 +6,6 @@ import os
 import signal
 import sys
 from types import FrameType
-
-_WORKING = ("data", "results", "machine", "measuring", "session", "report")
-"""The rooms whose functions may have begun something that wants an orderly end."""
-
-
-def main() -> None:
-    """Run the command line; however early Ctrl-C comes, it ends in one line and 130."""
-    from mnistbench.cli import main as command_line
-
-    try:
-        command_line()
-    finally:
-        # The exit code stands: an interrupt of the interpreter's own end would change it.
-        if _is_ours():
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def interrupt(number: int, frame: FrameType | None) -> None:
-    """End at once while nothing is begun, as at an import; else raise KeyboardInterrupt.
-
-    An exception inside another's import may become another one, or be printed and forgotten.
-    """
-    if _is_working(frame):
-        raise KeyboardInterrupt
-    os.write(2, b"mnistbench: interrupted\n")
-    os._exit(130)
-
-
-def _is_working(frame: FrameType | None) -> bool:
-    while frame is not None:
-        package, _, name = str(frame.f_globals.get("__name__", "")).partition(".")
-        is_import = frame.f_code.co_name == "<module>"
-        if package == "mnistbench" and name.split(".")[0] in _WORKING and not is_import:
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _is_ours() -> bool:
-    return signal.getsignal(signal.SIGINT) is interrupt
 
 
 def _leave_current_folder_out() -> None:
@@ -61,10 +21,71 @@ def _leave_current_folder_out() -> None:
         sys.path.append(first)
 
 
-# Left alone where Ctrl-C is ignored, as by a shell's background job.
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, interrupt)
-
 if __name__ == "__main__":
     _leave_current_folder_out()
+
+from mnistbench.errors import INTERRUPTED, interrupted_code, note_signal  # noqa: E402
+
+_WORKING = ("data", "results", "machine", "measuring", "session", "report")
+"""The rooms whose functions may have begun something that wants an orderly end."""
+
+_DEFAULTS = {
+    "SIGINT": signal.default_int_handler,
+    "SIGTERM": signal.SIG_DFL,
+    "SIGHUP": signal.SIG_DFL,  # the terminal is gone; Windows has none
+}
+"""The signals that ask for an end, and what they are where nobody minds them."""
+
+
+def main() -> None:
+    """Run the command line; however early a signal comes, it ends in one line and its own code."""
+    from mnistbench.cli import main as command_line
+
+    try:
+        command_line()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            sys.exit(interrupted_code())
+        raise
+    finally:
+        # The exit code stands: an interrupt of the interpreter's own end would change it.
+        for number in _signals():
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, signal.SIG_IGN)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """End at once while nothing is begun, as at an import; else raise KeyboardInterrupt.
+
+    An exception inside another's import may become another one, or be printed and forgotten.
+    """
+    note_signal(number)
+    if _is_working(frame):
+        raise KeyboardInterrupt
+    try:
+        os.write(2, b"mnistbench: interrupted\n")
+    finally:  # also where the terminal is gone
+        os._exit(interrupted_code())
+
+
+def _is_working(frame: FrameType | None) -> bool:
+    while frame is not None:
+        package, _, name = str(frame.f_globals.get("__name__", "")).partition(".")
+        is_import = frame.f_code.co_name == "<module>"
+        if package == "mnistbench" and name.split(".")[0] in _WORKING and not is_import:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _signals() -> list[signal.Signals]:
+    return [getattr(signal, name) for name in _DEFAULTS if hasattr(signal, name)]
+
+
+# Left alone where they are ignored, as Ctrl-C by a shell's background job and HUP by nohup.
+for _number in _signals():
+    if signal.getsignal(_number) is _DEFAULTS[_number.name]:
+        signal.signal(_number, interrupt)
+
+if __name__ == "__main__":
     main()

@@ -170,9 +170,10 @@ def test_output_that_cannot_be_written_is_one_line() -> None:
         done = subprocess.run(
             command("config", "schema"), stdout=full, stderr=subprocess.PIPE, text=True
         )
-    assert done.returncode == 2
+    assert done.returncode == 74
     assert done.stderr == (
-        "mnistbench: standard output cannot be written: No space left on device\n"
+        "mnistbench: standard output cannot be written: No space left on device; "
+        "send it elsewhere\n"
     )
 
 

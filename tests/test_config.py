@@ -165,6 +165,12 @@ def test_a_network_that_cannot_be_built(overrides: list[str], parts: list[str]) 
         assert part in line
 
 
+BOMB = "a0: &a0 [1, 2, 3]\n" + "".join(
+    f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)
+)
+"""Half a kilobyte that stands for a hundred billion numbers."""
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
@@ -183,7 +189,14 @@ def test_a_network_that_cannot_be_built(overrides: list[str], parts: list[str]) 
         ("model: {hidden_units: [3]}\n", ["model.family is missing"]),
         ("model: !!python/object/apply:os.system [id]\n", ["not valid YAML"]),
         ("1: 2\n" + MINIMAL, ["a field's name must be text"]),
-        ("model: &m {family: *m}\n", ["is not known", "dense, cnn"]),
+        ("model: &m {family: *m}\n", ["mine.yaml:1", "the alias *m is inside what it stands for"]),
+        ("a: &a [1, *a]\n", ["the alias *a is inside what it stands for"]),
+        ("device: !!bool maybe\n", ["the tag tag:yaml.org,2002:bool is not read here"]),
+        ("name: !!python/name:os.system x\n", ["is not read here"]),
+        ("a: " + "[" * 30 + "]" * 30, ["is nested more than 20 levels deep"]),
+        (BOMB, ["stands for more than 200,000 values"]),
+        ("# " + "x" * (300 << 10), ["is longer than 256 KiB"]),
+        ("model: {1: 2}\n", ["a field's name must be text"]),
     ],
 )
 def test_a_broken_file_is_told_in_one_line(tmp_path: Path, text: str, parts: list[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import failure_line, run_here
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistbench import data
@@ -82,6 +82,7 @@ def test_another_set_of_the_same_shape_is_allowed_and_known(
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_a_cut_idx_file_is_refused(
     tmp_path_factory: pytest.TempPathFactory, mnist: data.Dataset, draw: st.DataObject
 ) -> None:

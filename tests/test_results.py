@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistbench.errors import InputError, OutputError
+from mnistbench.results.cells import number, restored
 from mnistbench.results.folder import RunFolder, new_run_id, output_error
 from mnistbench.results.rows import (
     ClassRow,
@@ -41,7 +42,13 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 def test_any_text_comes_back_from_a_table(cells: list[tuple[str, str]]) -> None:
     text = to_csv([MachineRow("r", name, value) for name, value in cells], MachineRow)
     back = list(csv.DictReader(io.StringIO(text, newline="")))
-    assert [(row["attribute"], row["value"]) for row in back] == cells
+    assert [(restored(row["attribute"]), restored(row["value"])) for row in back] == cells
+    # A spreadsheet is given no formula, but the numbers that a text may hold.
+    shown = [row[name] for row in back for name in ("attribute", "value")]
+    assert not [cell for cell in shown if cell[:1] in FORMULAS and number(cell) is None]
+
+
+FORMULAS = (*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,11 +10,14 @@ import numpy as np
 from mnistbench.analysis.normalization import Rates
 from mnistbench.analysis.sides import SideRun
 from mnistbench.errors import InputError
+from mnistbench.results.cells import number
 from mnistbench.results.csv import columns_of
 from mnistbench.results.samples import sample_rows
 from mnistbench.results.tables import CALIBRATION, is_merged, table_in
 
 _NEEDED = ("workload", "moment", "rate", "unit")
+_LEAST_RATE, _MOST_RATE = 1e-3, 1e24
+"""Of calls, bytes or operations a second: beyond is no machine's, and no ratio is finite."""
 
 _Sample = tuple[str, str, float]
 """Workload, moment and rate."""
@@ -66,9 +68,6 @@ def _samples(path: Path) -> Mapping[str | None, list[_Sample]]:
 
 
 def _rate(text: str | None) -> float | None:
-    """Return a rate; None for what a torn line has in its place."""
-    try:
-        rate = float(text or "")
-    except ValueError:
-        return None
-    return rate if math.isfinite(rate) and rate > 0 else None
+    """Return a rate; None for what a torn line has in its place, and for what no machine does."""
+    rate = number(text or "")
+    return rate if rate is not None and _LEAST_RATE < rate < _MOST_RATE else None

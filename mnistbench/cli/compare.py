@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
-from mnistbench.cli.parameters import Share
+from mnistbench.cli.parameters import Share, Word
 from mnistbench.errors import INCONCLUSIVE, NOT_COMPARABLE, OK, SLOWER
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
     "--phase",
     "phases",
     multiple=True,
+    type=Word(),
     metavar="PHASE",
     help="Compare this phase, several times for several; `all` for all.  [default: train and "
     "test; where neither is there, all]",
@@ -77,6 +78,7 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
     "--metric",
     "metrics",
     multiple=True,
+    type=Word(),
     metavar="NAME",
     help="Compare this number of metrics.csv, as peak_rss_bytes or test_accuracy; several times "
     "for several. Then phases only with --phase.",

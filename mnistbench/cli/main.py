@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import io
-import os
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from mnistbench import __version__
-from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED, MnistbenchError, OutputError, RunError
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from mnistbench.cli.streams import open_streams
+from mnistbench.cli.unforeseen import what_happened
+from mnistbench.errors import INTERRUPTED, OK, MnistbenchError, RunError, one_line
 
 COMMANDS = {
     "benchmark": "mnistbench.cli.benchmark",
@@ -35,6 +33,14 @@ COMMANDS = {
     "reproduce": "mnistbench.cli.reproduce",
 }
 """Each subcommand and the module that holds it as `command`; loaded when asked for."""
+
+
+_TRACEBACK = re.compile(
+    r"^Traceback \(most recent call last\):\n([ \t].*\n)*(\S.*\n?)?"
+    r"|^(During handling of|The above exception).*\n?",
+    re.MULTILINE,
+)
+"""What Python prints of an exception, and between two of them."""
 
 
 class _LazyGroup(click.Group):
@@ -74,104 +80,64 @@ def command() -> None:
 
     Begin with: mnistbench benchmark
 
-    Exit codes: 0 fine, 1 a run failed, 2 wrong input, 130 interrupted; compare has 3 to 5. They are
-    the same where the reader of the output leaves early, as in `| head`.
+    Exit codes: 0 fine, 1 a run failed, 2 wrong input, 130 interrupted (143 by TERM, 129 by HUP),
+    70 a mistake of ours, 74 standard output cannot be written; compare has 3 to 5. They are the
+    same where the reader of the output leaves early, as in `| head`.
     """
 
 
 def main() -> None:
     """Run the command line and exit: 0 fine, 1 a run failed, 2 wrong input, 130 interrupted."""
-    _open_streams()
-    sys.exit(_exit_code())
+    open_streams()
+    code = _exit_code(_called)
+    sys.exit(_exit_code(_flushed) or code)
 
 
-def _open_streams() -> None:
-    """Make standard streams that take anything: they may be closed, or their reader may leave."""
-    for number in (0, 1, 2):
-        if not _is_open(number):  # `>&-`: the next file opened would take its number
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if not isinstance(stream, io.TextIOWrapper):
-            continue
-        if not isinstance(stream.buffer, io.BytesIO):  # and so a file's or a pipe's
-            setattr(sys, name, _to_a_reader_that_may_leave(stream))
-        else:
-            stream.reconfigure(errors="backslashreplace")
+def _called() -> int:
+    code = command.main(prog_name="mnistbench", standalone_mode=False)
+    return code if isinstance(code, int) else OK
 
 
-class _Output(io.FileIO):
-    """A standard stream whose reader may leave: what nobody reads any more is thrown away.
-
-    So `mnistbench compare A B | head -1` ends in its verdict's exit code, and a benchmark whose
-    output is not read to its end is measured to its end.
-    """
-
-    def write(self, content: ReadableBuffer, /) -> int:
-        """Write to the reader; raise OutputError, once, where the disk behind it is full."""
-        try:
-            return super().write(content)
-        except BrokenPipeError:
-            self._write_to_nowhere()
-            return len(memoryview(content).cast("B"))
-        except OSError as error:
-            self._write_to_nowhere()
-            raise OutputError(f"standard output cannot be written: {error.strerror}") from None
-
-    def _write_to_nowhere(self) -> None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno())
-        os.close(nowhere)
+def _flushed() -> int:
+    """Bring what was printed to its reader; StreamError is told as any other."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return OK
 
 
-def _to_a_reader_that_may_leave(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    stream.flush()
-    raw = _Output(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw),
-        encoding=stream.encoding,
-        errors="backslashreplace",  # a terminal may be unable to show a letter
-        line_buffering=stream.line_buffering,
-    )
-
-
-def _is_open(number: int) -> bool:
+def _exit_code(action: Callable[[], int]) -> int:
     try:
-        os.fstat(number)
-    except OSError:
-        return False
-    return True
-
-
-def _exit_code() -> int:
-    try:
-        code = command.main(prog_name="mnistbench", standalone_mode=False)
+        return action()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return OK
     except click.ClickException as error:
-        click.echo(f"mnistbench: {_usage(error)}", err=True)
+        _tell(_usage(error))
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("mnistbench: interrupted", err=True)
+        _tell("interrupted")
         return INTERRUPTED
     except MnistbenchError as error:
+        details = error.details if isinstance(error, RunError) else ""
+        if not _wants_traceback():
+            # Its own error is in the line; what else the framework said may be the cause.
+            details = _TRACEBACK.sub("", details)
+        if details.strip():
+            click.echo(details.strip(), err=True)
         if _wants_traceback():
             raise
-        if isinstance(error, RunError) and error.details:
-            click.echo(error.details, err=True)
-        click.echo(f"mnistbench: {error}", err=True)
+        _tell(str(error))
         return error.exit_code
     except Exception as error:
         if _wants_traceback():
             raise
-        click.echo(
-            f"mnistbench: internal error, {type(error).__name__}: {error}; -v shows where", err=True
-        )
-        return RUN_FAILED
-    return code if isinstance(code, int) else OK
+        line, code = what_happened(error)
+        _tell(line)
+        return code
+
+
+def _tell(line: str) -> None:
+    click.echo(f"mnistbench: {one_line(line)}", err=True)
 
 
 def _usage(error: click.ClickException) -> str:

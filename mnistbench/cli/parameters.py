@@ -96,3 +96,20 @@ class Count(click.ParamType):  # type: ignore[type-arg]  # generic only in late 
                 f"{text!r} is not a whole number from {self._lowest} to {self._highest}", param, ctx
             )
         return number
+
+
+class Word(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
+    """A name in a table: text, not any bytes."""
+
+    name = "NAME"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Return the word; fail in one line."""
+        text = str(value)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.fail(f"{text!r} is no text", param, ctx)
+        return text

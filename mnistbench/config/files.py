@@ -7,42 +7,16 @@ from __future__ import annotations
 
 import codecs
 import difflib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mnistbench.config.versions import check_version
+from mnistbench.config.yaml_text import MOST_BYTES, read_limited, read_yaml
 from mnistbench.errors import InputError
 
 SUFFIXES = (".yaml", ".yml", ".json")
 _MOST_NAMES = 5
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without surprises: duplicate keys are errors, and `1e-3` is a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is there twice", key_node.start_mark
-                )
-            if isinstance(key, str):
-                seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-# PyYAML reads YAML 1.1, where a float needs a dot: without this, 1e-3 would be a string.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
 
 
 def shipped_folder() -> Path:
@@ -124,6 +98,8 @@ def nearest_names(word: str, names: Iterable[str]) -> list[str]:
 
 def user_path(text: str, source: str) -> Path:
     """Return the path a user wrote, `~` resolved; raise InputError where it names no home."""
+    if "\0" in text:
+        raise InputError(f"{text!r} holds the character NUL, which no path does", source=source)
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -144,16 +120,22 @@ def read_mapping(path: Path) -> dict[str, Any]:
             source=path,
             hint="see: mnistbench config show mnist-dense",
         )
-    unnamed = [key for key in fields if not isinstance(key, str)]
-    if unnamed:
-        raise InputError("a field's name must be text", source=path, field=repr(unnamed[0]))
+    _check_names(fields, path)
     return fields
 
 
-def config_text(path: Path) -> str:
+def _check_names(fields: Mapping[Any, Any], path: Path) -> None:
+    for key, value in fields.items():
+        if not isinstance(key, str):
+            raise InputError("a field's name must be text", source=path, field=repr(key))
+        if isinstance(value, dict):
+            _check_names(value, path)
+
+
+def config_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
     """Return the text of a config file; raise InputError, also for one of a later version."""
     try:
-        content = path.read_bytes()
+        content = read_limited(path, most_bytes)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", source=path) from None
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -164,19 +146,3 @@ def config_text(path: Path) -> str:
         raise InputError("is not UTF-8 text", source=path, hint="is it a config?") from None
     check_version(text, str(path))
     return text
-
-
-def read_yaml(text: str, source: str) -> Any:
-    """Return the value of one YAML document; raise InputError with the line of the mistake."""
-    if text.lstrip().startswith("{"):  # JSON may be indented by tabs, YAML may not
-        text = text.replace("\t", " ")
-    try:
-        return yaml.load(text, Loader=_Loader)  # a subclass of SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{source}:{mark.line + 1}" if mark and "\n" in text else source
-        problem = str(error.problem or error.context)
-        hint = "indent by blanks: YAML takes no tabs" if r"'\t'" in problem else None
-        raise InputError(f"not valid YAML: {problem}", source=where, hint=hint) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"not valid YAML: {error}", source=source) from None

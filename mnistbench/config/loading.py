@@ -12,13 +12,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from mnistbench.config.datasets import DATASETS
-from mnistbench.config.files import find_config, read_mapping, read_yaml, user_path
+from mnistbench.config.files import find_config, read_mapping, user_path
 from mnistbench.config.frameworks import BACKENDS
 from mnistbench.config.network import Dropout, ShapeError, layer_table
 from mnistbench.config.problems import OPTION, as_input_error, nearest, set_by_whom
 from mnistbench.config.run_config import SWEEP, RunConfig
 from mnistbench.config.sweep_block import SweepBlock
 from mnistbench.config.sweep_space import checked_block, space_of_block
+from mnistbench.config.yaml_text import read_yaml
 from mnistbench.errors import InputError
 
 DEFAULT_CONFIG = "mnist-dense"
@@ -95,7 +96,7 @@ def _absolute(path: str, folder: Path, source: str) -> str:
 def _split_override(override: str) -> tuple[str, Any]:
     field, equals, text = override.partition("=")
     field = field.strip()
-    if not equals or not re.fullmatch(r"\w+(\.\w+)*", field):
+    if not equals or not re.fullmatch(r"\w+(\.\w+){0,9}", field):
         raise InputError(
             f"{override!r} is not FIELD=VALUE", source="--set", hint="try training.batch_size=128"
         )

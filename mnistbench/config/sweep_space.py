@@ -16,9 +16,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from mnistbench.config.files import read_yaml, user_path
+from mnistbench.config.files import user_path
 from mnistbench.config.problems import as_input_error, set_by_whom
 from mnistbench.config.sweep_block import MOST_POINTS, SweepBlock
+from mnistbench.config.yaml_text import MOST_BYTES_OF_POINTS, read_limited, read_yaml
 from mnistbench.errors import InputError
 
 Settings = Mapping[str, Any]
@@ -125,13 +126,13 @@ def space_of_grid(texts: Sequence[str], drawn: int | None) -> Space:
 def space_of_list(path: Path, drawn: int | None) -> Space:
     """Return what a file of points asks for: a YAML list, each item fields with values."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_limited(path, MOST_BYTES_OF_POINTS).decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", source=f"--list {path}") from None
     except UnicodeDecodeError:
         raise InputError("is not UTF-8 text", source=f"--list {path}") from None
     source = f"--list {path}"
-    points = read_yaml(text, source)
+    points = read_yaml(text, source, MOST_BYTES_OF_POINTS)
     if not isinstance(points, list) or not points:
         raise InputError("holds no list of points", source=source, hint=_EXAMPLE)
     return _complete(Space({}, _points(points, source, path.parent), drawn, source))

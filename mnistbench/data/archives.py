@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import tarfile
 import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from mnistbench.data.file_kinds import kind_of
+from mnistbench.data.limits import TooLargeError, Unpacked
 from mnistbench.errors import InputError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -19,10 +20,12 @@ _CUT = "is a damaged .tar.gz, or was cut short"
 
 _MEMBER_BYTES = 64 << 20  # the largest official member has 31 MB
 _ARCHIVE_BYTES = 512 << 20  # the official archives unpack to 187 MB
-
-
-class _TooLargeError(ValueError):
-    pass
+_MOST_MEMBERS = 1000  # they have 9
+_MOST_EXTRA_BYTES = 1 << 16
+_EXTRAS = (
+    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+)  # fmt: skip
 
 
 def is_archive(path: Path) -> bool:
@@ -41,8 +44,10 @@ def archive_files(path: Path, names: Collection[str]) -> Iterator[tuple[str, byt
     """
     seen: set[str] = set()
     try:
-        with gzip.open(path) as unpacked, _opened(unpacked) as archive:
-            for member in archive:
+        with path.open("rb") as packed, _opened(packed) as archive:
+            for number, member in enumerate(archive):
+                if number >= _MOST_MEMBERS:
+                    raise TooLargeError(f"it holds more than {_MOST_MEMBERS} files")
                 name = PurePosixPath(member.name).name
                 if not member.isreg() or name not in names:
                     continue
@@ -50,9 +55,9 @@ def archive_files(path: Path, names: Collection[str]) -> Iterator[tuple[str, byt
                     raise InputError(f"holds {name} twice", source=path)
                 seen.add(name)
                 yield name, _content(archive, member)
-    except _TooLargeError as error:
+    except TooLargeError as error:
         raise InputError(f"is no official archive: {error}", source=path, hint=_AGAIN) from None
-    except (tarfile.TarError, EOFError, zlib.error, ValueError, OSError):
+    except (tarfile.TarError, EOFError, zlib.error, ValueError, OSError, RecursionError):
         problem, remedy = (_CUT, _AGAIN) if seen else _without_a_file(path)
         raise InputError(problem, source=path, hint=remedy) from None
 
@@ -60,9 +65,9 @@ def archive_files(path: Path, names: Collection[str]) -> Iterator[tuple[str, byt
 def _without_a_file(path: Path) -> tuple[str, str]:
     """Return what is wrong with a gzip file that gave no file at all, and the remedy."""
     try:
-        with gzip.open(path) as unpacked:
-            head = unpacked.read(512)
-    except (EOFError, zlib.error, OSError):
+        with path.open("rb") as packed:
+            head = _unpacked(packed).read(512)
+    except (EOFError, ValueError, zlib.error, OSError):
         return _CUT, _AGAIN
     if head[257:262] == b"ustar":
         return _CUT, _AGAIN
@@ -76,36 +81,40 @@ def folder_files(path: Path, names: Collection[str]) -> Iterator[tuple[str, byte
     for name in names:
         file = path / name
         if file.is_file():
-            if file.stat().st_size > _MEMBER_BYTES:
-                raise InputError("is larger than any official file", source=file)
-            yield name, file.read_bytes()
+            with file.open("rb") as source:
+                content = source.read(_MEMBER_BYTES + 1)
+            if len(content) > _MEMBER_BYTES:
+                raise InputError(
+                    f"is larger than any official file: more than {_MEMBER_BYTES >> 20} MiB",
+                    source=file,
+                )
+            yield name, content
 
 
-def _opened(unpacked: gzip.GzipFile) -> tarfile.TarFile:
+class _Member(tarfile.TarInfo):
+    """A member whose name and other extras are of a sane length; they are read into memory."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _EXTRAS and self.size > _MOST_EXTRA_BYTES:
+            raise TooLargeError(f"a member's header has {self.size:,} bytes")
+        member: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return member
+
+
+def _unpacked(packed: IO[bytes]) -> IO[bytes]:
+    return io.BufferedReader(Unpacked(packed, _ARCHIVE_BYTES), 1 << 16)
+
+
+def _opened(packed: IO[bytes]) -> tarfile.TarFile:
     # As a stream: a second pass over the members would decompress everything twice.
-    return tarfile.open(fileobj=_Limited(unpacked), mode="r|")
+    return tarfile.open(fileobj=_unpacked(packed), mode="r|", tarinfo=_Member)
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     if member.size > _MEMBER_BYTES:
-        raise _TooLargeError(f"{member.name} has {member.size} bytes, too many")
+        raise TooLargeError(f"{member.name} has {member.size} bytes, too many")
     file = archive.extractfile(member)
     content = file.read() if file else b""
     if len(content) != member.size:
         raise EOFError(f"{member.name} is truncated")
     return content
-
-
-class _Limited(io.RawIOBase):
-    """Bytes of a stream up to a limit: a small archive must not unpack without end."""
-
-    def __init__(self, stream: gzip.GzipFile) -> None:
-        self._stream = stream
-        self._left = _ARCHIVE_BYTES
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._stream.read(size)
-        self._left -= len(content)
-        if self._left < 0:
-            raise _TooLargeError(f"it unpacks to more than {_ARCHIVE_BYTES >> 20} MiB")
-        return content

@@ -27,6 +27,11 @@ _NDARRAY = "numpy ndarray"
 _DTYPE = "numpy dtype"
 
 
+_MOST_OPERATIONS = 500_000
+"""A batch of CIFAR-10 has 40,000."""
+_DEEPEST_TUPLE = 3
+
+
 class PickleError(ValueError):
     """The stream is damaged, or holds what no official file does."""
 
@@ -66,7 +71,9 @@ def read_pickle(content: bytes) -> Any:
     """
     machine = _Machine()
     try:
-        for operation, argument, _ in pickletools.genops(content):
+        for number, (operation, argument, _) in enumerate(pickletools.genops(content)):
+            if number >= _MOST_OPERATIONS:
+                raise PickleError(f"more than {_MOST_OPERATIONS:,} operations")
             act = _ACTIONS.get(operation.name)
             if act is None:
                 raise PickleError(f"the operation {operation.name}, which no official file has")
@@ -74,8 +81,17 @@ def read_pickle(content: bytes) -> Any:
         return machine.pop()
     except PickleError:
         raise
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
-        raise PickleError(f"damaged: {error}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        raise PickleError(f"damaged: {str(error)[:200]}") from None
+
+
+class _Tuple(tuple[Any, ...]):
+    """A tuple that knows how many there are inside each other."""
+
+    depth: int
+
+
+_CONTAINERS = (dict, list, tuple)
 
 
 class _Machine:
@@ -96,19 +112,33 @@ class _Machine:
         return values
 
     def tuple_of(self, count: int) -> None:
-        values = tuple(self.pop() for _ in range(count))
-        self.stack.append(values[::-1])
+        values = [self.pop() for _ in range(count)]
+        self.push_tuple(values[::-1])
+
+    def push_tuple(self, values: list[Any]) -> None:
+        made = _Tuple(values)
+        made.depth = 1 + max((v.depth for v in values if isinstance(v, _Tuple)), default=0)
+        if made.depth > _DEEPEST_TUPLE:
+            raise PickleError("tuples inside each other, deeper than in any official file")
+        self.stack.append(made)
 
     def append(self, values: list[Any]) -> None:
         target = self.stack[-1]
         if not isinstance(target, list):
             raise PickleError("items for what is no list")
+        if any(isinstance(value, _CONTAINERS) for value in values):
+            raise PickleError("a list of anything but numbers and texts")
         target += values
 
     def set_items(self, values: list[Any]) -> None:
         target = self.stack[-1]
         if not isinstance(target, dict):
             raise PickleError("keys for what is no dictionary")
+        # What else can be a key takes any time to be compared, as tuples in tuples do.
+        if not all(isinstance(key, bytes) for key in values[::2]):
+            raise PickleError("keys that are no texts")
+        if any(isinstance(value, dict) for value in values):
+            raise PickleError("a dictionary inside a dictionary")
         target.update(zip(values[::2], values[1::2], strict=True))
 
     def reduce(self) -> None:
@@ -174,7 +204,7 @@ _ACTIONS: dict[str, _Action] = {
     "EMPTY_DICT": lambda m, a: m.stack.append({}),
     "EMPTY_LIST": lambda m, a: m.stack.append([]),
     "EMPTY_TUPLE": lambda m, a: m.stack.append(()),
-    "TUPLE": lambda m, a: m.stack.append(tuple(m.pop_mark())),
+    "TUPLE": lambda m, a: m.push_tuple(m.pop_mark()),
     "TUPLE1": lambda m, a: m.tuple_of(1),
     "TUPLE2": lambda m, a: m.tuple_of(2),
     "TUPLE3": lambda m, a: m.tuple_of(3),

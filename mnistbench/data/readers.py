@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
+import io
 import struct
+import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,13 @@ from mnistbench.data.archives import GZIP_MAGIC, is_archive
 from mnistbench.data.arrays import ARRAY_NAMES, Arrays
 from mnistbench.data.cifar_files import is_cifar_folder, read_cifar_archive, read_cifar_folder
 from mnistbench.data.file_kinds import ZIP, file_kind, instead_of, kind_of
+from mnistbench.data.limits import (
+    MOST_ARRAY_BYTES,
+    TooLargeError,
+    Unpacked,
+    check_shape,
+    open_zip,
+)
 from mnistbench.errors import InputError
 
 IDX_FILES = {
@@ -28,6 +37,7 @@ IDX_FILES = {
 """The official names, http://yann.lecun.com/exdb/mnist; some copies write a dot for `-idx`."""
 
 _IDX_UINT8 = 8
+_MOST_IDX_HEADER = 4 + 4 * 255
 
 _NPZ_FORM = f"give a Keras .npz: np.savez of {', '.join(ARRAY_NAMES)}"
 _AGAIN = "fetch the file again"
@@ -35,6 +45,7 @@ _AGAIN = "fetch the file again"
 # What a flipped byte makes of a zip: an unknown compression, a password, a size beyond memory.
 _NPZ_DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OverflowError, MemoryError,
+    tokenize.TokenError, SyntaxError, TypeError, ValueError, LookupError, struct.error,
 )  # fmt: skip
 
 
@@ -44,10 +55,10 @@ def read_npz(path: Path) -> Arrays:
         problem, remedy = instead_of(path, "a NumPy archive (.npz)", _NPZ_FORM)
         raise InputError(problem, source=path, hint=remedy)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             _check_members(path, archive)
             return {name: _member(path, archive, name) for name in ARRAY_NAMES}
-    except (*_NPZ_DAMAGE, ValueError, KeyError):
+    except _NPZ_DAMAGE:
         raise InputError(
             "is a damaged NumPy archive, or was cut short", source=path, hint="fetch the file again"
         ) from None
@@ -72,23 +83,29 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[np.generic]:
     with archive.open(f"{name}.npy") as file:
-        try:
-            array: npt.NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
-        except ValueError:
-            if not _holds_objects(archive, name):
-                raise
-            raise InputError(
-                f"{name} holds Python objects, not numbers",
-                source=path,
-                hint="save it from arrays of whole numbers, of dtype uint8",
-            ) from None
+        shape, dtype = _claimed(file)
+    if dtype.hasobject:
+        raise InputError(
+            f"{name} holds Python objects, not numbers",
+            source=path,
+            hint="save it from arrays of whole numbers, of dtype uint8",
+        )
+    check_shape(shape, max(1, dtype.itemsize), name, path)
+    with archive.open(f"{name}.npy") as file:
+        array: npt.NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
     return array
 
 
-def _holds_objects(archive: zipfile.ZipFile, name: str) -> bool:
-    with archive.open(f"{name}.npy") as file:
-        np.lib.format.read_magic(file)
-        return b"'|O'" in file.read(256)
+def _claimed(file: IO[bytes]) -> tuple[Sequence[object], np.dtype[Any]]:
+    """Return the shape and the type that an array claims, before any room is made for it."""
+    version = np.lib.format.read_magic(file)
+    read = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read(file)
+    return shape, dtype
 
 
 def read_idx_folder(path: Path) -> Arrays:
@@ -111,31 +128,45 @@ def _idx_file(folder: Path, name: str) -> Path:
 
 
 def _read_idx(file: Path) -> npt.NDArray[np.uint8]:
-    content = file.read_bytes()
-    if content.startswith(GZIP_MAGIC):
+    with file.open("rb") as packed:
+        begins_as_gzip = packed.read(2) == GZIP_MAGIC
+        packed.seek(0)
+        if not begins_as_gzip:
+            return _read_idx_stream(packed, file)
         try:
-            content = gzip.decompress(content)
-        except (EOFError, OSError, zlib.error):
+            unpacked = io.BufferedReader(Unpacked(packed, MOST_ARRAY_BYTES + _MOST_IDX_HEADER))
+            return _read_idx_stream(unpacked, file)
+        except TooLargeError as error:
+            raise InputError(f"is no IDX file: {error}", source=file, hint=_AGAIN) from None
+        except (EOFError, zlib.error):
             raise InputError(
                 "is a damaged gzip file, or was cut short", source=file, hint=_AGAIN
             ) from None
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _IDX_UINT8:
-        kind = kind_of(content)
+
+
+def _read_idx_stream(stream: IO[bytes], file: Path) -> npt.NDArray[np.uint8]:
+    """Read the header, and then no more than it says."""
+    head = stream.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] != _IDX_UINT8:
+        kind = kind_of(head + stream.read(1024))
         what = f"is {kind.name}, not an IDX file" if kind else "is no IDX file of bytes"
         raise InputError(what, source=file, hint=(kind and kind.remedy) or _AGAIN)
-    dimensions = content[3]
-    start = 4 + 4 * dimensions
-    if len(content) < start:
+    dimensions = head[3]
+    sizes = stream.read(4 * dimensions)
+    if len(sizes) < 4 * dimensions:
         raise InputError("is cut short, in its header", source=file, hint=_AGAIN)
-    shape = struct.unpack(f">{dimensions}I", content[4:start])
-    if len(content) - start != prod(shape):
+    shape = struct.unpack(f">{dimensions}I", sizes)
+    check_shape(shape, 1, "its header", file)
+    content = stream.read(prod(shape) + 1)
+    if len(content) != prod(shape):
+        found = "more than that" if len(content) > prod(shape) else f"{len(content)}"
         raise InputError(
-            f"holds {len(content) - start} bytes of data where its header {shape} "
-            f"says {prod(shape)}: truncated or damaged",
+            f"holds {found} bytes of data where its header {shape} says {prod(shape)}: "
+            "truncated or damaged",
             source=file,
             hint=_AGAIN,
         )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _is_npz(path: Path) -> bool:

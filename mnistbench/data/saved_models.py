@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from mnistbench.data.file_kinds import HDF5, ZIP, file_kind, instead_of
+from mnistbench.data.limits import open_zip
 from mnistbench.errors import InputError
 
 _SAVE_AGAIN = "save it where it was made, with model.save('model.keras')"
 _PARTS = ("config.json", "model.weights.h5")
+_MOST_UNPACKED = 20
+"""Times its size on the disk: weights hardly pack, and Keras packs them not at all."""
+_MOST_CONFIG_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,8 @@ def _folder(path: Path) -> tuple[str, str]:
 
 def _of_zip(path: Path) -> SavedModel:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
+            _check_sizes(archive, path)
             missing = [name for name in _PARTS if name not in archive.namelist()]
             if missing and any(name.endswith(".npy") for name in archive.namelist()):
                 raise InputError(
@@ -120,7 +125,8 @@ def _of_zip(path: Path) -> SavedModel:
                 raise zipfile.BadZipFile
             config = json.loads(archive.read(_PARTS[0]))
         return SavedModel(tuple(_layers(config)), _only(config.get("compile_config") or {}))
-    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, AttributeError, EOFError):
+    except (zipfile.BadZipFile, zlib.error, ValueError, LookupError, AttributeError,
+            EOFError, RecursionError, TypeError, OverflowError, MemoryError):  # fmt: skip
         raise InputError(
             "is a damaged .keras file, or was cut short",
             source=path,
@@ -132,6 +138,19 @@ def _of_zip(path: Path) -> SavedModel:
             source=path,
             hint="unpack it and give the .keras file in it",
         ) from None
+
+
+def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
+    """Raise InputError for what unpacks to far more than a model that is packed at all."""
+    unpacked = sum(member.file_size for member in archive.infolist())
+    most = _MOST_UNPACKED * path.stat().st_size + _MOST_CONFIG_BYTES
+    config = next((m.file_size for m in archive.infolist() if m.filename == _PARTS[0]), 0)
+    if unpacked > most or config > _MOST_CONFIG_BYTES:
+        raise InputError(
+            f"claims to unpack to {max(unpacked, config):,} bytes: no Keras model",
+            source=path,
+            hint="save it again, with model.save",
+        )
 
 
 def _of_hdf5(path: Path) -> SavedModel:
@@ -154,7 +173,7 @@ def _of_hdf5(path: Path) -> SavedModel:
             )
         compiled = json.loads(training) if training else {}
         return SavedModel(tuple(_layers(json.loads(model))), _only(compiled))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, AttributeError, MemoryError):
         raise InputError(
             "is a damaged HDF5 file, or was cut short",
             source=path,

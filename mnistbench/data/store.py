@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -20,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from mnistbench.config.datasets import DatasetFacts
+from mnistbench.config.temporary import remove_abandoned, temporary_folder
 from mnistbench.data.arrays import ARRAY_NAMES, Arrays, aligned_bytes, digests
 from mnistbench.errors import InputError, OutputError
 
@@ -27,6 +26,8 @@ FOLDER_VARIABLE = "MNISTBENCH_DATA"
 """Environment variable: the folder; left out, the platform's folder for caches."""
 
 MANIFEST = "manifest.json"
+_UNFINISHED = ".unfinished"
+"""In mnistbench's folder: sets being written; what a crash leaves of one is taken away."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +81,20 @@ def put(facts: DatasetFacts, arrays: Arrays, origin: object) -> Path:
     """
     check_published(facts, arrays, origin)
     target = data_folder() / facts.name
+    unfinished = data_folder() / _UNFINISHED
+    remove_abandoned(unfinished)
     if is_intact(target, facts.digests):
         return target
-    temporary = target.with_name(f".{facts.name}-{secrets.token_hex(6)}")
-    try:
-        temporary.mkdir(parents=True)
-        _write(temporary, facts, arrays)
-        _move(temporary, target)
-    except OSError as error:
-        raise OutputError(
-            f"{target}: cannot be written: {error.strerror or error}; "
-            f"choose another folder with {FOLDER_VARIABLE}=DIR"
-        ) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    remedy = f"choose another folder with {FOLDER_VARIABLE}=DIR"
+    with temporary_folder(unfinished, remedy) as temporary:
+        try:
+            (temporary / facts.name).mkdir()
+            _write(temporary / facts.name, facts, arrays)
+            _move(temporary / facts.name, target)
+        except OSError as error:
+            raise OutputError(
+                f"{target}: cannot be written: {error.strerror or error}; {remedy}"
+            ) from None
     return target
 
 
@@ -176,5 +177,3 @@ def _move(temporary: Path, target: Path) -> None:
         # Two at once: the other's is complete, as everything here is renamed whole.
         if not (target / MANIFEST).is_file():
             raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)

@@ -25,6 +25,10 @@ _BOX_SHARE = 20 / 28
 _INK = 0.1
 """What counts as drawn, as a share of the range from background to the strongest stroke."""
 
+_MOST_PIXELS = 25_000_000
+"""Each takes four bytes and more."""
+_SHRUNK_PIXELS, _SHRUNK_SIDE = 16_000_000, 2048
+"""A JPEG of more, as cameras make them, is read at about this side."""
 _LEAST_CONTRAST = 16
 """Of 255: less is no drawing."""
 _ONE_COLOUR = 64
@@ -79,12 +83,9 @@ def prepare_image(path: Path, facts: DatasetFacts) -> PreparedImage:
 def _read(path: Path) -> tuple[Image.Image, int]:
     """Return the first picture of a file, upright, and how many there are in it."""
     try:
-        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a large picture, and of odd tags
-            image.load()
-            frames: int = getattr(image, "n_frames", 1)
-            image.seek(0)
-            return ImageOps.exif_transpose(image), frames
+            return _opened(path)
     except FileNotFoundError:
         raise InputError("no such file", source=path, field="--images") from None
     except IsADirectoryError:
@@ -94,15 +95,36 @@ def _read(path: Path) -> tuple[Image.Image, int]:
     except PermissionError:
         raise InputError("cannot be read: no permission", source=path, field="--images") from None
     except Image.DecompressionBombError:
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise InputError(
-            f"has more than {most} million pixels",
-            source=path,
-            field="--images",
-            hint="make it smaller; a side of some hundred is plenty",
-        ) from None
+        raise _too_large(path) from None
+    except InputError:
+        raise
     except Exception:  # noqa: BLE001  whatever Pillow raises, the file is the cause
         raise _unreadable(path) from None
+
+
+def _opened(path: Path) -> tuple[Image.Image, int]:
+    with Image.open(path, formats=FORMATS) as image:
+        if image.format == "JPEG" and image.width * image.height > _SHRUNK_PIXELS:
+            image.draft(image.mode, (_SHRUNK_SIDE, _SHRUNK_SIDE))  # a fraction is decoded
+        _check_size(image, path)
+        image.load()
+        frames: int = getattr(image, "n_frames", 1)
+        image.seek(0)
+        return ImageOps.exif_transpose(image), frames
+
+
+def _check_size(image: Image.Image, path: Path) -> None:
+    if image.width * image.height > _MOST_PIXELS:
+        raise _too_large(path)
+
+
+def _too_large(path: Path) -> InputError:
+    return InputError(
+        f"has more than {_MOST_PIXELS // 1_000_000} million pixels",
+        source=path,
+        field="--images",
+        hint="make it smaller; a side of some hundred is plenty",
+    )
 
 
 def _unreadable(path: Path) -> InputError:

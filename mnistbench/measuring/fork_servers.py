@@ -52,6 +52,7 @@ class ForkServer:
                 others.fileno(),
                 subprocess.DEVNULL,
                 self._said,
+                outlives_its_thread=True,
             )
         self.process_id = self._process.pid
         self._is_ended = False

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -138,12 +139,19 @@ def start(
     stdin: int,
     stdout: int | IO[Any],
     stderr: int | IO[Any],
+    outlives_its_thread: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start an interpreter that calls `main` of a module of this package; raise OSError."""
+    """Start an interpreter that calls `main` of a module of this package; raise OSError.
+
+    It ends with this process; where the kernel sees to that, with the thread that started it,
+    unless it is said to outlive it.
+    """
     path = surroundings.path
+    is_main = threading.current_thread() is threading.main_thread()
+    parent = 0 if outlives_its_thread and not is_main else os.getpid()
     with on_cores(surroundings.cores):
         return subprocess.Popen(
-            [surroundings.executable, str(_LAUNCH), module, str(_PACKAGE), *path],
+            [surroundings.executable, str(_LAUNCH), module, str(_PACKAGE), str(parent), *path],
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,

@@ -6,10 +6,10 @@ The command reads this module too, and must stay light.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mnistbench.config.temporary import temporary_folder
 from mnistbench.measuring.jobs import (
     EvaluateJob,
     EvaluationResult,
@@ -89,8 +89,9 @@ def beside_a_damaged_cache(name: str) -> Iterator[None]:
     if not keras_sources(DATASETS[name]):
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="mnistbench-") as scratch:
-        os.environ["KERAS_HOME"] = scratch  # of this process alone, and read as Keras is imported
+    with temporary_folder() as scratch:
+        # Of this process alone, and read as Keras is imported.
+        os.environ["KERAS_HOME"] = str(scratch)
         yield
 
 

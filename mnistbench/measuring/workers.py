@@ -10,20 +10,20 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 import psutil
 
 from mnistbench.errors import InputError, RunError
 from mnistbench.measuring import interpreters
-from mnistbench.measuring.channel import Channel, Finished, Hello, Order, Raised, Stop
+from mnistbench.measuring.channel import Channel, Finished, Hello, Order, Raised
 from mnistbench.measuring.executor import StartMethod, Task, TaskFailure
 from mnistbench.measuring.fork_servers import server_of
 from mnistbench.measuring.interpreters import Surroundings
+from mnistbench.measuring.interrupts import passed_on
 from mnistbench.measuring.jobs import Listener
 from mnistbench.results.phases import STATUS_FAILED
 
@@ -80,26 +80,38 @@ class Workers:
     ) -> Any:
         """Run a task in a fresh process, as `Executor` promises."""
         process = self.start(task, argument, log)
-        passing = _interrupt_passed_on(process.channel) if stops_on_interrupt else nullcontext()
+        passing = passed_on(process.channel) if stops_on_interrupt else nullcontext()
         with passing:
             return result_of(process, tell)
 
     def start(self, task: Task, argument: object, log: Path) -> Process:
         """Start a fresh process on a task; `result_of` waits for what comes of it.
 
-        Raises RunError where no process could be had.
+        Raises RunError where no process could be had, and TaskFailure where it was killed at once.
         """
-        environment = {**os.environ, **self._own_variables}
-        surroundings = Surroundings(environment, self._cores, self._interpreter)
+        surroundings = self._surroundings()
+        environment = surroundings.environment
         order = Order(pickle.dumps((task, argument)), str(log), _folder(), environment)
         process = self._started(surroundings)
         try:
             self._greet(process)
             process.channel.send(order)
+        except (EOFError, OSError):
+            end(process)
+            raise self._died_before_its_order(process.exit_code()) from None
         except BaseException:
             end(process)
             raise
         return process
+
+    def prepare(self) -> None:
+        """Let the fork server be started by this thread, as it ends with the one that did."""
+        if self.forks:
+            server_of(self._surroundings())
+
+    def _surroundings(self) -> Surroundings:
+        environment = {**os.environ, **self._own_variables}
+        return Surroundings(environment, self._cores, self._interpreter)
 
     def cpu_seconds(self) -> float | None:
         """Return the CPU time of this process and of all measuring processes that have ended.
@@ -136,22 +148,27 @@ class Workers:
 
     def _greet(self, process: Process) -> None:
         """Wait until the process says who it is; raise RunError if it is not who it must be."""
-        try:
-            process.channel.wait_for_beginning()
-            hello = process.channel.receive()
-        except EOFError:
-            raise self._dead("") from None
+        process.channel.wait_for_beginning()
+        hello = process.channel.receive()
         if not isinstance(hello, Hello) or not interpreters.is_this_package(hello.package):
             raise RunError(
                 f"the measuring process loaded another mnistbench, {hello}; "
                 "nothing was measured: is an installation of it being changed?"
             )
 
+    def _died_before_its_order(self, exit_code: int | None) -> Exception:
+        """Return what to say: a new interpreter was still importing, unless somebody killed it."""
+        if self.forks or (exit_code is not None and exit_code < 0):
+            return _ended_early(exit_code)
+        return self._dead("")
+
     def _dead(self, said: str) -> RunError:
         python = "python" if self._interpreter is None else self._interpreter.executable
         framework = self._own_variables.get("KERAS_BACKEND", "tensorflow")
+        lines = said.strip().splitlines()
+        cause = f": {lines[-1].strip()}" if lines else ""
         return RunError(
-            f"the measuring process died while it imported {framework}; "
+            f"the measuring process died while it imported {framework}{cause}; "
             f"does {python} -c 'import {framework}' work?",
             details=said,
         )
@@ -218,20 +235,6 @@ def _answer(process: Process, tell: Listener) -> Any:
         tell(message)
 
 
-@contextmanager
-def _interrupt_passed_on(channel: Channel) -> Iterator[None]:
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, before)
-        with suppress(OSError):  # it has just ended by itself
-            channel.send(Stop())
-
-    before = signal.signal(signal.SIGINT, pass_on)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def fork_is_safe() -> bool:
     """Return whether a process that has imported a framework can be forked on this system."""
     return sys.platform == "linux"
@@ -255,6 +258,9 @@ def _ended_early(exit_code: int | None) -> TaskFailure:
         name = _signal_name(-exit_code)
         hint = "; out of memory?" if name == "SIGKILL" else ""
         return TaskFailure(f"killed:{name}", f"the process was killed by {name}{hint}")
+    if exit_code is None:
+        reason = "the process that it was forked from was ended, and so was it; out of memory?"
+        return TaskFailure(STATUS_FAILED, reason)
     return TaskFailure(STATUS_FAILED, f"the process ended with exit code {exit_code}")
 
 

@@ -16,6 +16,7 @@ from mnistbench.analysis.comparison import (
 from mnistbench.analysis.identity import Difference, Values
 from mnistbench.analysis.normalization import Prediction
 from mnistbench.analysis.other_work import of_the_work, per_image
+from mnistbench.errors import visible
 from mnistbench.report.metrics import has_points, row_of
 from mnistbench.report.values import change_text, interval_text, seconds_text
 
@@ -68,12 +69,12 @@ def _print_as_table(
     from rich.text import Text
 
     # Text, as a glob's [0-9] would be taken for a colour.
-    table = Table(title=Text(title_of(comparison)), title_justify="left")
+    table = Table(title=Text(visible(title_of(comparison))), title_justify="left")
     for name in header:
         justify: Literal["left", "right"] = "right" if name in RIGHT else "left"
         table.add_column(name, justify=justify, no_wrap=name != _HEADER[-1], overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     console.print(table)
 
 

@@ -15,6 +15,7 @@ from mnistbench.analysis.normalization import Prediction
 from mnistbench.analysis.other_work import of_the_work, per_image
 from mnistbench.report.comparison import NOT_COMPARABLE
 from mnistbench.report.values import change_text
+from mnistbench.results.cells import defused
 
 _CSV_HEADER = (
     "base", "new", "config", "phase", "paired", "unit", "n_base", "n_new", "base_median_seconds",
@@ -117,7 +118,8 @@ def _csv_rows(comparison: Comparison, config: ConfigComparison) -> Iterator[list
     }
     for cells in _judged_cells(config):
         row = {**every, **cells}
-        yield [row.get(_SOURCE.get(name, name), "") for name in _CSV_HEADER]
+        written = (row.get(_SOURCE.get(name, name), "") for name in _CSV_HEADER)
+        yield [defused(cell) if isinstance(cell, str) else cell for cell in written]
 
 
 _SOURCE = {"unit": "unit_of_n", "metric_unit": "unit"}

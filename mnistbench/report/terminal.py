@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from mnistbench.config.frameworks import BACKENDS
+from mnistbench.errors import visible
 
 SHORT_MACHINE = (
     "node", "cpu_model", "cpu_cores_physical", "cpu_threads", "cpu_affinity_threads",
@@ -24,9 +28,36 @@ def output_console(file_columns: int = 120) -> Console:
     return plain_console(width=None if sys.stdout.isatty() else file_columns)
 
 
+class _AsItIs:
+    """A standard stream for what draws: the console has made its text visible already."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.write = getattr(stream, "write_as_it_is", stream.write)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Console(Console):
+    """Draws text with its control characters shown, and obeys none of them."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a text with its style."""
+        return super().render_str(visible(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Give the pieces of what is drawn."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
 def plain_console(width: int | None = None, stderr: bool = False) -> Console:
     """Return a console that prints what it is given: `[b]` in a folder's name is no markup."""
-    return Console(width=width, stderr=stderr, markup=False, emoji=False)
+    file: Any = _AsItIs(sys.stderr if stderr else sys.stdout)
+    return _Console(width=width, file=file, markup=False, emoji=False)
 
 
 def machine_table(facts: Mapping[str, object], names: tuple[str, ...] | None = None) -> Table:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mnistbench.results import left_out
+from mnistbench.results.cells import number
+from mnistbench.results.implausible import MOST_SECONDS
 
 _CURRENT = "# csv,"
 _OLDEST_HEADER = re.compile(r"timer,time,starttag,")
@@ -115,22 +117,21 @@ def _problem(row: _Row) -> tuple[str, str]:
     text, repeat = _time(row.fields), row.fields.get("repeat") or "1"
     if text in ("None", ""):
         return left_out.UNSTOPPED, row.fields["timer"]
-    try:
-        seconds = float(text)
-    except ValueError:
+    seconds = number(text)
+    if seconds is None:
         return left_out.TORN, row.text
     if not _is_repeat(repeat):
         return left_out.REPEAT, repeat
     if not 0 <= seconds < float("inf"):
         return left_out.TIME, text
+    if seconds > MOST_SECONDS:
+        return left_out.LONG, text
     return "", ""
 
 
 def _is_repeat(text: str) -> bool:
-    try:
-        return 0 <= float(text) < _LARGEST_REPEAT and float(text).is_integer()
-    except ValueError:
-        return False
+    value = number(text)
+    return value is not None and 0 <= value < _LARGEST_REPEAT and value.is_integer()
 
 
 def _time(fields: Mapping[str, str]) -> str:
@@ -141,7 +142,7 @@ def _time(fields: Mapping[str, str]) -> str:
 def _rows(text: str) -> Iterator[_Row]:
     header: list[str] = []
     in_oldest, table = False, 0
-    for number, raw in enumerate(text.splitlines(), 1):
+    for place, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if line.startswith(_CURRENT):
             fields = line.split(",")[1:]
@@ -149,11 +150,11 @@ def _rows(text: str) -> Iterator[_Row]:
                 header, table = fields, table + 1
             elif header:
                 named, unsure = _current_row(header, fields)
-                yield _Row(number, line, table, named, unsure)
+                yield _Row(place, line, table, named, unsure)
         elif _OLDEST_HEADER.match(line):
             in_oldest, table = True, table + 1
         elif in_oldest and line:
-            yield _Row(number, line, table, _oldest_row(line))
+            yield _Row(place, line, table, _oldest_row(line))
         else:
             in_oldest = False
 

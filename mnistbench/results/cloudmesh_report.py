@@ -15,6 +15,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+from mnistbench.results.cells import defused
 from mnistbench.results.folder import RunFolder
 from mnistbench.results.rows import TimingRow, columns
 from mnistbench.results.tables import CLOUDMESH
@@ -49,7 +50,7 @@ def _printed(rows: Sequence[TimingRow], first: bool) -> list[str]:
     with contextlib.redirect_stdout(text):
         StopWatch.benchmark(
             sysinfo=first,
-            tag=_word(rows[0].tag),
+            tag=defused(_word(rows[0].tag)),
             node=_word(rows[0].node),
             user=_word(rows[0].user),
             version=_word(platform.version()),

@@ -8,10 +8,11 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+from mnistbench.config.temporary import remove_abandoned
 from mnistbench.errors import OutputError
 from mnistbench.results.rows import Row, to_csv
 from mnistbench.results.tables import CONFIG, LOG, MACHINE, METRICS, TABLES, TIMINGS
@@ -55,6 +56,7 @@ class RunFolder:
     @classmethod
     def make(cls, output: Path, name: str) -> RunFolder:
         """Make `output/name` with nothing in it; raises OutputError as `create` does."""
+        remove_abandoned()
         path = output / name
         made_above = [folder for folder in (output, *output.parents) if not folder.exists()]
         folder = cls(path)
@@ -76,18 +78,29 @@ class RunFolder:
 
         Raises OutputError if they cannot be written.
         """
-        file = self.path / table
-        content = _utf8(to_csv(rows))
+        self.append_together({table: rows})
+
+    def append_together(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        """Add rows to several tables, one flushed after the other: to all of them, or to none.
+
+        Only a crash can come between: what is in the last table is in the others. Raises
+        OutputError if they cannot be written.
+        """
+        sizes: dict[Path, int] = {}
+        file = self.path
         try:
-            with file.open("ab", buffering=0) as target:
-                before = target.seek(0, os.SEEK_END)
-                try:
-                    _write_all(target, content)
-                except OSError:
-                    target.truncate(before)
-                    raise
-        except OSError as error:
-            raise output_error(file, error) from None
+            for table, rows in tables.items():
+                file = self.path / table
+                with file.open("ab", buffering=0) as target:
+                    sizes[file] = target.seek(0, os.SEEK_END)
+                    _write_all(target, _utf8(to_csv(rows)))
+        except BaseException as error:
+            for path, size in sizes.items():
+                with contextlib.suppress(OSError):
+                    os.truncate(path, size)
+            if isinstance(error, OSError):
+                raise output_error(file, error) from None
+            raise
 
     def write_table(self, table: str, rows: Sequence[Row]) -> None:
         """Write a table whole, its header first; raise OutputError if it cannot be."""

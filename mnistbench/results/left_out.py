@@ -17,6 +17,10 @@ TWICE = "twice"
 UNSTOPPED = "unstopped"
 COLUMNS_UNSURE = "columns"
 METRIC = "metric"
+HALF = "half"
+LONG = "long"
+SAME = "same"
+ACCURACY = "accuracy"
 METRIC_RESUMED = "metric-resumed"
 
 _WORDS = {
@@ -42,6 +46,22 @@ _WORDS = {
     COLUMNS_UNSURE: (
         "line with commas in its tag tells a time, but not surely its machine",
         "lines with commas in their tags tell a time, but not surely its machine",
+    ),
+    LONG: (
+        "time that is longer than its run lasted is left out",
+        "times that are longer than their runs lasted are left out",
+    ),
+    SAME: (
+        "time that is there under the number of another repeat is counted once",
+        "times that are there under the numbers of other repeats are counted once",
+    ),
+    ACCURACY: (
+        "test accuracy that is no share from 0 to 1 is left out",
+        "test accuracies that are no shares from 0 to 1 are left out",
+    ),
+    HALF: (
+        "repeat without its metrics is left out",
+        "repeats without their metrics are left out",
     ),
     METRIC: (
         "value of a metric that is no finite number is left out",

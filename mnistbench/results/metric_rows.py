@@ -74,7 +74,8 @@ def load_metrics(
             )  # fmt: skip
     database.execute(
         "CREATE TABLE asked AS SELECT DISTINCT number, repeat, metric, value, unit, run_id, "
-        "CASE WHEN isfinite(try_cast(value AS DOUBLE)) THEN try_cast(value AS DOUBLE) END "
+        "CASE WHEN NOT contains(value, '_') AND isfinite(try_cast(value AS DOUBLE)) "
+        "THEN try_cast(value AS DOUBLE) END "
         "AS amount "
         "FROM metrics_asked JOIN runs USING (run_id) "
         f"SEMI JOIN (SELECT DISTINCT number, repeat FROM times WHERE {MEASURED}) "

@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 
+from mnistbench.results.cells import defused
+
 Cell = str | int | float | bool | None
 
 
@@ -265,11 +267,13 @@ def to_csv(rows: Iterable[Row], header: type[Row] | None = None) -> str:
 
 
 def _cell(value: Cell) -> str:
-    """Return full precision, true or false, and an empty cell for the unknown."""
+    """Return full precision, true or false, an empty cell for the unknown, and no formula."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str):
+        return defused(value)
     return repr(value) if isinstance(value, float) else str(value)
 
 

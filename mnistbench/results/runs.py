@@ -14,7 +14,13 @@ from mnistbench.results.csv import columns_of, load_table, parts, rows_of
 from mnistbench.results.database import connect
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.metric_rows import NO_METRICS, LoadedMetrics, load_metrics
-from mnistbench.results.run_facts import RunFigures, machine_facts, run_figures
+from mnistbench.results.run_facts import (
+    RunFigures,
+    leave_out_half,
+    machine_facts,
+    odd_accuracies,
+    run_figures,
+)
 from mnistbench.results.tables import (
     MACHINE,
     METRICS,
@@ -76,6 +82,9 @@ def load(
         figures = _add_neighbours(database, facts, folders, resumed)
         files = tables_in(folders, METRICS)
         loaded, problems = NO_METRICS, list[LeftOut]()
+        left_out += odd_accuracies(facts, figures)
+        if files:
+            left_out += leave_out_half(database, folders)
         if metrics and files:
             loaded, problems = load_metrics(database, files, metrics, resumed)
         return _loaded(database, facts, figures, [*left_out, *problems], loaded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import types
 import urllib.parse
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mnistbench.errors import InputError
+from mnistbench.results.cells import restored
 from mnistbench.results.rows import (
     ClassRow,
     GuessRow,
@@ -90,6 +92,23 @@ PARTS_PICTURE = "explain.png"
 
 PARQUET = ".parquet"
 """How the name of a merged folder's table may end, and not in .csv."""
+SCHEMA = 1
+"""Version of the tables of a run. Whoever changes what a column or a file says adds one; who adds
+a column or a file does not."""
+SCHEMA_FACT = "files_schema"
+"""The attribute in machine.csv that says it; before there was one, it was 1."""
+
+
+def check_schema(version: str, source: object) -> None:
+    """Raise InputError for tables of a version that this mnistbench does not know yet."""
+    if re.fullmatch(r"[0-9]{1,9}", version) and int(version) > SCHEMA:
+        raise InputError(
+            f"was written by a newer mnistbench: its {SCHEMA_FACT} is {version}, known here is "
+            f"{SCHEMA}",
+            source=source,
+            hint="update mnistbench",
+        )
+
 
 RowType = TypeVar("RowType")
 
@@ -164,5 +183,5 @@ def _value(text: str, kind: Any) -> Any:
     if text == "" and type(None) in options:
         return None
     if str in options:  # of several types: as it is written
-        return text
+        return restored(text)
     return int(text) if int in options else float(text)

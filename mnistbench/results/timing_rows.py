@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistbench.errors import InputError
-from mnistbench.results import left_out
+from mnistbench.results import implausible, left_out
 from mnistbench.results.csv import DECIMAL_COMMA, TOO_MANY, columns_of, first_row, load_table, parts
+from mnistbench.results.implausible import MOST_SECONDS
 from mnistbench.results.left_out import LeftOut
 
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ _STATUSES = "('ok', 'failed', 'inherited', 'not-run', 'interrupted', 'resumed', 
 _COLUMN_OF = {
     left_out.TORN: "run_id", left_out.STATUS: "status", left_out.REPEAT: "repeat",
     left_out.ZERO: "seconds", left_out.TIME: "seconds", left_out.TWICE: "seconds",
+    left_out.LONG: "seconds",
 }  # fmt: skip
 _MOST_KEYS = 100_000
 
-_SECONDS = "try_cast(seconds AS DOUBLE)"
-_REPEAT = "try_cast(repeat AS DOUBLE)"
+# DuckDB would read 1_000 as a thousand.
+_SECONDS = "CASE WHEN NOT contains(seconds, '_') THEN try_cast(seconds AS DOUBLE) END"
+_REPEAT = "CASE WHEN NOT contains(repeat, '_') THEN try_cast(repeat AS DOUBLE) END"
 IS_REPEAT = (
     f"coalesce({_REPEAT} >= 0 AND {_REPEAT} < 2147483648 AND {_REPEAT} = floor({_REPEAT}), false)"
 )
@@ -47,6 +50,7 @@ PROBLEM = f"""CASE
     WHEN {MEASURED} AND {_SECONDS} = 0 THEN '{left_out.ZERO}'
     WHEN {MEASURED} AND NOT coalesce(isfinite({_SECONDS}) AND {_SECONDS} > 0, false)
         THEN '{left_out.TIME}'
+    WHEN {MEASURED} AND {_SECONDS} > {MOST_SECONDS} THEN '{left_out.LONG}'
     END"""
 """SQL: the reason for which a row cannot be used, or NULL."""
 NO_HEADER = (
@@ -72,6 +76,7 @@ def load_timings(
     refuse_unsure(database, paths)
     problems = rows_left_out(database, paths)
     _make_runs(database)
+    problems += implausible.leave_out(database, paths)
     problems += _count_once(database, paths)
     if phases is not None:  # the rows of resumed trainings have served
         database.execute(
@@ -206,7 +211,7 @@ def _second_header(paths: Sequence[Path]) -> InputError:
 
 
 def _make_runs(database: DuckDBPyConnection) -> None:
-    """Make `runs`, in the order they began, and `numbered`, the rows by numbers alone."""
+    """Make `runs`, in the order they began, `repeats`, and `numbered`, rows by numbers alone."""
     facts = ", ".join(f"max({name}) AS {name}" for name in FACTS if name not in KEY_OF_RUN)
     keys = ", ".join(KEY_OF_RUN)
     database.execute(
@@ -229,6 +234,10 @@ def _make_runs(database: DuckDBPyConnection) -> None:
     database.execute(
         f"CREATE TABLE zeros AS SELECT DISTINCT number, phase FROM rows JOIN runs USING ({keys}) "
         f"WHERE problem = '{left_out.ZERO}'"
+    )
+    database.execute(
+        "CREATE TABLE repeats AS SELECT DISTINCT number, number_in_run AS repeat FROM rows "
+        f"JOIN runs USING ({keys}) WHERE number_in_run IS NOT NULL AND status IS NOT NULL"
     )
     database.execute("DROP TABLE rows")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from mnistbench.analysis import drift
 from mnistbench.config.frameworks import BACKENDS, check_installed
 from mnistbench.config.run_config import RunConfig
+from mnistbench.config.temporary import temporary_folder
 from mnistbench.config.work import needed_bytes
+from mnistbench.errors import MnistbenchError
 from mnistbench.machine import host, readings
 from mnistbench.machine.warnings import warnings_before
 from mnistbench.measuring.executor import StartMethod
@@ -123,7 +125,12 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
         schedule = _schedule(plan, runs, tell)
         executors = {run.run_id: crew.executor for crew in crews for run in crew.runs}
         in_turn = InTurn(lambda run: executors[run.run_id])
-        finished = take_turns(schedule, runs, halves or in_turn, tell)
+        try:
+            finished = take_turns(schedule, runs, halves or in_turn, tell)
+        except MnistbenchError:
+            with suppress(MnistbenchError):  # the first one is told
+                _conclude(schedule, runs)
+            raise
         outcome = _conclude(schedule, runs)
         finished = _gauge_after(gauge, plan, finished)
     kept = tuple(run for run in runs if run.repeats)
@@ -134,8 +141,8 @@ def describe_machine() -> Mapping[str, object]:
     """Return every attribute of this machine, the reference framework's included."""
     environment = dict(os.environ)
     workers = Workers(measuring_environment("auto"), "auto")
-    with tempfile.TemporaryDirectory(prefix="mnistbench-") as scratch:
-        answer = probe_device(workers, "auto", Path(scratch) / LOG)
+    with temporary_folder() as scratch:
+        answer = probe_device(workers, "auto", scratch / LOG)
     return {**host.machine_facts(environment), **answer.facts}
 
 

@@ -207,6 +207,8 @@ class Halves:
     ) -> list[RepeatRecord]:
         conductor = Conductor(tell)
         chosen = self._in_round(turns[0].repeat, (0, 1))
+        for side in (0, 1):
+            self._workers[side][chosen[side]].prepare()
 
         def one(side: int) -> RepeatRecord:
             turn, run = turns[side], runs[side]

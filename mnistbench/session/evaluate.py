@@ -126,9 +126,11 @@ def run_evaluation(plan: EvaluationPlan, tell: Listener) -> Evaluation:
         describe(
             crew, plan.repeats, 0, {**host.machine_facts(environment), **framework_facts, **model}
         )
-        for number in range(1, plan.repeats + 1):
-            _repeat(plan, run, crew.executor, number, tell)
-        write_cloudmesh_report(run)
+        try:
+            for number in range(1, plan.repeats + 1):
+                _repeat(plan, run, crew.executor, number, tell)
+        finally:
+            write_cloudmesh_report(run)
         return _concluded(plan, run)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 
 from mnistbench import data
 from mnistbench.config.datasets import DatasetFacts
 from mnistbench.config.run_config import RunConfig
+from mnistbench.config.temporary import temporary_folder
 from mnistbench.measuring.executor import TaskFailure
 from mnistbench.measuring.jobs import Listener
 from mnistbench.measuring.startup import measuring_environment
@@ -29,8 +28,8 @@ def fetch(facts: DatasetFacts, tell: Listener) -> PhaseRecord:
     """Download and store a data set; raise InputError, with the ways out, if it cannot be had."""
     workers = Workers(measuring_environment("auto"), "auto")
     try:
-        with tempfile.TemporaryDirectory(prefix="mnistbench-") as scratch:
-            phase: PhaseRecord = workers.run(download, facts.name, Path(scratch) / "log", tell)
+        with temporary_folder() as scratch:
+            phase: PhaseRecord = workers.run(download, facts.name, scratch / "log", tell)
     except TaskFailure as failure:
         raise data.not_here(facts, failure.reason) from None
     return phase

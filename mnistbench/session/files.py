@@ -12,10 +12,11 @@ from mnistbench import data
 from mnistbench.config.frameworks import BACKENDS
 from mnistbench.config.run_config import RunConfig
 from mnistbench.machine import host
+from mnistbench.measuring.interrupts import held_back
 from mnistbench.results.folder import RunFolder, new_run_id
 from mnistbench.results.phases import PhaseRecord, utc_now
 from mnistbench.results.rows import MachineRow, MetricRow, TimingRow, cell
-from mnistbench.results.tables import MACHINE, METRICS, TIMINGS
+from mnistbench.results.tables import MACHINE, METRICS, SCHEMA, SCHEMA_FACT, TIMINGS
 from mnistbench.session.crews import Crew
 from mnistbench.session.records import RepeatRecord, Run
 
@@ -79,6 +80,7 @@ def describe(
     `repeats` is None where a rule decides.
     """
     session = {
+        SCHEMA_FACT: SCHEMA,
         "session": session_id or secrets.token_hex(6),
         "started_utc": utc_now(),
         "repeats_planned": repeats,
@@ -110,16 +112,15 @@ def _data_facts(identity: data.DataIdentity) -> Mapping[str, object]:
 
 
 def keep(record: RepeatRecord, run: Run) -> None:
-    """Write the repeat's rows to the disk."""
+    """Write the repeat's rows to the disk, to both tables or to none."""
     if run.download is not None and not run.repeats:
         record = replace(record, phases=(run.download, *record.phases))
-    run.folder.append(TIMINGS, timing_rows(record, run))
-    run.repeats.append(record)  # from here on its folder is kept, whatever fails next
     number = record.turn.repeat
-    run.folder.append(
-        METRICS,
-        [MetricRow(run.run_id, number, m.name, m.value, m.unit) for m in record.metrics],
-    )
+    metrics = [MetricRow(run.run_id, number, m.name, m.value, m.unit) for m in record.metrics]
+    with held_back():
+        # Its times last: whoever reads takes a repeat that has them for whole.
+        run.folder.append_together({METRICS: metrics, TIMINGS: timing_rows(record, run)})
+        run.repeats.append(record)  # from here on its folder is kept, whatever fails next
     run.folder.log(f"repeat {number} ended: {record.status} {record.reason}")
 
 
@@ -158,8 +159,9 @@ def write_cloudmesh_report(run: Run) -> None:
     """Write cloudmesh.log of the repeats so far, if there is any."""
     if not run.repeats:
         return
-    # Imported here: it takes 0.2 s and changes PyYAML for the whole process.
-    from mnistbench.results.cloudmesh_report import write_report
+    with held_back():
+        # Imported here: it takes 0.2 s and changes PyYAML for the whole process.
+        from mnistbench.results.cloudmesh_report import write_report
 
-    rows = [row for record in run.repeats for row in timing_rows(record, run)]
-    write_report(run.folder, rows)
+        rows = [row for record in run.repeats for row in timing_rows(record, run)]
+        write_report(run.folder, rows)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from mnistbench.config.temporary import temporary_folder
 from mnistbench.errors import RunError
 from mnistbench.machine import cpu, host
 from mnistbench.machine.workloads import WORKLOADS, calibration_points, peak_points
@@ -89,8 +89,8 @@ def run_peak(device: str, output: Path | None) -> PeakResult:
     folder = None if output is None else RunFolder.make(output, run_id)
     workers = Workers(measuring_environment(device), "auto")
     try:
-        with tempfile.TemporaryDirectory(prefix="mnistbench-") as scratch:
-            log = (folder.path if folder else Path(scratch)) / LOG
+        with temporary_folder() as scratch:
+            log = (folder.path if folder else scratch) / LOG
             told = probe_device(workers, device, log)
             rows = rate_rows(measure_peak(workers, told.device, log), run_id, "")
         if folder is not None:

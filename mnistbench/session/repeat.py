@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from mnistbench.analysis.roofline import work_metrics
 from mnistbench.config.run_config import RunConfig
-from mnistbench.errors import InputError
+from mnistbench.errors import InputError, RunError
 from mnistbench.machine import evidence, readings
 from mnistbench.measuring.executor import Executor, TaskFailure
 from mnistbench.measuring.jobs import Listener, Message, RepeatResult, Stopped
@@ -57,7 +57,7 @@ def measured(
     start = time.perf_counter()
     try:
         result = executor.run(wanted.task, wanted.job, log, listen, wanted.stops_on_interrupt)
-    except (TaskFailure, InputError) as failure:
+    except (TaskFailure, InputError, RunError) as failure:
         status = failure.status if isinstance(failure, TaskFailure) else "failed"
         record = _unfinished(turn, phases, running, wanted.phases, status, str(failure))
         return replace(record, wrong_input=isinstance(failure, InputError))

@@ -17,6 +17,7 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
 from mnistbench.machine import host
 from mnistbench.measuring.executor import Executor, StartMethod
+from mnistbench.measuring.interrupts import held_back
 from mnistbench.measuring.jobs import Message, TrainJob
 from mnistbench.measuring.tasks import train
 from mnistbench.results.checkpoints import checkpoint_epoch, last_checkpoint
@@ -38,7 +39,9 @@ from mnistbench.results.tables import (
     MACHINE,
     METRICS,
     MODEL,
+    SCHEMA_FACT,
     TIMINGS,
+    check_schema,
     read_table,
 )
 from mnistbench.session.crews import Crew, executor_of, probe_devices
@@ -182,6 +185,7 @@ def _reopen(path: Path, plan: TrainPlan) -> Run:
     """Return the run of a folder as it was at its last checkpoint."""
     identity = checked_identity(plan.config)
     attributes = {row.attribute: row.value for row in read_table(path, MACHINE, MachineRow)}
+    check_schema(str(attributes.get(SCHEMA_FACT, "")), path / MACHINE)
     for name, digest in identity.digests.items():
         if attributes.get(f"dataset_{name}_sha256", digest) != digest:
             raise InputError(
@@ -192,9 +196,18 @@ def _reopen(path: Path, plan: TrainPlan) -> Run:
     checkpoint = last_checkpoint(path)
     folder, run_id = RunFolder(path), path.resolve().name
     epochs = checkpoint_epoch(checkpoint) if checkpoint else 0
+    _drop_half_written(folder)
     rows = [row for row in read_table(path, HISTORY, HistoryRow) if row.epoch <= epochs]
     folder.write_table(HISTORY, rows)
     return Run(plan.config, run_id, folder, identity, tag=plan.tag)
+
+
+def _drop_half_written(folder: RunFolder) -> None:
+    """Take out the metrics of a repeat whose process was killed before its times were written."""
+    whole = {row.repeat for row in read_table(folder.path, TIMINGS, TimingRow)}
+    metrics = read_table(folder.path, METRICS, MetricRow)
+    if any(row.repeat not in whole for row in metrics):
+        folder.write_table(METRICS, [row for row in metrics if row.repeat in whole])
 
 
 def _begin(run: Run) -> None:
@@ -255,8 +268,9 @@ def _finish(run: Run, record: RepeatRecord) -> TrainResult:
     history = read_table(run.folder.path, HISTORY, HistoryRow)
     if not history and record.status == STATUS_INTERRUPTED:
         return TrainResult(run, record, 0)
-    keep(record, run)
-    write_cloudmesh_report(run)
+    with held_back():
+        keep(record, run)
+        write_cloudmesh_report(run)
     if history:
         from mnistbench.results import pictures
 

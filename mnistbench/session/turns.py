@@ -62,23 +62,36 @@ class InTurn:
 
 def take_turns(schedule: Schedule, runs: Runs, measurer: Measurer, tell: Listener) -> bool:
     """Run every turn; return whether all were run, and not interrupted by the user."""
-    while turns := _next_turns(schedule, measurer.at_once):
-        chosen = [runs[turn.config_index] for turn in turns]
-        for turn, run in zip(turns, chosen, strict=True):
-            epochs = run.config.training.epochs
-            tell(TurnStarted(run.config.name, turn, schedule.expected_turns, epochs))
-        try:
-            records = measurer.measure(turns, chosen, tell)
-        except KeyboardInterrupt:
-            for run in chosen:
-                run.folder.log(f"repeat {turns[0].repeat} interrupted by the user")
-            return False
-        for run, record in zip(chosen, records, strict=True):
-            if not record.turn.is_warmup:
-                keep(record, run)
-            schedule.ended(record)
-            tell(TurnEnded(run.config.name, record))
+    try:
+        while turns := _next_turns(schedule, measurer.at_once):
+            _take(turns, [runs[turn.config_index] for turn in turns], schedule, measurer, tell)
+    except KeyboardInterrupt:
+        return False
     return True
+
+
+def _take(
+    turns: Sequence[Turn],
+    chosen: Sequence[Run],
+    schedule: Schedule,
+    measurer: Measurer,
+    tell: Listener,
+) -> None:
+    """Measure turns that are taken at once, and keep what comes of them."""
+    for turn, run in zip(turns, chosen, strict=True):
+        epochs = run.config.training.epochs
+        tell(TurnStarted(run.config.name, turn, schedule.expected_turns, epochs))
+    try:
+        records = measurer.measure(turns, chosen, tell)
+    except KeyboardInterrupt:
+        for run in chosen:
+            run.folder.log(f"repeat {turns[0].repeat} interrupted by the user")
+        raise
+    for run, record in zip(chosen, records, strict=True):
+        if not record.turn.is_warmup:
+            keep(record, run)
+        schedule.ended(record)
+        tell(TurnEnded(run.config.name, record))
 
 
 def _next_turns(schedule: Schedule, count: int) -> list[Turn]:

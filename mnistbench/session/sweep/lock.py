@@ -11,25 +11,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from mnistbench.config.temporary import take
 from mnistbench.errors import InputError
 from mnistbench.results.folder import output_error
 
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 """What a system says of a lock that another holds; anything else: this disk has no locks."""
 _PATIENCE_SECONDS = 0.2
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[bytes]) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
 
 _LOCK = "running"
 """Held as long as the process lives, whatever ends it: its content says nothing."""
@@ -39,7 +27,7 @@ _STOP = "stop"
 def _take(file: IO[bytes]) -> bool:
     """Take a file's lock; return whether it was free. A disk without locks keeps nobody out."""
     try:
-        _lock(file)
+        take(file)
     except OSError as error:
         return error.errno not in _TAKEN
     return True

@@ -14,7 +14,7 @@ import yaml
 
 import mnistbench
 from mnistbench.analysis.sweeps import SelectOn
-from mnistbench.config.files import config_text, read_yaml
+from mnistbench.config.files import config_text
 from mnistbench.config.loading import ConfigFields
 from mnistbench.config.run_config import RunConfig, TrainingConfig
 from mnistbench.config.sweep_space import (
@@ -25,6 +25,7 @@ from mnistbench.config.sweep_space import (
     value_text,
 )
 from mnistbench.config.versions import version_line
+from mnistbench.config.yaml_text import MOST_BYTES_OF_POINTS, read_yaml
 from mnistbench.errors import InputError
 from mnistbench.machine import host
 from mnistbench.results.folder import new_run_id
@@ -259,7 +260,7 @@ def _parts(folder: Path) -> tuple[dict[str, Any], tuple[Settings, ...]]:
         raise InputError("no such folder", source=folder)
     if not file.is_file():
         raise InputError(f"holds no {SWEEP_PLAN}", source=folder, hint="give the folder of a sweep")
-    head, separator, lines = config_text(file).partition(f"\n{_POINTS}")
+    head, separator, lines = config_text(file, MOST_BYTES_OF_POINTS).partition(f"\n{_POINTS}")
     fields = read_yaml(head, str(file))
     if not separator or not isinstance(fields, dict) or not set(_KINDS) <= set(fields):
         raise _damaged(folder)

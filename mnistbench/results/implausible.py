@@ -1,0 +1,102 @@
+"""Times that cannot be: longer than their run lasted, or measured once and there several times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnistbench.results import left_out
+from mnistbench.results.csv import first_row
+from mnistbench.results.left_out import LeftOut
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MOST_SECONDS = 1e8
+"""Three years: no phase of a training takes them, and sums of squares stay finite."""
+_SLACK_SECONDS = 1.0
+_LEAST_OF_LAST, _SPANS_OF_LAST = 3600.0, 10.0
+"""What the phase that began last may take, in seconds or in spans of its run: nothing ends it."""
+
+_MEASURED = "status IN ('ok', 'duet')"
+_BEGAN = "epoch(try_cast(start AS TIMESTAMP))"
+
+
+def leave_out(database: DuckDBPyConnection, paths: Sequence[Path]) -> list[LeftOut]:
+    """Take such times out of the table `numbered`; return them, by reason."""
+    return [
+        left
+        for reason, which in ((left_out.LONG, _TOO_LONG), (left_out.SAME, _THERE_BEFORE))
+        for left in _left_out(database, reason, which, paths)
+    ]
+
+
+# Every phase but the last ended before the last one began. A clock that was set back in the run
+# shows in a last phase that is not of the last repeat: it says nothing then.
+_TOO_LONG = f"""
+    WITH times AS (
+        SELECT rowid AS row, number, repeat, seconds, {_BEGAN} AS began
+        FROM numbered WHERE {_MEASURED} AND began IS NOT NULL
+    ), spans AS (
+        SELECT number, min(began) AS first, max(began) AS last, max(repeat) AS last_repeat,
+            arg_max(repeat, began) AS repeat_of_last,
+            greatest({_LEAST_OF_LAST}, {_SPANS_OF_LAST} * (max(began) - min(began))) AS most
+        FROM times GROUP BY number
+    ), tails AS (
+        SELECT number, least(max(seconds), any_value(most)) AS tail
+        FROM times JOIN spans USING (number) WHERE began = last GROUP BY number
+    )
+    SELECT row FROM times JOIN spans USING (number) JOIN tails USING (number)
+    WHERE last_repeat = repeat_of_last AND last > first AND (
+        (began < last AND began + seconds > last + tail + {_SLACK_SECONDS})
+        OR (began = last AND seconds > most)
+    )"""
+
+# Two repeats do not begin in the same microsecond and take the same time to the last digit. Runs of
+# one call share the import of their server.
+_THERE_BEFORE = f"""
+    SELECT row FROM (
+        SELECT rowid AS row, row_number() OVER (
+            PARTITION BY code, start, seconds ORDER BY number, repeat
+        ) AS place
+        FROM numbered SEMI JOIN (
+            SELECT code, start, seconds FROM numbered JOIN phases USING (code)
+            WHERE {_MEASURED} AND phase NOT IN ('import', 'data-download')
+            AND start LIKE '%.%' AND start NOT LIKE '%.000000Z'
+            GROUP BY ALL HAVING count(DISTINCT (number, repeat)) > 1
+        ) USING (code, start, seconds) WHERE {_MEASURED}
+    ) WHERE place > 1"""
+
+
+def _left_out(
+    database: DuckDBPyConnection, reason: str, which: str, paths: Sequence[Path]
+) -> list[LeftOut]:
+    database.execute(f"CREATE OR REPLACE TABLE implausible AS {which}")
+    found = database.execute(
+        "SELECT run_id, repeat, phase, seconds FROM numbered JOIN runs USING (number) "
+        "JOIN phases USING (code) WHERE numbered.rowid IN (SELECT row FROM implausible) "
+        "ORDER BY ALL"
+    ).fetchall()
+    if not found:
+        return []
+    database.execute("DELETE FROM numbered WHERE rowid IN (SELECT row FROM implausible)")
+    run_id, repeat, phase, seconds = found[0]
+    first = first_row(
+        paths,
+        lambda row: (
+            (row.get("run_id"), row.get("phase")) == (run_id, phase)
+            and _is(row.get("repeat"), repeat)
+            and _is(row.get("seconds"), seconds)
+        ),
+    )
+    file, line, _ = first or (None, 0, {})
+    value = f"repeat {repeat}, {phase}, {seconds:g} s"
+    return [LeftOut(reason, len(found), file, line, value)]
+
+
+def _is(cell: str | None, number: float) -> bool:
+    try:
+        return float((cell or "").replace(",", ".")) == number
+    except ValueError:
+        return False
