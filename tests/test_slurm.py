@@ -103,6 +103,11 @@ def queue() -> str:
     return subprocess.run(shown, capture_output=True, text=True, check=True).stdout
 
 
+def nodes() -> str:
+    shown = ["sinfo", "-h", "-N", "-o", "%N %T"]
+    return subprocess.run(shown, capture_output=True, text=True, check=True).stdout
+
+
 def fact(run_folder: Path, name: str) -> str:
     return next(r["value"] for r in rows(run_folder / "machine.csv") if r["attribute"] == name)
 
@@ -187,7 +192,9 @@ def test_a_killed_task_and_a_dead_node_leave_every_result_exactly_once(
     }
     assert restarts == {"r0", "r1"}, "both attempts of the lost node finished"
     subprocess.run(["slurmd", "-N", "n1"], check=True)
-    subprocess.run(["scontrol", "update", "NodeName=n1", "State=RESUME"], check=True)
+    up = ["scontrol", "update", "NodeName=n1", "State=RESUME"]  # refused if it is back by itself
+    subprocess.run(up, capture_output=True, check=False)
+    wait_for(lambda: "down" not in nodes())
 
 
 def start_requeued() -> bool:
