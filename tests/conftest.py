@@ -22,6 +22,8 @@ from mnistbench.cli import main
 
 # A shell's background job ignores Ctrl-C, and what it starts inherits that: the tests must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):  # nor a closed terminal, as below nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 MOST_WORKERS = 4
 """Each may hold a framework's memory three times over."""
