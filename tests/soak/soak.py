@@ -50,7 +50,7 @@ class Kind:
 def kinds() -> list[Kind]:
     """Return every kind: hostile input in this process's children, then kills and surroundings."""
     counts = {
-        "config": 2500, "YAML bombs": 500, "flags": 1000, "tables and logs": 4000, "npz": 700,
+        "config": 4000, "YAML bombs": 500, "flags": 1000, "tables and logs": 2500, "npz": 700,
         "IDX and gzip": 400, "tar": 500, "pickles": 400, "models": 300, "pictures": 300,
     }  # fmt: skip
     reading = [
