@@ -16,7 +16,7 @@ from mnistbench.analysis.comparison import (
 from mnistbench.analysis.identity import Difference, Values
 from mnistbench.analysis.normalization import Prediction
 from mnistbench.analysis.other_work import of_the_work, per_image
-from mnistbench.errors import visible
+from mnistbench.errors import in_line
 from mnistbench.report.metrics import has_points, row_of
 from mnistbench.report.values import change_text, interval_text, seconds_text
 
@@ -38,14 +38,14 @@ def print_table(console: Console, comparisons: Sequence[Comparison], rules: Rule
     """Print a table for each NEW, and below it what a reader must know; other work comes first."""
     for comparison in comparisons:
         for line in _other_work(comparison):
-            console.print(line, highlight=False, markup=False)
+            console.print(in_line(line), highlight=False, markup=False)
         header, rows = _header(comparison), _all_rows(comparison)
         if _table_width(header, rows) <= console.width:
             _print_as_table(console, comparison, header, rows)
         else:
             _print_as_list(console, comparison, header, rows)
         for line in _remarks(comparison):
-            console.print(f"- {line}", highlight=False, markup=False)
+            console.print(f"- {in_line(line)}", highlight=False, markup=False)
     console.print(_legend(comparisons, rules), highlight=False, markup=False)
 
 
@@ -64,12 +64,12 @@ def _print_as_table(
     from rich.text import Text
 
     # Text, as a glob's [0-9] would be taken for a colour.
-    table = Table(title=Text(visible(_title(comparison))), title_justify="left")
+    table = Table(title=Text(_title(comparison)), title_justify="left")
     for name in header:
         justify: Literal["left", "right"] = "right" if name in _RIGHT else "left"
         table.add_column(name, justify=justify, no_wrap=name != _HEADER[-1], overflow="fold")
     for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+        table.add_row(*map(Text, row))
     console.print(table)
 
 
@@ -106,7 +106,7 @@ def as_markdown(comparisons: Sequence[Comparison], rules: Rules) -> str:
 
 
 def _title(comparison: Comparison) -> str:
-    return f"BASE {comparison.base.name}, NEW {comparison.new.name}"
+    return in_line(f"BASE {comparison.base.name}, NEW {comparison.new.name}")
 
 
 def _header(comparison: Comparison) -> tuple[str, ...]:
@@ -129,7 +129,8 @@ def _has_two_machines(comparison: Comparison) -> bool:
 
 
 def _all_rows(comparison: Comparison) -> list[tuple[str, ...]]:
-    return [row for config in comparison.configs for row in _rows(config, comparison)]
+    rows = (row for config in comparison.configs for row in _rows(config, comparison))
+    return [tuple(map(in_line, row)) for row in rows]
 
 
 def _rows(config: ConfigComparison, comparison: Comparison) -> Iterator[tuple[str, ...]]:
@@ -293,6 +294,7 @@ def _percent(share: float) -> str:
 
 
 def _escaped(text: str) -> str:
+    text = in_line(text)
     for character in ("\\", "|", "*", "_", "<"):
         text = text.replace(character, "\\" + character)
     return text
