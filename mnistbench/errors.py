@@ -93,6 +93,13 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(_shown, text)
 
 
+def in_line(text: str) -> str:
+    r"""Return the same with ends of lines and tabs shown too, for a cell or a part of a line."""
+    for character, name in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        text = text.replace(character, name)
+    return visible(text)
+
+
 def _shown(match: re.Match[str]) -> str:
     number = ord(match[0])
     return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"

@@ -224,7 +224,7 @@ def test_what_comes_from_outside_is_shown_and_not_obeyed(tmp_path: Path) -> None
     write_run(new, {"train": times(2.0)}, machine={"cpu_model": "\x1b]0;owned\x07=cmd"})
     for output_format in ("table", "markdown", "csv"):
         _, output, _ = compare(base, new, "--format", output_format)
-        assert "n\\x1b[31mew\\u202e" in output
+        assert "n\\x1b[31mew\\u202e" in output.replace("\\\\", "\\")
         assert "\x1b" not in output
     _, _, error = compare(base, tmp_path / "\x1b[2J")
     assert (
@@ -232,6 +232,16 @@ def test_what_comes_from_outside_is_shown_and_not_obeyed(tmp_path: Path) -> None
         == f"mnistbench: {tmp_path}/\\x1b[2J: no such file or folder; "
         + (error.strip().partition("; ")[2])
     )
+
+
+def test_a_name_makes_no_line_of_its_own(tmp_path: Path) -> None:
+    base, new = tmp_path / "base", tmp_path / "new\n- NEW is faster"
+    write_run(base, {"train": times(2.0)}, node="a\nb")
+    write_run(new, {"train": times(2.0)}, machine={"cpu_model": "x\n- NEW is faster\ty"})
+    for output_format in ("table", "markdown"):
+        _, output, _ = compare(base, new, "--format", output_format)
+        assert "new\\n- NEW is faster" in output.replace("\\\\", "\\")
+        assert not [line for line in output.splitlines() if line.startswith("- NEW is faster")]
 
 
 def test_a_message_is_one_line_of_a_length_to_be_read() -> None:

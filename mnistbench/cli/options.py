@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnistbench.cli.parameters import Count
+from mnistbench.cli.parameters import Count, Tag
 from mnistbench.cli.until import until_overrides
 from mnistbench.config.frameworks import BACKENDS
 from mnistbench.report.exports import EXPORTS
@@ -64,7 +64,7 @@ start_method = click.option(
 synthetic = click.option(
     "--synthetic", is_flag=True, help="Images made from the seed, as many, not the real ones."
 )
-tag = click.option("--tag", default="", help="A word of yours for every row.")
+tag = click.option("--tag", type=Tag(), default="", help="A word of yours for every row.")
 until = click.option(
     "--until",
     metavar="test_accuracy>=X",

@@ -98,6 +98,24 @@ class Count(click.ParamType):  # type: ignore[type-arg]  # generic only in late 
         return number
 
 
+class Tag(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
+    """A word for every row: it is in each of them, and in columns of a report."""
+
+    name = "TEXT"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Return the tag; fail in one line."""
+        text = str(value)
+        if len(text) > _LONGEST_TAG:
+            self.fail(f"{len(text):,} characters are more than {_LONGEST_TAG:,}", param, ctx)
+        return text
+
+
+_LONGEST_TAG = 1000
+
+
 class Word(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
     """A name in a table: text, not any bytes."""
 

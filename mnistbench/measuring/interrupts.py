@@ -36,12 +36,16 @@ def passed_on(channel: Channel) -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Let the block, which is short, come to its end before the first of them has its effect."""
+    """Let the block, which is short, come to its end before the first of them has its effect.
+
+    The second has it at once.
+    """
     before = _handlers()
     came: list[int] = []
 
     def wait(number: int, frame: FrameType | None) -> None:
         came.append(number)
+        _set(before)
 
     _set(dict.fromkeys(before, wait))
     try:

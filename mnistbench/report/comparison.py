@@ -16,7 +16,7 @@ from mnistbench.analysis.comparison import (
 from mnistbench.analysis.identity import Difference, Values
 from mnistbench.analysis.normalization import Prediction
 from mnistbench.analysis.other_work import of_the_work, per_image
-from mnistbench.errors import visible
+from mnistbench.errors import in_line
 from mnistbench.report.metrics import has_points, row_of
 from mnistbench.report.values import change_text, interval_text, seconds_text
 
@@ -43,14 +43,14 @@ def print_table(console: Console, comparisons: Sequence[Comparison], rules: Rule
     """Print a table for each NEW, and below it what a reader must know; other work comes first."""
     for comparison in comparisons:
         for line in other_work_in(comparison):
-            console.print(line, highlight=False, markup=False)
+            console.print(in_line(line), highlight=False, markup=False)
         header, rows = header_of(comparison), rows_of(comparison)
         if _table_width(header, rows) <= console.width:
             _print_as_table(console, comparison, header, rows)
         else:
             _print_as_list(console, comparison, header, rows)
         for line in remarks_on(comparison):
-            console.print(f"- {line}", highlight=False, markup=False)
+            console.print(f"- {in_line(line)}", highlight=False, markup=False)
     console.print(legend_of(comparisons, rules), highlight=False, markup=False)
 
 
@@ -69,12 +69,12 @@ def _print_as_table(
     from rich.text import Text
 
     # Text, as a glob's [0-9] would be taken for a colour.
-    table = Table(title=Text(visible(title_of(comparison))), title_justify="left")
+    table = Table(title=Text(title_of(comparison)), title_justify="left")
     for name in header:
         justify: Literal["left", "right"] = "right" if name in RIGHT else "left"
         table.add_column(name, justify=justify, no_wrap=name != _HEADER[-1], overflow="fold")
     for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+        table.add_row(*map(Text, row))
     console.print(table)
 
 
@@ -112,7 +112,7 @@ def as_markdown(comparisons: Sequence[Comparison], rules: Rules) -> str:
 
 def title_of(comparison: Comparison) -> str:
     """Return the names of both sides."""
-    return f"BASE {comparison.base.name}, NEW {comparison.new.name}"
+    return in_line(f"BASE {comparison.base.name}, NEW {comparison.new.name}")
 
 
 def header_of(comparison: Comparison) -> tuple[str, ...]:
@@ -142,7 +142,8 @@ def _has_disturbed(comparison: Comparison) -> bool:
 
 def rows_of(comparison: Comparison) -> list[tuple[str, ...]]:
     """Return the rows of a comparison's table; a config is named in its first one alone."""
-    return [row for config in comparison.configs for row in _rows(config, comparison)]
+    rows = (row for config in comparison.configs for row in _rows(config, comparison))
+    return [tuple(map(in_line, row)) for row in rows]
 
 
 def _rows(config: ConfigComparison, comparison: Comparison) -> Iterator[tuple[str, ...]]:
@@ -321,6 +322,7 @@ def _percent(share: float) -> str:
 
 def escaped(text: str) -> str:
     """Return text that Markdown takes as it is."""
+    text = in_line(text)
     for character in ("\\", "|", "*", "_", "<"):
         text = text.replace(character, "\\" + character)
     return text

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistbench.config.frameworks import BACKENDS
-from mnistbench.errors import visible
+from mnistbench.errors import in_line, visible
 
 SHORT_MACHINE = (
     "node", "cpu_model", "cpu_cores_physical", "cpu_threads", "cpu_affinity_threads",
@@ -81,4 +81,4 @@ def readable(name: str, value: object) -> str:
     """Return an attribute of the machine as people read it: sizes in GiB or KiB."""
     if name.endswith("_bytes") and isinstance(value, int):
         return f"{value / 2**30:.1f} GiB" if value >= 2**30 else f"{value / 2**10:.0f} KiB"
-    return str(value)
+    return in_line(str(value))

@@ -8,6 +8,8 @@ from pathlib import Path
 from mnistbench.errors import InputError
 
 _HEAD_BYTES = 1 << 16
+_MOST_BYTES = 64 << 20
+"""Of a text that is read whole: half a million lines of a log."""
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -57,6 +59,10 @@ def read_text(path: Path, what: str) -> str:
     """Return a whole file as text, what is no character of its encoding replaced."""
     encoding = encoding_of(path, read_head(path), what)
     try:
-        return path.read_text(encoding=encoding, errors="replace")
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", source=path) from None
+    if len(content) > _MOST_BYTES:
+        raise InputError(f"is longer than {_MOST_BYTES >> 20} MiB", source=path, hint=what)
+    return content.decode(encoding, errors="replace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import random
 import shutil
 import struct
@@ -13,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 Make = Callable[[random.Random, Path], Sequence[str]]
 """From a seed and an empty folder to the arguments of a command that reads what was made in it."""
@@ -46,7 +48,12 @@ def sometimes(content: bytes, draw: random.Random) -> bytes:
     return mutated(content, draw) if draw.random() < 0.3 else content
 
 
+CANARY = Path("code-run")
+"""Made in the working folder by what must never run."""
+RUN = f"touch {CANARY}".encode()
+
 BITS = (
+    b"!!python/object/apply:os.system ['" + RUN + b"']\n", b"=cmd|'/c " + RUN + b"'!A0",
     b"\0", b"\x1b[31m", b"\xff\xfe", b"\r", b"1e308", b"5e-324", b"1_000", "²".encode(), b"-1",
     b"9223372036854775808", b"nan", b"inf", b"=cmd|' /C calc'!A0", b"&a [*a,*a]", b"!!bool maybe",
     b"!!python/object:os.system", b"2026-01-01", b"? 1\n: 2\n", b"{", b"[" * 200, b'"', b",,,",
@@ -203,7 +210,8 @@ def pickles(draw: random.Random, folder: Path) -> Sequence[str]:
     place.mkdir()
     depth = draw.choice([10, 200_000])
     body = draw.choice([
-        b"\x80\x02cos\nsystem\nU\x04true\x85R.",
+        b"\x80\x02cos\nsystem\nU" + bytes([len(RUN)]) + RUN + b"\x85R.",
+        b"cposix\nsystem\n(S'" + RUN + b"'\ntR.",
         b"\x80\x02}" + b"(" * depth + b".",
         b"\x80\x02)" + b"\x85" * depth + b".",
         b"\x80\x02" + b"]q\x00h\x00a" * depth + b".",
@@ -220,8 +228,42 @@ def pickles(draw: random.Random, folder: Path) -> Sequence[str]:
     return _read(folder, draw)
 
 
+def models(draw: random.Random, folder: Path) -> Sequence[str]:
+    """A saved model that unpacks to far more, nests, holds code, or is none."""
+    file = folder / f"model{draw.choice(['.keras', '.keras', '.h5'])}"
+    layer = {"class_name": "Lambda", "config": {"function": f"__import__('os').system('{RUN!r}')"}}
+    depth = draw.choice([1, 2000, 100_000])
+    parts = {
+        "config.json": draw.choice([
+            b"{" * depth, b'{"config":{"layers":[' * depth, json.dumps({"config": 1}).encode(),
+            b"[" + b"1," * depth, bytes(draw.choice([10, 1 << 25])), b"\xff\xfe", b"1" * depth,
+            json.dumps({"config": {"layers": [layer]}}).encode()[: draw.randint(5, 60)],
+        ]),
+        "model.weights.h5": bytes(draw.choice([0, 1 << 26])),
+    }  # fmt: skip
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    file.write_bytes(sometimes(file.read_bytes(), draw))
+    return ["evaluate", str(file), "--config", "mnist-dense"]
+
+
+def pictures(draw: random.Random, folder: Path) -> Sequence[str]:
+    """A picture of too many pixels, mutated, cut short, or empty of any drawing."""
+    model, file = folder / "model.keras", folder / "picture"
+    with zipfile.ZipFile(model, "w") as archive:
+        archive.writestr("config.json", '{"config": {"layers": []}}')
+        archive.writestr("model.weights.h5", "")
+    size = draw.choice([(28, 28), (300, 200), (6000, 5000), (13_000, 13_000), (1, 60_000)])
+    image = Image.new(draw.choice(["1", "L", "P"]), size)
+    image.save(file, draw.choice(["PNG", "GIF", "BMP", "TIFF"]))
+    content = file.read_bytes()
+    file.write_bytes(mutated(content, draw) if len(content) < 1 << 20 else content)
+    return ["evaluate", str(model), "--config", "mnist-dense", "--images", str(file)]
+
+
 KINDS: dict[str, Make] = {
     "config": config, "YAML bombs": yaml_bomb, "flags": flags, "tables and logs": table, "npz": npz,
-    "IDX and gzip": idx, "tar": tar, "pickles": pickles,
+    "IDX and gzip": idx, "tar": tar, "pickles": pickles, "models": models, "pictures": pictures,
 }  # fmt: skip
 """What is made, by the name in the report."""

@@ -19,7 +19,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -42,17 +43,22 @@ class Kind:
     name: str
     count: int
     attempt: Callable[[int, Path], Outcome]
+    at_once: int = 1
+    """Tries at the same time."""
 
 
 def kinds() -> list[Kind]:
     """Return every kind: hostile input in this process's children, then kills and surroundings."""
-    counts = {"config": 2500, "YAML bombs": 500, "flags": 1000, "tables and logs": 4000, "npz": 700,
-              "IDX and gzip": 400, "tar": 500, "pickles": 400}  # fmt: skip
+    counts = {
+        "config": 4000, "YAML bombs": 500, "flags": 1000, "tables and logs": 2500, "npz": 700,
+        "IDX and gzip": 400, "tar": 500, "pickles": 400, "models": 300, "pictures": 300,
+    }  # fmt: skip
     reading = [
         Kind(name, counts[name], lambda seed, folder, make=make: forked(make, seed, folder))
         for name, make in hostile.KINDS.items()
     ]
-    return [*reading, *(Kind(name, *rest) for name, rest in kills.KINDS.items())]
+    at_once = 3 * (os.cpu_count() or 1)  # most of a kill is waiting for its moment
+    return [*reading, *(Kind(name, *rest, at_once) for name, rest in kills.KINDS.items())]
 
 
 def forked(make: hostile.Make, seed: int, folder: Path) -> Outcome:
@@ -71,7 +77,11 @@ def forked(make: hostile.Make, seed: int, folder: Path) -> Outcome:
     own_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     mb = max(0.0, usage.ru_maxrss / 1024 - own_mb)
     shown = output.read_text(errors="replace")
-    return judged(arguments, code, shown, said, seconds, mb, CODES)
+    outcome = judged(arguments, code, shown, said, seconds, mb, CODES)
+    if hostile.CANARY.exists():
+        hostile.CANARY.unlink()
+        outcome.code_run, outcome.problem = 1, f"code run: {outcome.problem or arguments}"
+    return outcome
 
 
 def _be_the_command(arguments: list[str], output: Path, error: Path, folder: Path) -> None:
@@ -114,13 +124,24 @@ def tries(scale: float, seed: int, state: Path) -> Iterator[tuple[str, Outcome]]
             known[entry["kind"], entry["seed"]] = Outcome(**entry["outcome"])
     with state.open("a") as log:
         for kind in kinds():
-            for number in range(max(1, round(kind.count * scale))):
-                key = (kind.name, seed + number)
-                if key not in known:
-                    known[key] = _one(kind, seed + number)
-                    entry = {"kind": kind.name, "seed": key[1], "outcome": asdict(known[key])}
-                    print(json.dumps(entry), file=log, flush=True)
-                yield kind.name, known[key]
+            seeds = range(seed, seed + max(1, round(kind.count * scale)))
+            for number in seeds:
+                if (kind.name, number) in known:
+                    yield kind.name, known[kind.name, number]
+            for number, outcome in _all(kind, [n for n in seeds if (kind.name, n) not in known]):
+                entry = {"kind": kind.name, "seed": number, "outcome": asdict(outcome)}
+                print(json.dumps(entry), file=log, flush=True)
+                yield kind.name, outcome
+
+
+def _all(kind: Kind, seeds: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
+    if kind.at_once == 1:  # also as what forks has no other threads
+        yield from ((seed, _one(kind, seed)) for seed in seeds)
+        return
+    with ThreadPoolExecutor(kind.at_once) as pool:
+        waiting = {pool.submit(_one, kind, seed): seed for seed in seeds}
+        for done in as_completed(waiting):
+            yield waiting[done], done.result()
 
 
 def _one(kind: Kind, seed: int) -> Outcome:

@@ -26,6 +26,7 @@ from mnistbench.measuring.inside.measures import EpochClock
 from mnistbench.measuring.inside.repeat import prepare, repeat_result, target_callbacks, test, train
 from mnistbench.measuring.jobs import Listener, RepeatResult, Stopped, StopRequested, TrainJob
 from mnistbench.results.checkpoints import checkpoint_path
+from mnistbench.results.folder import output_error
 from mnistbench.results.phases import PhaseRecord
 from mnistbench.results.rows import HistoryRow
 from mnistbench.results.tables import ARCHITECTURE, MODEL, SUMMARY, TENSORBOARD
@@ -60,9 +61,12 @@ def run_train(job: TrainJob, import_phase: PhaseRecord, tell: Listener) -> Repea
 
 def save_model(model: keras.Model, path: Path) -> None:
     """Write a model so that a crash leaves the old file or the new one, whole."""
-    path.parent.mkdir(exist_ok=True)
-    with whole_file(path) as partial:
-        model.save(partial)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with whole_file(path) as partial:
+            model.save(partial)
+    except OSError as error:
+        raise output_error(path, error) from None
 
 
 def _describe(model: keras.Model, job: TrainJob) -> None:
