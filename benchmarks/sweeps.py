@@ -25,7 +25,8 @@ from mnistbench.results.folder import RunFolder
 from mnistbench.results.phases import PHASES
 from mnistbench.results.rows import MetricRow, TimingRow, to_csv
 from mnistbench.results.tables import METRICS, SWEEP_PLAN, TIMINGS
-from mnistbench.session.sweep.plan import SweepPlan, make_plan, plan_text, read_plan
+from mnistbench.session.sweep.plan import SweepPlan, make_plan
+from mnistbench.session.sweep.plan_file import plan_text, read_plan
 from mnistbench.session.sweep.progress import SweepProgress
 
 POINTS = (2_500, 5_000, 10_000)

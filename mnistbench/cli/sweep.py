@@ -22,6 +22,7 @@ from mnistbench.cli.sweep_launch import (
     terms_of,
 )
 from mnistbench.cli.sweep_points import plan_of
+from mnistbench.cli.sweep_search import search_options
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 from mnistbench.report.exports import export
 
@@ -71,10 +72,8 @@ _OF_A_RESUMED_ONE = (
 @click.option(
     "--select-on",
     type=click.Choice(["test", "validation"]),
-    default="test",
-    show_default=True,
     help="The images that the best accuracy is chosen on; validation: a part of the training set, "
-    "and the test set is for the chosen point alone.",
+    "and the test set is for the chosen point alone.  [default: test; of --trials validation]",
 )
 @click.option(
     "--max-time",
@@ -89,6 +88,7 @@ _OF_A_RESUMED_ONE = (
     metavar="DIR",
     help="Go on with the sweep in this folder, however it ended.",
 )
+@search_options
 @launch_options
 @options.device
 @options.until
@@ -228,6 +228,8 @@ def _show_plan(planned: SweepResult, given: dict[str, Any]) -> int:
         click.echo(plan_line(planned.plan, planned.points))
         for point in planned.points:
             click.echo(f"  {point.number}: {point.settings}")
+        if planned.plan.search is not None:
+            click.echo("\n".join(f"  {line}" for line in planned.plan.search.lines))
         return OK
     export("sweep", given["output_format"], planned)
     return OK
@@ -254,5 +256,5 @@ def _conclude(result: SweepResult, given: dict[str, Any]) -> int:
         kept = f"{result.ended} of {result.plan.turns} repeats are kept"
         click.echo(f"mnistbench: {result.ending}; {kept}", err=True)
         return INTERRUPTED
-    not_whole = result.ending == "finished" and result.missing
+    not_whole = result.ending == "finished" and not result.is_whole
     return RUN_FAILED if result.failed or not_whole else OK

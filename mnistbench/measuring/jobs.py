@@ -37,6 +37,8 @@ class RepeatJob:
     """`auto`, `cpu` or `gpu`."""
     seed: int
     """The seed of this repeat, derived from the config's root."""
+    asks: bool = False
+    """Whether it asks after each epoch but the last if it is to go on."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +119,43 @@ class EpochEnded:
 
 
 @dataclass(frozen=True)
+class EpochLearnt:
+    """An epoch is over, and its process waits for `GoOn` or `Prune` of the same epoch."""
+
+    epoch: int
+    """From 1."""
+    accuracy: float
+    """On the images that each epoch is validated on, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class GoOn:
+    """To a process: the training goes on after this epoch."""
+
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Prune:
+    """To a process: the training ends after this epoch, as it promises too little."""
+
+    epoch: int
+
+
+@dataclass(frozen=True)
 class StopRequested:
     """The training has seen that the user asked for an early end."""
 
 
-Message = PhaseStarted | PhaseRecord | EpochEnded | Downloading | StopRequested | HistoryRow | Ready
+Message = (
+    PhaseStarted | PhaseRecord | EpochEnded | EpochLearnt | Downloading | StopRequested
+    | HistoryRow | Ready
+)  # fmt: skip
 """All that a measuring process tells while it works."""
 
 Listener = Callable[[Message], None]
+Answer = Callable[[Message], GoOn | Prune | None]
+"""What is sent back to the process for what it tells; None for nothing."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +180,8 @@ class RepeatResult:
     identity: DataIdentity
     import_phase: PhaseRecord
     """The import in this process, or in the one it was forked from."""
+    pruned_epoch: int | None = None
+    """The epoch after which it was told to end, without a test; None for a whole training."""
 
 
 @dataclass(frozen=True)

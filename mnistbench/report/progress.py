@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from mnistbench.analysis.learning import broken_loss
-from mnistbench.measuring.jobs import Downloading, EpochEnded, StopRequested
+from mnistbench.measuring.jobs import Downloading, EpochEnded, EpochLearnt, StopRequested
 from mnistbench.measuring.partners import Ready
 from mnistbench.report.terminal import seconds_text
 from mnistbench.results.phases import STATUS_OK, TEST, TRAIN, PhaseRecord, PhaseStarted
@@ -70,7 +70,7 @@ class PlainProgress:
                 self._print(self._line(event))
             case HistoryRow() | StopRequested() | Gauging() | News():
                 self._print(_event_text(event))
-            case PhaseStarted() | PhaseRecord() | EpochEnded() | Ready():
+            case PhaseStarted() | PhaseRecord() | EpochEnded() | EpochLearnt() | Ready():
                 pass
             case _:
                 assert_never(event)
@@ -138,7 +138,7 @@ class BarProgress:
                 self._progress.print(turn_text(event), highlight=False)
             case HistoryRow() | StopRequested() | Gauging() | News():
                 self._progress.print(_event_text(event), highlight=False)
-            case PhaseStarted() | Ready():
+            case PhaseStarted() | EpochLearnt() | Ready():
                 pass
             case _:
                 assert_never(event)

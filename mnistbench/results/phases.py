@@ -28,6 +28,8 @@ STATUS_INHERITED = "inherited"
 STATUS_NOT_RUN = "not-run"
 STATUS_INTERRUPTED = "interrupted"
 """The user stopped it before its end."""
+STATUS_PRUNED = "pruned"
+"""A search ended the training after an epoch that promised too little: no time of a whole one."""
 STATUS_DUET = "duet"
 """It ended, on half of the cores beside a busy neighbour: a time to compare with its own only."""
 STATUS_PARALLEL = "parallel:"
@@ -55,8 +57,8 @@ class PhaseRecord:
     start_utc: str
     """Start by the wall clock, ISO 8601 in UTC; empty if the phase did not start."""
     status: str
-    """`ok`, `failed`, `killed:SIGNAL`, `inherited`, `not-run`, `interrupted`, `resumed`, `duet` or
-    `parallel:N`."""
+    """`ok`, `failed`, `killed:SIGNAL`, `inherited`, `not-run`, `interrupted`, `pruned`, `resumed`,
+    `duet` or `parallel:N`."""
 
 
 def is_measured(status: str) -> bool:

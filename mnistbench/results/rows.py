@@ -198,7 +198,7 @@ class PointRow:
     settings: str
     """As for `--set`, a blank between two."""
     state: str
-    """`planned`, `begun`, `measured`, or `failed` where a repeat did not finish."""
+    """`planned`, `begun`, `measured`, `failed` where a repeat did not finish, or `pruned`."""
     folder: str
     """In the sweep's folder; empty before its first repeat has ended."""
     repeats: int

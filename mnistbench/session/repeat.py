@@ -18,6 +18,7 @@ from mnistbench.results.phases import (
     STATUS_INTERRUPTED,
     STATUS_NOT_RUN,
     STATUS_OK,
+    STATUS_PRUNED,
     TOTAL,
     TRAIN,
     PhaseRecord,
@@ -56,7 +57,9 @@ def measured(
     run.folder.log(f"repeat {turn.repeat} begins, seed {turn.seed}, order {turn.order}")
     start = time.perf_counter()
     try:
-        result = executor.run(wanted.task, wanted.job, log, listen, wanted.stops_on_interrupt)
+        result = executor.run(
+            wanted.task, wanted.job, log, listen, wanted.stops_on_interrupt, wanted.answer
+        )
     except (TaskFailure, InputError, RunError) as failure:
         status = failure.status if isinstance(failure, TaskFailure) else "failed"
         record = _unfinished(turn, phases, running, wanted.phases, status, str(failure))
@@ -74,6 +77,8 @@ def measured(
         Metric("outside_phases_seconds", wall_seconds - total - own_import, "s"),
         Metric("order", turn.order, ""),
     )
+    if result.pruned_epoch is not None:
+        return _pruned(turn, run.config, phases, wanted.phases, result, extra)
     work = _work_metrics(run.config, result, phases)
     ordered = tuple(phases[name] for name in wanted.phases)
     return RepeatRecord(turn, ordered, (*result.metrics, *work, *extra), STATUS_OK, result=result)
@@ -86,6 +91,28 @@ def _work_metrics(
     if TRAIN not in phases:
         return []
     return work_metrics(config, result.metrics, phases[TRAIN].seconds, result.precision)
+
+
+def _pruned(
+    turn: Turn,
+    config: RunConfig,
+    phases: Mapping[str, PhaseRecord],
+    names: tuple[str, ...],
+    result: RepeatResult,
+    extra: tuple[Metric, ...],
+) -> RepeatRecord:
+    """Return the record of a training that a search ended after an epoch: its time is a part's."""
+    partial = {
+        **phases,
+        TRAIN: replace(phases[TRAIN], status=STATUS_PRUNED),
+        TOTAL: PhaseRecord(TOTAL, None, None, "", STATUS_PRUNED),
+    }
+    not_run = {name: PhaseRecord(name, None, None, "", STATUS_NOT_RUN) for name in names}
+    ordered = tuple((not_run | partial)[name] for name in names)
+    epoch = Metric("pruned_epoch", result.pruned_epoch, "1")
+    reason = f"after epoch {result.pruned_epoch} of {config.training.epochs}"
+    metrics = (*result.metrics, epoch, *extra)
+    return RepeatRecord(turn, ordered, metrics, STATUS_PRUNED, reason, result)
 
 
 def _unfinished(
