@@ -85,7 +85,13 @@ class Fake:
             metrics.append(Metric("validation_accuracy", accuracy - 0.01, "1"))
         imported = PhaseRecord(IMPORT, 3.0, 3.0, UTC, "ok")
         return RepeatResult(
-            tuple(metrics), "tensorflow", "cpu", "float32", IDENTITY, imported, pruned
+            tuple(metrics),
+            "tensorflow",
+            "cpu",
+            "float32",
+            IDENTITY,
+            imported,
+            pruned_epoch=pruned,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class RepeatJob:
     """`auto`, `cpu` or `gpu`."""
     seed: int
     """The seed of this repeat, derived from the config's root."""
-    asks: bool = False
+    asks: bool = field(default=False, kw_only=True)
     """Whether it asks after each epoch but the last if it is to go on."""
 
 
@@ -180,7 +180,7 @@ class RepeatResult:
     identity: DataIdentity
     import_phase: PhaseRecord
     """The import in this process, or in the one it was forked from."""
-    pruned_epoch: int | None = None
+    pruned_epoch: int | None = field(default=None, kw_only=True)
     """The epoch after which it was told to end, without a test; None for a whole training."""
 
 

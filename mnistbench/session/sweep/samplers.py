@@ -70,8 +70,9 @@ def rounding(inner: Any, grid: Mapping[str, Values]) -> Any:
 
     def rounded(field: str, value: Any) -> Any:
         values = grid[field]
-        is_cut = isinstance(values, Range) and not values.whole
-        return values.rounded(value) if is_cut else value
+        if isinstance(values, Range) and not values.whole:
+            return values.rounded(value)
+        return value
 
     class Rounding(BaseSampler):  # type: ignore[misc]
         def infer_relative_search_space(self, study: Any, trial: Any) -> Any:

@@ -153,6 +153,6 @@ class TrialMeasurer:
         """Measure the one turn."""
         (turn,), (run,) = turns, runs
         asks = self.study.prunes and turn.repeat == 1
-        job = RepeatJob(run.config, run.config.device, turn.seed, asks)
+        job = RepeatJob(run.config, run.config.device, turn.seed, asks=asks)
         wanted = Measurement(repeat, job, answer=self.study.answer if asks else None)
         return [measure(turn, run, self.executor_of(run), wanted, tell)]
