@@ -29,6 +29,7 @@ from mnistbench.measuring.jobs import GoOn, Message, Prune
 from mnistbench.results.phases import TRAIN
 from mnistbench.session.events import News, TurnEnded
 from mnistbench.session.sweep import lock, search
+from mnistbench.session.sweep.plan import SweepPlan
 from mnistbench.session.sweep.plan_file import read_plan
 from mnistbench.session.sweep.sweep import (
     SweepResult,
@@ -162,8 +163,15 @@ def test_broken_off_it_chooses_what_an_unbroken_one_chooses(tmp_path: Path) -> N
 PRUNED = {"trials": 16, "pruner": "median", "overrides": ["training.epochs=4"]}
 
 
-def test_a_pruned_training_is_marked_and_in_no_figure(tmp_path: Path) -> None:
-    result, fake = searched(tmp_path, RATE, repeats=2, **PRUNED)
+@pytest.fixture(scope="module")
+def pruned_search(tmp_path_factory: pytest.TempPathFactory) -> tuple[SweepResult, Fake]:
+    return searched(tmp_path_factory.mktemp("pruned"), RATE, repeats=2, **PRUNED)
+
+
+def test_a_pruned_training_is_marked_and_in_no_figure(
+    pruned_search: tuple[SweepResult, Fake],
+) -> None:
+    result, fake = pruned_search
     assert result.ending == "finished"
     assert result.failed == []
     index = rows(result.folder / "points.csv")
@@ -198,8 +206,10 @@ def test_a_pruned_training_is_marked_and_in_no_figure(tmp_path: Path) -> None:
     assert printed.returncode == 0
 
 
-def test_compare_leaves_a_pruned_training_out_and_says_so(tmp_path: Path) -> None:
-    result, _ = searched(tmp_path, RATE, **PRUNED)
+def test_compare_leaves_a_pruned_training_out_and_says_so(
+    pruned_search: tuple[SweepResult, Fake], tmp_path: Path
+) -> None:
+    result, _ = pruned_search
     folders = [str(result.folder / point.folder) for point in result.pruned]
     refused = run_here("compare", *folders[:2], "--phase", "train")
     assert refused.returncode == 2
@@ -207,51 +217,59 @@ def test_compare_leaves_a_pruned_training_out_and_says_so(tmp_path: Path) -> Non
     whole = [result.folder / p.folder for p in result.points if not p.is_pruned]
     with_a_pruned_one = tmp_path / "with-a-pruned-one"
     shutil.copytree(whole[0], with_a_pruned_one)
-    table = with_a_pruned_one / "timings.csv"
-    header, *lines = table.read_text().splitlines(keepends=True)
-    place = header.split(",").index("repeat")
-
-    def second(line: str) -> str:
-        cells = line.split(",")
-        cells[place] = "2"
-        return ",".join(cells).replace(",ok,", ",pruned,")
-
-    table.write_text("".join([header, *lines, *map(second, lines)]))
-    done = run_here("compare", str(whole[1]), str(table), "--format", "markdown")
+    for name in ("timings.csv", "metrics.csv"):
+        table = with_a_pruned_one / name
+        header, *lines = table.read_text().splitlines(keepends=True)
+        place = header.strip().split(",").index("repeat")
+        cells = [line.split(",") for line in lines if line.split(",")[place] == "1"]
+        again = [",".join([*each[:place], "3", *each[place + 1 :]]) for each in cells]
+        again = [line.replace(",ok,", ",pruned,") for line in again]
+        table.write_text("".join([header, *lines, *again]))
+    done = run_here("compare", str(whole[1]), str(with_a_pruned_one), "--format", "markdown")
     assert "1 repeats did not finish, 1 of them pruned by a search, and are left out" in done.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it is killed by a signal")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_killed_at_twenty_drawn_moments_every_point_is_there_once(tmp_path: Path) -> None:
-    plan = search_of(RATE, trials=40, repeats=2, pruner="median", overrides=["training.epochs=3"])
-    folder, draw, kills = tmp_path / plan.sweep_id, random.Random(12), 0
+    draw, kills = random.Random(12), 0
     while kills < 20:
-        process = os.fork()
-        if process == 0:
-            try:
-                if (folder / "sweep.yaml").is_file():
-                    resume_sweep(folder, terms(Fake(by_rate)), quiet)
-                else:
-                    shutil.rmtree(folder, ignore_errors=True)
-                    start_sweep(plan, tmp_path, terms(Fake(by_rate)), quiet)
-            finally:
-                os._exit(0)
-        time.sleep(draw.uniform(0.02, 0.8))
-        os.kill(process, signal.SIGKILL)
-        _, status = os.waitpid(process, 0)
-        kills += os.WIFSIGNALED(status)
-        if folder.is_dir() and (folder / "sweep.yaml").is_file() and look_at_sweep(folder).is_whole:
-            break
-    result = resume_sweep(folder, terms(Fake(by_rate)), quiet)
-    assert result.ending == "finished"
-    assert result.is_whole
-    once = each_once(result.plan)
-    for point in result.pruned:
-        del once[point.folder, 2]
-    assert measured_repeats(folder) == once
-    assert told_of(folder) == Counter(range(1, 41))
-    assert len(set(settings_of(folder))) == 40
+        plan = search_of(
+            RATE, trials=25, repeats=2, pruner="median", overrides=["training.epochs=3"]
+        )
+        folder = tmp_path / plan.sweep_id
+        while kills < 20 and not _is_whole(folder):
+            kills += _killed(plan, folder, draw.uniform(0.02, 0.5))
+        result = resume_sweep(folder, terms(Fake(by_rate)), quiet)
+        assert result.is_whole
+        once = each_once(result.plan)
+        for point in result.pruned:
+            del once[point.folder, 2]
+        assert measured_repeats(folder) == once
+        assert told_of(folder) == Counter(range(1, 26))
+        assert len(set(settings_of(folder))) == 25
+
+
+def _is_whole(folder: Path) -> bool:
+    return (folder / "sweep.yaml").is_file() and look_at_sweep(folder).is_whole
+
+
+def _killed(plan: SweepPlan, folder: Path, seconds: float) -> bool:
+    """Begin a search or go on with it, in a process that is killed; return if it was in time."""
+    process = os.fork()
+    if process == 0:
+        try:
+            if (folder / "sweep.yaml").is_file():
+                resume_sweep(folder, terms(Fake(by_rate)), quiet)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+                start_sweep(plan, folder.parent, terms(Fake(by_rate)), quiet)
+        finally:
+            os._exit(0)
+    time.sleep(seconds)
+    os.kill(process, signal.SIGKILL)
+    _, status = os.waitpid(process, 0)
+    return os.WIFSIGNALED(status)
 
 
 def test_a_study_that_is_lost_or_damaged_is_made_anew_from_the_points(tmp_path: Path) -> None:
