@@ -68,19 +68,31 @@ def measured(
         reason = f"stopped by the user after epoch {result.epoch}"
         return _unfinished(turn, phases, running, wanted.phases, STATUS_INTERRUPTED, reason)
     wall_seconds = time.perf_counter() - start
-    total = phases[TOTAL].seconds or 0.0
     # Forked repeats share the import of their server: it was measured once, and counts once.
     shared = executor.forks and any(record.status == STATUS_OK for record in run.repeats)
     phases[IMPORT] = inherited(result.import_phase) if shared else result.import_phase
     own_import = 0.0 if executor.forks else result.import_phase.seconds or 0.0
+    outside_seconds = wall_seconds - (phases[TOTAL].seconds or 0.0) - own_import
+    return _ended(turn, run.config, phases, wanted.phases, result, outside_seconds)
+
+
+def _ended(
+    turn: Turn,
+    config: RunConfig,
+    phases: Mapping[str, PhaseRecord],
+    names: tuple[str, ...],
+    result: RepeatResult,
+    outside_seconds: float,
+) -> RepeatRecord:
+    """Return the record of a repeat whose process came to its end."""
     extra = (
-        Metric("outside_phases_seconds", wall_seconds - total - own_import, "s"),
+        Metric("outside_phases_seconds", outside_seconds, "s"),
         Metric("order", turn.order, ""),
     )
     if result.pruned_epoch is not None:
-        return _pruned(turn, run.config, phases, wanted.phases, result, extra)
-    work = _work_metrics(run.config, result, phases)
-    ordered = tuple(phases[name] for name in wanted.phases)
+        return _pruned(turn, config, phases, names, result, extra)
+    work = _work_metrics(config, result, phases)
+    ordered = tuple(phases[name] for name in names)
     return RepeatRecord(turn, ordered, (*result.metrics, *work, *extra), STATUS_OK, result=result)
 
 
