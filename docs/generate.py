@@ -90,11 +90,11 @@ def _bounded(told: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    import standings  # beside this script; it reads every published run
+    import standings_page  # beside this script; it reads every published run
 
     (DOCS / "config.schema.json").write_text(schema_text(), encoding="utf-8")
     (DOCS / "config.md").write_text(config_text(), encoding="utf-8")
-    standings.write()
+    standings_page.write()
 
 
 if __name__ == "__main__":

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import re
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -248,25 +247,20 @@ def test_what_is_no_run_folder_is_wrong_input(run, output, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def standings():
+def page():
     """The script that writes the page of published results."""
-    spec = importlib.util.spec_from_file_location("standings", ROOT / "docs" / "standings.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["standings"] = module  # as dataclasses want it
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["standings"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "docs")
+        yield importlib.import_module("standings_page")
 
 
-def test_the_committed_page_is_that_of_the_files(standings: ModuleType) -> None:
-    published = standings.rows_of()
-    assert (RESULTS / "README.md").read_text() == standings.page(published), "run: make docs"
-    for theme in standings.THEMES:
-        committed = (RESULTS / standings.CHART.format(theme)).read_text()
+def test_the_committed_page_is_that_of_the_files(page: ModuleType) -> None:
+    published = page.rows_of()
+    assert (RESULTS / "README.md").read_text() == page.page(published), "run: make docs"
+    for theme in page.THEMES:
+        committed = (RESULTS / page.CHART.format(theme)).read_text()
         # Another Matplotlib may draw another line; what is said stays.
-        assert words(committed) == words(standings.chart(published, theme)), "run: make docs"
+        assert words(committed) == words(page.chart(published, theme)), "run: make docs"
 
 
 def words(svg):
@@ -279,15 +273,16 @@ def test_every_published_run_would_be_accepted() -> None:
     assert {folder: lines for folder, lines in found.items() if lines} == {}
 
 
-def test_the_page_has_a_row_for_each_machine_and_execution(standings, run, tmp_path):
+def test_the_page_has_a_row_for_each_machine_and_execution(page, run, tmp_path):
     results = tmp_path / "results"
     shutil.copytree(RESULTS / "reference", results / "reference")
     fused = submitted_run(
         tmp_path / "fused", settings=("training.execution=fused",), repeats=5, contended=2
     )
     submit(run, fused, "-o", results / "machines")
-    page = standings.page(standings.rows_of(results))
-    table = [line.split(" | ") for line in page.splitlines() if line.startswith("| [")]
+    published = page.rows_of(results)
+    text = page.page(published)
+    table = [line.split(" | ") for line in text.splitlines() if line.startswith("| [")]
     lesson, new = table[0], table[-2:]
     assert "Google Colab" in lesson[0]
     assert (lesson[1], lesson[4]) == ("2019-09-27", "*20.58 (1)*")
@@ -295,5 +290,5 @@ def test_the_page_has_a_row_for_each_machine_and_execution(standings, run, tmp_p
     assert [row[4] for row in new] == ["19.98 (10)", "20.06 (5)"]
     assert {cell for row in new for cell in row[5:-1]} == {""}, "what nobody measured is empty"
     assert all("intel-core-i7-8-threads" in row[0] for row in new)
-    assert "something else disturbed 2 of 5 repeats" in page
-    assert "2019-09-27" in standings.chart(standings.rows_of(results), "dark")
+    assert "something else disturbed 2 of 5 repeats" in text
+    assert "2019-09-27" in page.chart(published, "dark")
