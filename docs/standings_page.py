@@ -83,30 +83,30 @@ def _train_cell(row: Row, config: str) -> str:
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
+    """Return a line for each row of which there is something to know, by its number."""
     lines = []
     for number, row in enumerate(rows, 1):
-        by_remark: dict[str, list[str]] = {}
-        for config, measured in row.configs.items():
-            for remark in measured.remarks:
-                by_remark.setdefault(remark, []).append(config)
-        told = [row.remark] if row.remark else []
-        for remark, configs in by_remark.items():
-            everywhere = len(configs) == len(row.configs)
-            told.append(remark if everywhere else f"{', '.join(configs)}: {remark}")
+        told = [row.remark] if row.remark else _remarks(row)
         if told:
-            lines.append(f"{number}. {row.key.machine}: {'; '.join(told)}.")
-    return [*_renumbered(lines), ""]
+            lines.append(f"- ({number}) {row.key.machine}: {'; '.join(told)}.")
+    return [*lines, ""]
 
 
-def _renumbered(lines: Sequence[str]) -> list[str]:
-    """Return lines that no Markdown numbers anew."""
-    return [f"- ({line.replace('. ', ') ', 1)}" for line in lines]
+def _remarks(row: Row) -> list[str]:
+    configs_of: dict[str, list[str]] = {}
+    for config, measured in row.configs.items():
+        for remark in measured.remarks:
+            configs_of.setdefault(remark, []).append(config)
+    return [
+        remark if len(configs) == len(row.configs) else f"{', '.join(configs)}: {remark}"
+        for remark, configs in configs_of.items()
+    ]
 
 
 def _lessons() -> list[str]:
-    """Return what the other lessons print of their times, on Colab in the years around 2019."""
+    """Return what the lessons print of their times in passing."""
     lines = [
-        "What the lessons themselves print of their times, which no table of theirs holds:",
+        "What the other lessons print of their times, in their texts and progress bars:",
         "",
     ]
     for config, report in LESSONS.items():

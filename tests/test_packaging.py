@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import FEW, rows
+from hand_written_runs import submitted_run
 
 from mnistbench.config.frameworks import BACKENDS, TENSORBOARD
 
@@ -107,8 +108,8 @@ def test_a_newcomer_walks_from_the_wheel_to_a_submission(wheel: Path, tmp_path: 
     where = newcomer.run("python", "-c", "import mnistbench; print(mnistbench.__file__)")
     assert where.stdout.strip() == str(newcomer.site / "mnistbench" / "__init__.py")
 
-    newcomer.mnistbench("benchmark", *FEW, "--repeats", "2")
-    newcomer.mnistbench("benchmark", *FEW, "--repeats", "2", "--no-calibrate", "--tag", "again")
+    for tag in ("first", "second"):  # the default config, of few images, as whole ones take minutes
+        newcomer.mnistbench("benchmark", *FEW, "--repeats", "2", "--no-calibrate", "--tag", tag)
     first, second = sorted((tmp_path / "results").iterdir())
     facts = {row["attribute"]: row["value"] for row in rows(first / "machine.csv")}
     assert facts["python_executable"] == str(newcomer.python), "the venv's own Python measured"
@@ -123,6 +124,9 @@ def test_a_newcomer_walks_from_the_wheel_to_a_submission(wheel: Path, tmp_path: 
     said = newcomer.mnistbench("submit", str(first), codes=(5,))
     assert "  refused: dataset.train_samples is 512, shipped is null" in said
     assert "  refused: 2 finished repeats are too few" in said
+    said = newcomer.mnistbench("submit", str(submitted_run(tmp_path / "whole")))
+    assert ": accepted: mnist-dense, fit, 10 repeats" in said
+    assert (tmp_path / "results" / "machines").is_dir()
 
 
 def open_in_a_browser(report: Path, first_line: str) -> None:

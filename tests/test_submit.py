@@ -10,34 +10,22 @@ from types import ModuleType
 
 import pytest
 from conftest import failure_line, rows, run_here
-from hand_written_runs import compare, times, write, write_run
+from hand_written_runs import (
+    ACCEPTED_MACHINE,
+    ACCEPTED_SECONDS,
+    compare,
+    submitted_run,
+    times,
+    write,
+    write_run,
+)
 
 from mnistbench.analysis.submission import examine
 from mnistbench.results.phases import PHASES
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
-SECONDS = {"train": 20.0, "test": 1.4, "total": 22.0}
-MACHINE = {
-    "node": "annas-laptop.example.org", "user": "eve",
-    "cpu_model": "Intel(R) Core(TM) i7 CPU @ 2GHz",
-    "cpu_threads": "8", "cpu_affinity_threads": "8", "dataset_canonical": "true",
-    "repeats_planned": "10", "started_utc": "2026-11-22T10:00:00.000000Z",
-    "python_executable": "/home/eve/venv/bin/python", "env_XLA_FLAGS": "--xla_dump_to=/home/eve/x",
-    "env_OMP_NUM_THREADS": "8", "PRETTY_NAME": "Debian 12", "device": "cpu",
-    "tensorflow_version": "2.21.0",
-}  # fmt: skip
 FILES = ["config.yaml", "machine.csv", "metrics.csv", "timings.csv"]
-
-
-def submitted_run(folder, *, machine=(), repeats=10, contended=0, phases=PHASES, **more):
-    """Write a run that is accepted, but for what is said."""
-    measured = {phase: times(SECONDS.get(phase, 0.3))[:repeats] for phase in phases}
-    marks = ["true"] * contended + ["false"] * (repeats - contended)
-    return write_run(
-        folder, measured, machine={**MACHINE, **dict(machine)}, tag="eve's",
-        node=MACHINE["node"], metrics={"contended": (marks, "")}, **more,
-    )  # fmt: skip
 
 
 def submit(*arguments):
@@ -117,7 +105,7 @@ def test_anonymous_leaves_no_name_and_no_path(run, output):
         for word in ("eve", "annas", "laptop", "/home", "example.org", run.name):
             assert word not in content.decode(), (name, word)
     facts = {row["attribute"]: row["value"] for row in rows(published / "machine.csv")}
-    assert facts["cpu_model"] == MACHINE["cpu_model"]
+    assert facts["cpu_model"] == ACCEPTED_MACHINE["cpu_model"]
     assert (facts["env_OMP_NUM_THREADS"], facts["env_XLA_FLAGS"]) == ("8", "")
     assert {*facts} & {"node", "user", "python_executable"} == set()
 
@@ -215,8 +203,8 @@ def test_what_a_reader_must_know_is_remarked(tmp_path, output, options, said):
 
 
 def test_failed_repeats_and_unknown_evidence_are_remarked(tmp_path, output):
-    measured = {phase: [*times(SECONDS.get(phase, 0.3))[:9], None] for phase in PHASES}
-    run = write_run(tmp_path / "run", measured, machine=MACHINE)
+    measured = {phase: [*times(ACCEPTED_SECONDS.get(phase, 0.3))[:9], None] for phase in PHASES}
+    run = write_run(tmp_path / "run", measured, machine=ACCEPTED_MACHINE)
     code, said = submit(run, "-o", output)
     assert code == 0, said
     assert "  remark: 1 repeat did not finish" in said
@@ -255,7 +243,7 @@ def page():
 
 
 def test_the_committed_page_is_that_of_the_files(page: ModuleType) -> None:
-    published = page.rows_of()
+    published = page.rows_of(RESULTS)
     assert (RESULTS / "README.md").read_text() == page.page(published), "run: make docs"
     for theme in page.THEMES:
         committed = (RESULTS / page.CHART.format(theme)).read_text()
@@ -275,7 +263,10 @@ def test_every_published_run_would_be_accepted() -> None:
 
 def test_the_page_has_a_row_for_each_machine_and_execution(page, run, tmp_path):
     results = tmp_path / "results"
-    shutil.copytree(RESULTS / "reference", results / "reference")
+    for name in ("lesson-2019-colab", "two-core-cloud-vm-peers"):
+        shutil.copytree(RESULTS / "reference" / name, results / "reference" / name)
+    one = next((RESULTS / "reference").glob("two-core-cloud-vm/*-mnist-dense-vm-*"))
+    shutil.copytree(one, results / "reference" / "two-core-cloud-vm" / one.name)
     fused = submitted_run(
         tmp_path / "fused", settings=("training.execution=fused",), repeats=5, contended=2
     )

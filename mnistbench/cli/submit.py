@@ -54,12 +54,13 @@ def command(
     from mnistbench.session.submit import entries_of, write
 
     submissions = [examine(folder) for folder in _folders(runs)]
+    is_refused = any(submission.refused for submission in submissions)
+    entries = [] if is_refused else entries_of(submissions, output, name, anonymous)
     for submission in submissions:
         for line in _found(submission):
             click.echo(line)
-    if any(submission.refused for submission in submissions):
+    if is_refused:
         return NOT_COMPARABLE
-    entries = entries_of(submissions, output, name, anonymous)
     if not check:
         write(entries)
     for line in _written(entries, check, anonymous):

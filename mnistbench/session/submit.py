@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,19 +111,21 @@ def _is_there(target: Path, files: Mapping[str, bytes]) -> bool:
 
 def _refuse_others(submission: Submission, target: Path) -> None:
     """Raise InputError where the machine's folder is another's, or has the run by another id."""
+    siblings = _runs_below(target.parents[1])
+    if siblings:
+        _refuse_other_hardware(submission, siblings[0])
     measured = _measured(submission.folder)
-    for number, sibling in enumerate(_runs_below(target.parents[1])):
+    for sibling in siblings:
         if sibling.name != target.name and _measured(sibling) == measured:
             raise InputError(
-                "is the same run by another name: it is there already", source=sibling,
+                "is the same run by another name: it is there already",
+                source=sibling,
                 hint="submit a run with or without --anonymous, not both",
-            )  # fmt: skip
-        if number == 0:
-            _refuse_other_hardware(submission, sibling)
+            )
 
 
-def _runs_below(machine: Path) -> Iterator[Path]:
-    return (file.parent for file in sorted(machine.glob(f"*/*/{TIMINGS}")))
+def _runs_below(machine: Path) -> list[Path]:
+    return [file.parent for file in sorted(machine.glob(f"*/*/{TIMINGS}"))]
 
 
 def _measured(folder: Path) -> set[tuple[str, float | None]]:
