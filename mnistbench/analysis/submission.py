@@ -248,7 +248,7 @@ def _disturbed(read: _Read) -> Iterator[str]:
     contended, repeats = read.submission.contended, read.submission.repeats
     if contended is None:
         yield "whether something else disturbed it is not known"
-    elif contended:
+    elif 0 < 2 * contended <= repeats:
         yield f"something else disturbed {contended} of {repeats} repeats"
 
 
