@@ -169,6 +169,8 @@ def _teardown_metrics(clock: PhaseClock) -> list[Metric]:
     """Return what of `train` and `test` went into releasing input pipelines, and what is left."""
     metrics = []
     for phase in (TRAIN, TEST):
+        if phase not in clock.records:  # what a search ended early is not tested
+            continue
         record = clock.records[phase]
         known = record.seconds is not None and record.teardown_seconds is not None
         left = record.seconds - record.teardown_seconds if known else None  # type: ignore[operator]
