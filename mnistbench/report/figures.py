@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import PercentFormatter
 
-from mnistbench.errors import InputError
-from mnistbench.report.document.parts import Bars, Boxes, Cells, Figure, Points
+from mnistbench.report.document.parts import Bars, Boxes, Cells, Document, Figure, Points
 from mnistbench.results.pictures import save
 
 _COLORS = (
@@ -28,24 +27,24 @@ _STYLES = {
 _MOST_IN_LEGEND = 14
 
 
-def chosen(figures: Sequence[Figure], names: Sequence[str]) -> list[Figure]:
-    """Return the figures asked for, or all; raise InputError for one that is not there."""
-    known = {figure.name: figure for figure in figures}
-    for name in names:
-        if name not in known:
-            there = f"there are {', '.join(known)}" if known else "these results give none"
-            raise InputError(f"no figure {name!r}; {there}", source="--figure")
-    return [known[name] for name in names] or [*figures]
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as its path ends, .png, .svg or .pdf; raise OutputError if it cannot be."""
+    save(canvas_of(figure), path)
 
 
-def write_figures(figures: Sequence[Figure], folder: Path, ending: str) -> list[Path]:
-    """Write each figure as `NAME.png` or `NAME.svg`; raise OutputError if one cannot be."""
-    written = []
-    for figure in figures:
-        path = folder / f"{figure.name}.{ending}"
-        save(canvas_of(figure), path)
-        written.append(path)
-    return written
+def write_pngs(document: Document, folder: Path) -> None:
+    """Write each figure of a report as `NAME.png`; raise OutputError if one cannot be."""
+    _write_each(document, folder, "png")
+
+
+def write_svgs(document: Document, folder: Path) -> None:
+    """Write each figure of a report as `NAME.svg`; raise OutputError if one cannot be."""
+    _write_each(document, folder, "svg")
+
+
+def _write_each(document: Document, folder: Path, ending: str) -> None:
+    for figure in document.figures:
+        write_figure(figure, folder / f"{figure.name}.{ending}")
 
 
 def canvas_of(figure: Figure) -> Canvas:

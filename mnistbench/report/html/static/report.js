@@ -66,6 +66,43 @@
   window.addEventListener("beforeprint", () => drawAll(true));
   window.addEventListener("afterprint", () => drawAll(false));
 
+  // Where each value of a chart lies, in the coordinates of its axes.
+  const valuesOf = (place) => place.calcdata.flatMap((points) => {
+    const kind = points[0].trace && points[0].trace.type;
+    if (kind === "heatmap") {
+      return points[0].z.flatMap((row, y) => row.map((value, x) => ({ xval: x, yval: y })));
+    }
+    if (kind === "bar") return points.map((each) => ({ xval: each.b + each.s / 2, yval: each.p }));
+    if (kind === "box") return points.map((each) => ({ xval: each.pos, yval: each.med }));
+    return points.map((each) => ({ xval: each.x, yval: each.y }));
+  }).filter(({ xval, yval }) => Number.isFinite(xval) && Number.isFinite(yval));
+
+  // By keyboard: arrows go from value to value, and a screen reader says what the label shows.
+  const makeWalkable = (place) => {
+    const told = document.getElementById(`told-${place.dataset.chart}`);
+    let at = -1;
+    const leave = () => { Plotly.Fx.unhover(place); told.textContent = ""; };
+    place.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (event.key === "Escape") leave();
+      if (!step || !place.calcdata) return;
+      event.preventDefault();
+      const values = valuesOf(place);
+      at = (Math.max(at, step > 0 ? -1 : 0) + step + values.length) % values.length;
+      Plotly.Fx.hover(place, values[at], "xy");
+      // Plotly may wait a moment before it shows the label.
+      setTimeout(() => {
+        const lines = [...place.querySelectorAll(".hoverlayer text.nums, .hoverlayer text.name")]
+          .flatMap((text) => text.querySelector("tspan.line")
+            ? [...text.querySelectorAll("tspan.line")].map((line) => line.textContent)
+            : [text.textContent]);
+        told.textContent = lines.filter(Boolean).join(", ");
+      }, 80);
+    });
+    place.addEventListener("blur", leave);
+  };
+  places.forEach((place) => makeWalkable(place));
+
   const valueOf = (row, column) => {
     const cell = row.cells[column];
     if ("order" in cell.dataset) return Number(cell.dataset.order);
