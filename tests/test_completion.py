@@ -29,8 +29,8 @@ ZSH = """
 autoload -U compinit && compinit -D
 eval "$(mnistbench completion zsh)"
 words=("$@"); CURRENT=$#
-compadd() { print -l -- "${(@P)argv[-1]}" }
-_describe() { print -l -- "${(@P)argv[-1]}" }
+compadd() { local name=$argv[-1]; print -l -- "${(@P)name}" }
+_describe() { local name=$argv[3]; print -l -- "${(@P)name}" }
 _path_files() { print option default }
 _mnistbench_completion
 """

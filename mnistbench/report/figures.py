@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,6 +26,9 @@ _STYLES = {
     "dashes": ("none", "--"),
 }
 _MOST_IN_LEGEND = 14
+_MOST_LETTERS = 70
+"""Of the names side by side below boxes."""
+_BOX_WIDTH = 0.4
 
 
 def write_figure(figure: Figure, path: Path) -> None:
@@ -50,11 +54,13 @@ def _write_each(document: Document, folder: Path, ending: str) -> None:
 def canvas_of(figure: Figure) -> Canvas:
     """Return a figure as matplotlib draws it."""
     bars = [mark for mark in figure.marks if isinstance(mark, Bars)]
+    boxes = [mark for mark in figure.marks if isinstance(mark, Boxes)]
+    width = max(_WIDTH, _BOX_WIDTH * len(boxes))
     height = 2.2 + _BAR_HEIGHT * len(bars[0].labels) if bars else _HEIGHT
-    canvas = Canvas(figsize=(_WIDTH, height), layout="constrained")
+    canvas = Canvas(figsize=(width, height), layout="constrained")
     axes = canvas.add_subplot()
     _draw_bars(axes, bars)
-    _draw_boxes(axes, [mark for mark in figure.marks if isinstance(mark, Boxes)])
+    _draw_boxes(axes, boxes)
     for mark in figure.marks:
         if isinstance(mark, Points):
             _draw_points(axes, mark)
@@ -111,7 +117,10 @@ def _draw_boxes(axes: Axes, marks: Sequence[Boxes]) -> None:
         axes.boxplot([mark.values], positions=[place], widths=0.5, showfliers=False)
         spread = place + aside.uniform(-0.15, 0.15, len(mark.values))
         axes.scatter(spread, mark.values, s=12, alpha=0.6, color=_color(mark.color))
-    axes.set_xticks(range(len(marks)), [_literal(mark.name) for mark in marks])
+    names = [_literal(mark.name) for mark in marks]
+    is_full = sum(map(len, names)) > _MOST_LETTERS
+    turned: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(marks)), names, **(turned if is_full else {}))
 
 
 def _draw_points(axes: Axes, mark: Points) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ _LINES_OF_A_BOX = 3
 _HEAD = 5
 """Lines for the title, the frame, the numbers of the axis and its name."""
 _COLORS = ("blue+", "orange", "green+", "magenta+", "cyan+", "red+")
-_ASCII = str.maketrans("─│┌┐└┘├┤┬┴┼┃•…", "-|++++++++++|o.")
+_ASCII = str.maketrans("─│┌┐└┘├┤┬┴┼┃•…", "-|+++++++++|o.")
 
 
 def print_plot(console: Console, figure: Figure) -> None:
@@ -72,10 +73,10 @@ def _drawing(figure: Figure, width: int) -> str:
     plotext.ylim(1, lines)
     low, high = _ends(boxes)
     plotext.xlim(low, high)
-    _name_values(plotext, figure.y, np.linspace(low, high, max(2, min(7, width // 14))))
+    _name_values(plotext, figure.y, _round_places(low, high, max(2, min(7, width // 14))))
     plotext.title(figure.title)
     drawing: str = plotext.build()
-    return drawing
+    return drawing.rstrip("\n")
 
 
 def _draw(plotext: Any, box: Boxes, top: int) -> None:
@@ -95,11 +96,19 @@ def _ends(boxes: Sequence[Boxes]) -> tuple[float, float]:
     return low - aside, high + aside
 
 
+def _round_places(low: float, high: float, most: int) -> list[float]:
+    """Return round numbers between two, at most so many."""
+    rough = (high - low) / most
+    tens = 10.0 ** math.floor(math.log10(rough))
+    step = tens * next(each for each in (1, 2, 2.5, 5, 10) if tens * each >= rough)
+    return [step * place for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
 def _name_values(plotext: Any, axis: Axis, places: Sequence[float]) -> None:
-    """Write the numbers below the axis, with so many figures that they differ, and its title."""
+    """Write the numbers below the axis, and its title."""
     if axis.unit == "share":
-        texts = [f"{100 * place:.4g} %" for place in places]
+        texts = [f"{100 * place:.6g} %" for place in places]
     else:
-        texts = [f"{place:.4g}" for place in places]
+        texts = [f"{place:.6g}" for place in places]
     plotext.xticks(list(places), texts)
     plotext.xlabel(axis.title)
