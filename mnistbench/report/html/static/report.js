@@ -66,6 +66,12 @@
   window.addEventListener("beforeprint", () => drawAll(true));
   window.addEventListener("afterprint", () => drawAll(false));
 
+  // Over a box the label is that of the nearest dot.
+  const boxText = (box, name) => {
+    const [low, median, high] = [box.q1, box.med, box.q3].map((value) => value.toPrecision(4));
+    return `${name}: median ${median}, half of them from ${low} to ${high}, n = ${box.pts2.length}`;
+  };
+
   // Where each value of a chart lies, in the coordinates of its axes.
   const valuesOf = (place) => place.calcdata.flatMap((points) => {
     const kind = points[0].trace && points[0].trace.type;
@@ -73,7 +79,9 @@
       return points[0].z.flatMap((row, y) => row.map((value, x) => ({ xval: x, yval: y })));
     }
     if (kind === "bar") return points.map((each) => ({ xval: each.b + each.s / 2, yval: each.p }));
-    if (kind === "box") return points.map((each) => ({ xval: each.pos, yval: each.med }));
+    if (kind === "box") {
+      return points.map((each) => ({ xval: each.pos, yval: each.med, says: boxText(each, points[0].trace.name) }));
+    }
     return points.map((each) => ({ xval: each.x, yval: each.y }));
   }).filter(({ xval, yval }) => Number.isFinite(xval) && Number.isFinite(yval));
 
@@ -89,14 +97,15 @@
       event.preventDefault();
       const values = valuesOf(place);
       at = (Math.max(at, step > 0 ? -1 : 0) + step + values.length) % values.length;
-      Plotly.Fx.hover(place, values[at], "xy");
+      const { says, ...where } = values[at];
+      Plotly.Fx.hover(place, where, "xy");
       // Plotly may wait a moment before it shows the label.
       setTimeout(() => {
         const lines = [...place.querySelectorAll(".hoverlayer text.nums, .hoverlayer text.name")]
           .flatMap((text) => text.querySelector("tspan.line")
             ? [...text.querySelectorAll("tspan.line")].map((line) => line.textContent)
             : [text.textContent]);
-        told.textContent = lines.filter(Boolean).join(", ");
+        told.textContent = says || lines.filter(Boolean).join(", ");
       }, 80);
     });
     place.addEventListener("blur", leave);
