@@ -26,6 +26,9 @@
     return value;
   };
 
+  // A shortened name beside a bar would take half of a phone.
+  const inTwoLines = (name) => name.replace("…", "…<br>");
+
   const axisOf = (axis, theme) => ({
     gridcolor: theme.line, zerolinecolor: theme.line, linecolor: theme.muted, ...axis,
   });
@@ -33,8 +36,11 @@
   const draw = (chart, place, forPaper) => {
     const theme = dark.matches && !forPaper ? DARK : LIGHT;
     const small = narrow.matches || forPaper;
-    const data = inTheme(chart.data, theme).map((trace) => trace.type === "heatmap"
-      ? { ...trace, colorbar: { thickness: small ? 10 : 18, outlinewidth: 0 } } : trace);
+    const data = inTheme(chart.data, theme).map((trace) => ({
+      ...trace,
+      ...(trace.type === "heatmap" ? { colorbar: { thickness: small ? 10 : 18, outlinewidth: 0 } } : {}),
+      ...(trace.type === "bar" && small ? { y: trace.y.map(inTwoLines) } : {}),
+    }));
     const layout = {
       margin: { l: 8, r: "ticktext" in chart.layout.xaxis ? 48 : 12, t: 8, b: 8 }, height: 360,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
