@@ -48,8 +48,8 @@ def test_the_first_cell_installs_and_nothing_was_run_before_it_was_committed(cel
 
 
 def test_progress_is_a_bar_and_results_are_a_table(cells):
-    bar, table = shown(cell_with(cells, 'repeats=3, output="results/one"'), "text/html")
-    assert '<progress max="4" value="4.00"></progress> 4 of 4<pre>' in bar
+    bar, table = shown(cell_with(cells, 'output="results/one"'), "text/html")
+    assert '<progress max="3" value="3.00"></progress> 3 of 3<pre>' in bar
     assert bar.count("mnist-dense repeat ") == 3
     assert "<th>median s</th>" in table
     assert "<td>train</td><td>3</td>" in table
