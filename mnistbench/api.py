@@ -135,7 +135,7 @@ class Compared:
         return rows
 
     def _repr_html_(self) -> str:
-        rows = []
+        rows = list[Sequence[str]]()
         for config in self.configs:
             for phase in config.phases:
                 change = (change_text(phase.ratio), interval_text(phase.low, phase.high))

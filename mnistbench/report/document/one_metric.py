@@ -19,6 +19,7 @@ from mnistbench.report.document.parts import (
     Axis,
     Boxes,
     Cell,
+    Column,
     Figure,
     named_number,
     number,
@@ -127,7 +128,8 @@ def _figure(kind: MetricKind, rows: Sequence[_Row], is_phase: bool) -> Figure:
     title = f"Every repeat, {kind.name}"
     if all(row.is_of_machines for row in rows):
         title = f"Median {kind.name} of each machine"
-    columns = ("Of", *map(named_number, ("n", "Median", "Least", "Most")))
+    names = ("n", "Median", "Least", "Most")
+    columns: list[Column | str] = ["Of", *map(named_number, names)]
     return Figure(
         kind.name, title, _says(rows), Axis(""),
         Axis(f"Seconds of {kind.name}" if is_phase else axis, unit="share" if is_share else ""),
