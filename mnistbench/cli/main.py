@@ -24,6 +24,7 @@ COMMANDS = {
     "export": "mnistbench.cli.export",
     "report": "mnistbench.cli.report",
     "plot": "mnistbench.cli.plot",
+    "submit": "mnistbench.cli.submit",
     "selfcheck": "mnistbench.cli.selfcheck",
     "explain": "mnistbench.cli.explain",
     "sweep": "mnistbench.cli.sweep",
