@@ -25,6 +25,7 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError, MnistbenchError, RunError
 from mnistbench.measuring.executor import StartMethod
 from mnistbench.report.comparison import as_markdown
+from mnistbench.report.metrics import row_of
 from mnistbench.report.values import change_text, interval_text
 from mnistbench.results.inputs import files_of
 from mnistbench.results.phases import STATUS_OK, TOTAL
@@ -134,8 +135,14 @@ class Compared:
         return rows
 
     def _repr_html_(self) -> str:
-        rows = [(config, name, change_text(change), interval_text(low, high), verdict)
-                for config, name, change, low, high, verdict in self._rows()]  # fmt: skip
+        rows = list[Sequence[str]]()
+        for config in self.configs:
+            for phase in config.phases:
+                change = (change_text(phase.ratio), interval_text(phase.low, phase.high))
+                rows.append((config.name, phase.phase, *change, str(phase.verdict)))
+            for metric in config.metrics:
+                _, _, *words = row_of(metric)
+                rows.append((config.name, metric.kind.name, *words, str(metric.verdict)))
         return _html(("config", "phase or metric", "NEW is", "interval", "verdict"), rows)
 
 

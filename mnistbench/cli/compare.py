@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_metrics, complete_paths, complete_phases
 from mnistbench.cli.parameters import Share, Word
 from mnistbench.errors import INCONCLUSIVE, NOT_COMPARABLE, OK, SLOWER
 
@@ -41,8 +42,8 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
 
 
 @click.command("compare")
-@click.argument("base")
-@click.argument("new", nargs=-1, required=True)
+@click.argument("base", shell_complete=complete_paths)
+@click.argument("new", nargs=-1, required=True, shell_complete=complete_paths)
 @click.option(
     "--margin",
     type=Share(0.0001, 1.0),
@@ -71,6 +72,7 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
     multiple=True,
     type=Word(),
     metavar="PHASE",
+    shell_complete=complete_phases,
     help="Compare this phase, several times for several; `all` for all.  [default: train and "
     "test; where neither is there, all]",
 )
@@ -80,6 +82,7 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
     multiple=True,
     type=Word(),
     metavar="NAME",
+    shell_complete=complete_metrics,
     help="Compare this number of metrics.csv, as peak_rss_bytes or test_accuracy; several times "
     "for several. Then phases only with --phase.",
 )

@@ -55,7 +55,17 @@ def unit_text(amount: float | None, unit: str, figures: int = 3) -> str:
     """Return an amount or a rate, as `432 GFLOP/s`, `12.5 GB/s`; empty for the unknown."""
     if amount is None:
         return ""
-    scale, prefix = next(((s, p) for s, p in _PREFIXES if abs(amount) >= s), (1.0, ""))
+    scale, prefix = prefix_of(amount)
     number = amount / scale
     digits = max(0, figures - len(str(int(number))))
-    return f"{number:.{digits}f} {prefix}{_SHORT.get(unit, unit)}".rstrip()
+    return f"{number:.{digits}f} {prefix}{short_unit(unit)}".rstrip()
+
+
+def short_unit(unit: str) -> str:
+    """Return a unit as it stands behind a number: `B` for bytes."""
+    return _SHORT.get(unit, unit)
+
+
+def prefix_of(amount: float) -> tuple[float, str]:
+    """Return what an amount is told in units of, as (1e6, "M")."""
+    return next(((scale, prefix) for scale, prefix in _PREFIXES if abs(amount) >= scale), (1.0, ""))
