@@ -49,6 +49,11 @@ EXPORTS: Mapping[str, Mapping[str, str]] = {
         "parquet": "exporters.parquet.write_file",
         "pytest-benchmark": "exporters.pytest_benchmark.as_json",
     },
+    "infer": {
+        "table": "inference.print_inference",
+        "csv": "inference.as_csv",
+        "json": "inference.as_json",
+    },
     "machine-info": {
         "table": "machine.print_machine",
         "csv": "machine.as_csv",
