@@ -148,7 +148,9 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     trials.sort(key=lambda trial: trial.train_seconds)
     accuracy = median(metric_values(base, "test_accuracy"))
     use = _use(base, next(part.seconds for part in rows if part.part == COMPUTING))
-    one_image = measure_one_image(plan.config, plan.repeats, plan.output, plan.start_method, tell)
+    one_image = measure_one_image(
+        plan.config, plan.repeats, base.folder.path, plan.start_method, tell
+    )
     explanation = Explanation(
         result, rows, accuracy, tuple(trials), tuple(not_tried), use, one_image
     )

@@ -34,12 +34,15 @@ class OneImage:
 
 
 def measure_one_image(
-    config: RunConfig, repeats: int, output: Path, start_method: StartMethod, tell: Listener
+    config: RunConfig, repeats: int, folder: Path, start_method: StartMethod, tell: Listener
 ) -> OneImage:
-    """Measure the config's network, not trained; raise RunError if a process fails."""
+    """Measure the config's network, not trained, into a run's folder.
+
+    Raises RunError if a process fails, and KeyboardInterrupt if the user stops it.
+    """
     plan = InferencePlan(
         (Subject(config, None),), (PREDICT, COMPILED), (1,), _SECONDS, repeats,
-        output / INFERENCES, "explain", start_method,
+        folder / INFERENCES, "explain", start_method,
     )  # fmt: skip
     inference = run_inference(plan, tell)
     if inference.interrupted:

@@ -79,10 +79,10 @@ class JaxBackend(Backend):
         variables = model.trainable_variables, model.non_trainable_variables
         state = [[variable.value for variable in part] for part in variables]
 
-        @jax.jit
-        def program(state: Any, batch: Any) -> Any:
+        def apply(state: Any, batch: Any) -> Any:
             return model.stateless_call(*state, batch, training=False)[0]
 
+        program = jax.jit(apply)
         return (lambda batch: program(state, batch)), Jit(True, "auto: one program is compiled")
 
     def _scans(self, config: RunConfig) -> bool:

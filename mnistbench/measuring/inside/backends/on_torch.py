@@ -83,7 +83,8 @@ class TorchBackend(Backend):
         return TorchPrograms(model, config, jit)
 
     def without_gradients(self) -> AbstractContextManager[object]:  # noqa: D102
-        return torch.no_grad()
+        context: AbstractContextManager[object] = torch.no_grad()
+        return context
 
     def one_program(
         self, model: Any, images: npt.NDArray[np.float32], config: RunConfig, device: str
