@@ -77,7 +77,8 @@ class JaxBackend(Backend):
         self, model: Any, images: npt.NDArray[np.float32], config: RunConfig, device: str
     ) -> tuple[Application, Jit]:
         variables = model.trainable_variables, model.non_trainable_variables
-        state = [[variable.value for variable in part] for part in variables]
+        # Copies: Keras's `predict` gives the variables' own arrays away to its program.
+        state = [[jax.numpy.copy(variable.value) for variable in part] for part in variables]
 
         def apply(state: Any, batch: Any) -> Any:
             return model.stateless_call(*state, batch, training=False)[0]
