@@ -150,7 +150,9 @@ def _too_few(found: Sequence[AppliedSummary], seconds: float) -> list[str]:
         lacking = [each for each in found if each.queries < needed]
         if not lacking:
             continue
-        names = ", ".join(f"{each.execution} at {each.batch_size}" for each in lacking)
+        names = "everywhere"
+        if len(lacking) < len(found):
+            names = ", ".join(f"{each.execution} at {each.batch_size}" for each in lacking)
         enough = max(needed / each.queries for each in lacking) * seconds
         lines.append(
             f"p{percentile} takes {needed} queries in one process; too few: {names}: "

@@ -25,6 +25,7 @@ from mnistbench.session.crews import crews_of, probe_devices
 from mnistbench.session.events import Listener
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
+    add_facts,
     assign_downloads,
     describe,
     kept_if_measured,
@@ -126,6 +127,9 @@ def run_inference(plan: InferencePlan, tell: Listener) -> Inference:
             facts = {**host.machine_facts(environment), **probe_devices(crew)}
             facts |= {"infer_seconds": plan.seconds, "infer_rounds": plan.repeats}
             describe(crew, plan.repeats * len(plan.cells), 0, facts, session_id)
+        for run, subject in zip(runs, plan.subjects, strict=True):
+            model = None if subject.model is None else str(subject.model.absolute())
+            add_facts(run, {"model": model, "model_trained": model is not None})
         executors = {run.run_id: crew.executor for crew in crews for run in crew.runs}
         try:
             finished = take_turns(rounds, runs, _Processes(plan, rounds, executors), tell)
@@ -147,7 +151,6 @@ def _create(plan: InferencePlan) -> list[Run]:
             phases = subject.phases
             runs.append(Run(subject.config, run_id, folder, identity, tag=plan.tag, phases=phases))
             folder.write_table(INFERENCE, [])
-            folder.log(f"network: {subject.model or 'of the config, not trained'}")
     except BaseException:
         for run in runs:
             run.folder.remove()
