@@ -102,6 +102,16 @@ def test_percentiles_that_the_queries_are_too_few_for_are_empty_and_named(
     assert "p99 takes 662 queries in one process; too few: " in printed
 
 
+def test_a_report_shows_them(applied: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = applied
+    page = tmp_path / "report.md"
+    done = run_here("report", str(folder), "--format", "markdown", "-o", str(page))
+    assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    assert "mnist-dense was applied" in text
+    assert text.count("| compiled |") == 2
+
+
 def test_as_many_queries_as_mlperf_asks_for() -> None:
     assert [queries_needed(percentile) for percentile in (50, 90, 99)] == [11, 64, 662]
     hundred = [float(n) for n in range(1, 101)]

@@ -14,7 +14,7 @@ from mnistbench.analysis.inference import AppliedSummary, summaries
 from mnistbench.machine.evidence import worst_signs
 from mnistbench.measuring.answers import tolerance
 from mnistbench.report.console import SYNTHETIC, remarks_on
-from mnistbench.report.values import seconds_text
+from mnistbench.report.values import seconds_text, times_text
 from mnistbench.results.inference import queries_needed
 from mnistbench.results.tables import INFERENCE
 from mnistbench.session.infer import Inference, results_of
@@ -89,7 +89,7 @@ def _table(run: Run, found: Sequence[AppliedSummary], inference: Inference) -> T
             f"{each.queries:,}",
             *map(seconds_text, times),
             f"{each.samples_per_second:,.0f}",
-            _times_text(each),
+            _faster_text(each),
         )
     table.caption = (
         f"latency of single queries, images/s offline, {inference.plan.seconds:g} s each in "
@@ -98,17 +98,13 @@ def _table(run: Run, found: Sequence[AppliedSummary], inference: Inference) -> T
     return table
 
 
-def _times_text(each: AppliedSummary) -> str:
+def _faster_text(each: AppliedSummary) -> str:
     if each.times_faster is None:
         return ""
     if each.low is None or each.high is None:
-        return _ratio_text(each.times_faster)
-    ends = f"{_ratio_text(each.low)} to {_ratio_text(each.high)}"
-    return f"{_ratio_text(each.times_faster)} ({ends})"
-
-
-def _ratio_text(ratio: float) -> str:
-    return f"{ratio:,.2f}" if ratio < 10 else f"{ratio:,.0f}"
+        return times_text(each.times_faster)
+    ends = f"{times_text(each.low)} to {times_text(each.high)}"
+    return f"{times_text(each.times_faster)} ({ends})"
 
 
 def _lines(run: Run, found: Sequence[AppliedSummary], inference: Inference) -> Iterable[str]:
