@@ -55,9 +55,10 @@ def trained(options: argparse.Namespace) -> Path:
 
 
 def bare(model: Path, options: argparse.Namespace) -> tuple[float, bool]:
+    # In a session of its own, as mnistbench's processes are: Linux shares the cores out by session.
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(model), str(options.seconds), str(options.batch_size)],
-        capture_output=True, text=True, check=True,
+        capture_output=True, text=True, check=True, start_new_session=True,
     )  # fmt: skip
     return float(json.loads(done.stdout.splitlines()[-1])["seconds"]), False
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mnistbench.analysis.inference import AppliedSummary, summaries
 from mnistbench.analysis.sides import Side
-from mnistbench.report.document.parts import Cell, Section, named_number, number, table
+from mnistbench.report.document.parts import Cell, Column, Section, named_number, number, table
 from mnistbench.report.values import seconds_text, times_text
 from mnistbench.results.inference import WAYS, InferenceRow
 from mnistbench.results.tables import INFERENCE, read_table
@@ -27,7 +27,7 @@ def applied_section(sides: Sequence[Side]) -> Section:
     ]
     if not rows:
         return Section("applied", "Networks applied")
-    columns = ("Result", "Config", "Execution", *map(named_number, _NUMBERS))
+    columns: list[Column | str] = ["Result", "Config", "Execution", *map(named_number, _NUMBERS)]
     title = "Latency of single queries, and throughput of offline ones"
     note = (
         "Medians over n fresh processes; a percentile is left out where a process had too few "
