@@ -21,6 +21,7 @@ from mnistbench.measuring.inside.backends.base import (
     Programs,
     wanted_jit,
 )
+from mnistbench.measuring.inside.backends.teardown import TeardownWatch
 
 _THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
 """With which a user sets the threads of an operation."""
@@ -34,6 +35,10 @@ class TensorFlowBackend(Backend):
     """Keras on TensorFlow."""
 
     title = "TensorFlow"
+
+    def __init__(self) -> None:
+        """Nothing is asked of TensorFlow yet."""
+        self._teardown = TeardownWatch()
 
     def has_gpu(self) -> bool:  # noqa: D102
         return bool(tf.config.list_physical_devices("GPU"))
@@ -67,6 +72,10 @@ class TensorFlowBackend(Backend):
 
     def start(self) -> None:  # noqa: D102
         tf.constant(0.0).numpy()
+        self._teardown.begin()
+
+    def teardown_seconds(self) -> float | None:  # noqa: D102
+        return self._teardown.seconds
 
     def wait(self) -> None:  # noqa: D102
         tf.test.experimental.sync_devices()
