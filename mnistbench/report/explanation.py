@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mnistbench.config.frameworks import BACKENDS
 from mnistbench.machine.workloads import BYTES, FLOPS
 from mnistbench.report.terminal import seconds_text
 from mnistbench.report.values import seconds_text as precise_text
@@ -112,10 +113,17 @@ def _one_image(one: OneImage) -> str:
     share = f"{one.share:.1%}"
     if one.low is not None and one.high is not None:
         share += f" ({one.low:.1%} to {one.high:.1%})"
+    wait = ""
+    if one.teardown_seconds is not None:
+        title = BACKENDS[one.run.config.backend].title
+        wait = (
+            f"; {precise_text(one.teardown_seconds)} of it is the wait until {title} has released "
+            "its pipeline"
+        )
     return (
         f"A predict of one image takes {precise_text(one.predict_seconds)}, as one program "
         f"{precise_text(one.compiled_seconds)}: {share} of it is Python and what Keras sets up for "
-        "each call, not the network"
+        f"each call, not the network{wait}"
     )
 
 

@@ -65,6 +65,9 @@ class InferenceRow:
     latency_p90_seconds: float | None
     """None where the queries were too few to tell it, as is the next one."""
     latency_p99_seconds: float | None
+    teardown_seconds: float | None
+    """Of a query, on average, what the framework took to release the input pipeline that `predict`
+    made for it; None where that is not known."""
     offline_images: int
     """Of one offline query."""
     offline_queries: int
@@ -83,6 +86,7 @@ def metric_names(execution: str, batch_size: int) -> dict[str, str]:
         "latency_seconds": f"{stem}_latency_seconds",
         "latency_p90_seconds": f"{stem}_latency_p90_seconds",
         "latency_p99_seconds": f"{stem}_latency_p99_seconds",
+        "teardown_seconds": f"{stem}_teardown_seconds",
         "samples_per_second": f"{stem}_samples_per_second",
     }
 

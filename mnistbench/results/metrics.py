@@ -63,7 +63,8 @@ KINDS: Mapping[str, MetricKind] = {
     # Of a network applied.
     **_kinds(
         "s", "less", "ratio",
-        *(f"{way}_batch_N_latency{part}_seconds" for way in WAYS for part in ("", "_pN")),
+        *(f"{way}_batch_N_{part}_seconds" for way in WAYS
+          for part in ("latency", "latency_pN", "teardown")),
     ),
     **_kinds("samples/s", "more", "ratio", *(f"{way}_batch_N_samples_per_second" for way in WAYS)),
     # What was learnt.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from mnistbench.analysis.inference import summaries
 from mnistbench.config.run_config import RunConfig
@@ -26,6 +27,8 @@ class OneImage:
     predict_seconds: float
     """Median over fresh processes of their median queries, as is the next one."""
     compiled_seconds: float
+    teardown_seconds: float | None
+    """Of the `predict`, what the framework took to release the pipeline; None if not known."""
     share: float
     """Of the `predict`, what one program does without: Python, and the pipeline of each call."""
     low: float | None
@@ -50,12 +53,16 @@ def measure_one_image(
     for failed in inference.failures:
         raise RunError(f"predict of one image {failed.status}: {failed.reason}")
     (run,) = inference.runs
-    predict, compiled = summaries(inference.rows_of(run))
+    rows = inference.rows_of(run)
+    predict, compiled = summaries(rows)
+    waits = [row.teardown_seconds for row in rows if row.execution == PREDICT]
+    known = [seconds for seconds in waits if seconds is not None]
     assert compiled.times_faster is not None  # both are in every round
     return OneImage(
         run,
         predict.latency_seconds,
         compiled.latency_seconds,
+        median(known) if known else None,
         1 - 1 / compiled.times_faster,
         None if compiled.low is None else 1 - 1 / compiled.low,
         None if compiled.high is None else 1 - 1 / compiled.high,

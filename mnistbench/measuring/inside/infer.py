@@ -74,6 +74,8 @@ class _Times:
 
     queries: npt.NDArray[np.float64]
     """Seconds of each, the shortest first."""
+    teardown_seconds: float | None
+    """Of all of them, what releasing input pipelines took."""
     offline_images: int
     offline_queries: int
     offline_seconds: float
@@ -88,7 +90,7 @@ def run_inference(job: InferJob, import_phase: PhaseRecord, tell: Listener) -> I
     started = time.perf_counter()
     device = start(job.device, job.seed, _as_fit(job.config))
     startup_seconds = time.perf_counter() - started
-    clock = PhaseClock(tell)
+    clock = PhaseClock(tell, backend().teardown_seconds)
     whole = load(clock, job.config)
     identity = data.identify(whole, job.config)
     subject = _subject(clock, job, data.select(whole, job.config, trains=False))
@@ -175,7 +177,10 @@ def _pool(images: Array, batch_size: int) -> Array:
 
 
 def _measured(job: InferJob, way: Way, images: Array) -> _Times:
+    before = backend().teardown_seconds()
     queries = _latencies(way, _queries(job, images), job.seconds, queries_needed(50))
+    after = backend().teardown_seconds()
+    teardown = None if before is None or after is None else after - before
     pool = _pool(images, job.batch_size)
     passes = 0
     begin = time.perf_counter_ns()
@@ -184,7 +189,7 @@ def _measured(job: InferJob, way: Way, images: Array) -> _Times:
         passes += 1
         seconds = (time.perf_counter_ns() - begin) / 1e9
         if seconds >= job.seconds:
-            return _Times(np.sort(queries), len(pool), passes, seconds)
+            return _Times(np.sort(queries), teardown, len(pool), passes, seconds)
 
 
 def _latencies(
@@ -229,16 +234,18 @@ def _checked(job: InferJob, way: Way, subject: _Subject, device: str) -> tuple[i
 def _row(
     job: InferJob, clock: PhaseClock, times: _Times, checked: int, difference: float
 ) -> InferenceRow:
+    count, teardown = len(times.queries), times.teardown_seconds
     return InferenceRow(
         repeat=job.repeat,
         round=job.round,
         execution=job.execution,
         batch_size=job.batch_size,
         warm_up_seconds=clock.records[WARM_UP].seconds or 0.0,
-        queries=len(times.queries),
+        queries=count,
         latency_seconds=float(np.median(times.queries)),
         latency_p90_seconds=percentile_seconds(times.queries, 90),
         latency_p99_seconds=percentile_seconds(times.queries, 99),
+        teardown_seconds=None if teardown is None else teardown / count,
         offline_images=times.offline_images,
         offline_queries=times.offline_queries,
         samples_per_second=times.offline_images * times.offline_queries / times.offline_seconds,
