@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistbench.analysis.comparison import Comparison, ConfigComparison, Rules, compare_sides
+from mnistbench.analysis.inference import usual_metrics
 from mnistbench.analysis.sides import read_side
 from mnistbench.config.loading import load_config
 from mnistbench.config.run_config import RunConfig
@@ -222,11 +223,12 @@ def compare_results(
     Both are what `mnistbench compare` takes: a run folder, a folder of them, a timings CSV, a glob,
     a cloudmesh log; or Results of a single run. `margin` is the change that counts, .05 for 5 %;
     `confidence` that of the intervals, of all phases of a config together. Without `phases` train
-    and test are compared. Raises InputError.
+    and test are compared, of runs of `infer` latency and throughput. Raises InputError.
     """
-    rules = Rules(phases=tuple(phases), metrics=tuple(metrics), margin=margin,
-                  confidence=confidence)  # fmt: skip
-    sides = [read_side(_name(side), rules.phases, metrics=rules.metrics) for side in (base, new)]
+    names = _name(base), _name(new)
+    asked = tuple(metrics) if phases or metrics else usual_metrics(names)
+    rules = Rules(phases=tuple(phases), metrics=asked, margin=margin, confidence=confidence)
+    sides = [read_side(name, rules.phases, metrics=rules.metrics) for name in names]
     return Compared(compare_sides(sides[0], sides[1], rules), rules)
 
 

@@ -34,7 +34,7 @@ LONGEST_FIRST = (
     "test_benchmark", "test_failures", "test_backends", "test_train_interrupt", "test_selfcheck",
     "test_packaging",
     "test_foreign_code", "test_contention", "test_evaluate", "test_target_ci", "test_explain",
-    "test_roofline",
+    "test_infer", "test_roofline",
 )  # fmt: skip
 """Begun first, so that no worker is left alone with one of them at the end."""
 

@@ -74,7 +74,7 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
     metavar="PHASE",
     shell_complete=complete_phases,
     help="Compare this phase, several times for several; `all` for all.  [default: train and "
-    "test; where neither is there, all]",
+    "test; where neither is there, all; of runs of infer the metrics of latency and throughput]",
 )
 @click.option(
     "--metric",
@@ -116,10 +116,12 @@ def command(
     """
     from concurrent.futures import ThreadPoolExecutor
 
+    from mnistbench.analysis.inference import usual_metrics
     from mnistbench.analysis.sides import read_side
     from mnistbench.report.exports import export
 
     names = (base, *new)
+    metrics = metrics if phases or metrics else usual_metrics(names)
     with ThreadPoolExecutor(_READERS) as pool:
         sides = pool.map(lambda name: read_side(name, phases, without_contended, metrics), names)
         # Imported while the files are read: SciPy takes a third of a second.

@@ -19,6 +19,7 @@ COMMANDS = {
     "benchmark": "mnistbench.cli.benchmark",
     "train": "mnistbench.cli.train",
     "evaluate": "mnistbench.cli.evaluate",
+    "infer": "mnistbench.cli.infer",
     "compare": "mnistbench.cli.compare",
     "merge": "mnistbench.cli.merge",
     "export": "mnistbench.cli.export",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 
 from mnistbench.analysis.learning import broken_loss
-from mnistbench.measuring.jobs import Downloading, StopRequested
+from mnistbench.measuring.jobs import Downloading, InferenceResult, StopRequested
 from mnistbench.report.terminal import seconds_text
+from mnistbench.report.values import seconds_text as precise_text
+from mnistbench.results.inference import InferenceRow
 from mnistbench.results.phases import STATUS_OK, TEST, TRAIN
 from mnistbench.results.rows import HistoryRow
 from mnistbench.session.events import Gauging, News, TurnEnded
@@ -52,6 +54,9 @@ def turn_text(event: TurnEnded) -> str:
     which = f"warm-up {turn.repeat}" if turn.is_warmup else f"repeat {turn.repeat}"
     if record.status != STATUS_OK:
         return f"{event.config} {which}: {record.status}, {record.reason}"
+    mark = ", contended" if record.is_contended else ""
+    if isinstance(record.result, InferenceResult):
+        return f"{event.config} {which}: {_applied_text(record.result.row)}{mark}"
     main = TRAIN if any(phase.phase == TRAIN for phase in record.phases) else TEST
     seconds = next(phase.seconds for phase in record.phases if phase.phase == main)
     split, accuracy = next(
@@ -61,6 +66,13 @@ def turn_text(event: TurnEnded) -> str:
     )
     times = f"{main} {seconds_text(seconds)} s"
     broken = broken_loss({metric.name: metric.value for metric in record.metrics})
-    mark = f", {broken}" if broken else ""
-    mark += ", contended" if record.is_contended else ""
+    mark = f", {broken}{mark}" if broken else mark
     return f"{event.config} {which}: {times}, {split} accuracy {accuracy:.4f}{mark}"
+
+
+def _applied_text(row: InferenceRow) -> str:
+    """Return what was measured of one way to apply a network."""
+    return (
+        f"{row.execution}, batch size {row.batch_size}: {precise_text(row.latency_seconds)} a "
+        f"query, {row.samples_per_second:,.0f} images/s offline"
+    )

@@ -52,6 +52,11 @@ EXPORTS: Mapping[str, Mapping[str, str]] = {
         "parquet": "exporters.parquet.write_file",
         "pytest-benchmark": "exporters.pytest_benchmark.as_json",
     },
+    "infer": {
+        "table": "inference.print_inference",
+        "csv": "inference.as_csv",
+        "json": "inference.as_json",
+    },
     "plot": {
         "terminal": "quick_plot.print_plot",
         "png": "figures.write_figure",

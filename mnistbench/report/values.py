@@ -47,6 +47,11 @@ def seconds_text(seconds: float | None) -> str:
     return f"{1e3 * seconds:#.4g} ms" if seconds >= 1e-4 else f"{1e6 * seconds:#.4g} µs"
 
 
+def times_text(ratio: float) -> str:
+    """Return how many times as much something is: `1.25`, `340`."""
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}"
+
+
 _SHORT = {"bytes": "B", "bytes/s": "B/s", "calls/s": "/s"}
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 

@@ -12,6 +12,7 @@ from mnistbench.analysis.comparison import Rules
 from mnistbench.analysis.groups import Groups, compare_groups, read_groups
 from mnistbench.errors import InputError
 from mnistbench.report.document.answer import answer
+from mnistbench.report.document.applied import applied_section
 from mnistbench.report.document.bars import charts_of
 from mnistbench.report.document.crowd import crowd
 from mnistbench.report.document.hardware import METRICS, contention_section, roofline_section
@@ -133,6 +134,7 @@ def _of_runs(groups: Groups) -> tuple[str, tuple[str, ...], tuple[Section, ...]]
     first, details = answer(groups, comparisons, rules)
     return first, details, (
         verdicts_section(comparisons, rules),
+        applied_section(groups.sides),
         machines_section(groups.sides),
         phases_section(charts),
         repeats_section(charts),
