@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from conftest import failure_line, run_here
 
@@ -93,3 +94,20 @@ def test_another_shell_is_refused_in_one_line():
     done = run_here("completion", "tcsh")
     assert done.returncode == 2
     assert "'tcsh' is not one of 'bash', 'zsh', 'fish'" in failure_line(done)
+
+
+def test_every_word_without_a_type_of_its_own_says_what_completes_it():
+    """A shell that is offered nothing does not even complete files."""
+    from test_docs import commands
+
+    from mnistbench.cli import command
+
+    silent = [
+        f"{name} {parameter.name}"
+        for name, told in commands(command)
+        for parameter in told.params
+        if isinstance(parameter, click.Argument)
+        and isinstance(parameter.type, click.types.StringParamType)
+        and parameter._custom_shell_complete is None
+    ]
+    assert silent == []

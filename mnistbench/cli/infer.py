@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_configs
 from mnistbench.cli.output import progress, show_log
 from mnistbench.cli.parameters import Counts, TimeSpan, Words
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED, InputError
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 
 
 @click.command("infer")
-@click.argument("targets", nargs=-1, required=True, metavar="CONFIG|RUN|MODEL...")
+@click.argument(
+    "targets",
+    nargs=-1,
+    required=True,
+    metavar="CONFIG|RUN|MODEL...",
+    shell_complete=complete_configs,
+)
 @click.option(
     "--batch-sizes",
     type=Counts(1, 1_000_000),
