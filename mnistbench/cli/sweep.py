@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_configs
 from mnistbench.cli.output import progress
 from mnistbench.cli.parameters import Count, TimeSpan
 from mnistbench.cli.sweep_launch import (
@@ -41,7 +42,10 @@ _OF_A_RESUMED_ONE = (
 
 @click.command("sweep")
 @click.argument(
-    "words", nargs=-1, metavar="[CONFIG | status DIR | collect DIR | stop DIR | point DIR N]"
+    "words",
+    nargs=-1,
+    metavar="[CONFIG | status DIR | collect DIR | stop DIR | point DIR N]",
+    shell_complete=complete_configs,
 )
 @click.option(
     "--grid",

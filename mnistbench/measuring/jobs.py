@@ -14,6 +14,7 @@ from mnistbench.data.dataset import DataIdentity
 from mnistbench.data.preprocessing import Split
 from mnistbench.machine.workloads import Point
 from mnistbench.measuring.partners import Ready
+from mnistbench.results.inference import InferenceRow
 from mnistbench.results.phases import PhaseRecord, PhaseStarted
 from mnistbench.results.rows import HistoryRow, Metric
 
@@ -93,6 +94,21 @@ class GuessJob:
     model: Path
     images: npt.NDArray[Any]
     """uint8, (n, height, width, channels)."""
+
+
+@dataclass(frozen=True)
+class InferJob(RepeatJob):
+    """A network to be applied in one way at one batch size, again and again."""
+
+    model: Path | None
+    """The `.keras` file; None for the config's network, its weights as drawn."""
+    round: int
+    repeat: int
+    execution: str
+    """A key of `results.inference.WAYS`."""
+    batch_size: int
+    seconds: float
+    """Of single queries, and as long again of offline ones."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +208,15 @@ class EvaluationResult(RepeatResult):
     """float32, (n, classes), in the order of the images; None if they were not asked for."""
     remarks: tuple[str, ...] = ()
     """In what the model was judged by terms of its own, a line each."""
+
+
+@dataclass(frozen=True)
+class InferenceResult(RepeatResult):
+    """What one process measured of one way to apply a network."""
+
+    row: InferenceRow
+    remarks: tuple[str, ...] = ()
+    """As those of an EvaluationResult."""
 
 
 @dataclass(frozen=True)

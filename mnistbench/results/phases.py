@@ -14,6 +14,8 @@ TRAIN = "train"
 TEST = "test"
 TOTAL = "total"
 MODEL_LOAD = "model-load"
+WARM_UP = "warm-up"
+INFER = "infer"
 
 PHASES = (IMPORT, DATA_LOAD, PREPROCESS, BUILD, COMPILE, TRAIN, TEST, TOTAL)
 
@@ -21,6 +23,10 @@ DATA_DOWNLOAD = "data-download"
 """Not of every repeat: before the first one of a session whose data had to be downloaded."""
 EVALUATION_PHASES = (IMPORT, DATA_LOAD, PREPROCESS, MODEL_LOAD, TEST, TOTAL)
 """What `evaluate` times."""
+INFERENCE_PHASES = (IMPORT, DATA_LOAD, MODEL_LOAD, PREPROCESS, WARM_UP, INFER, TOTAL)
+"""What `infer` times of a saved model."""
+UNTRAINED_PHASES = (IMPORT, DATA_LOAD, BUILD, PREPROCESS, WARM_UP, INFER, TOTAL)
+"""What it times of a config's network."""
 
 STATUS_OK = "ok"
 STATUS_FAILED = "failed"

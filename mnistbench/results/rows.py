@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 
 from mnistbench.results.cells import defused
+from mnistbench.results.inference import InferenceRow
 
 Cell = str | int | float | bool | None
 
@@ -247,7 +248,7 @@ class SweepRow:
 
 Row = (
     TimingRow | MetricRow | MachineRow | HistoryRow | PredictionRow | ClassRow | GuessRow
-    | PartRow | SettingRow | RateRow | SelfcheckRow | PointRow | SweepRow
+    | PartRow | SettingRow | RateRow | SelfcheckRow | PointRow | SweepRow | InferenceRow
 )  # fmt: skip
 
 
