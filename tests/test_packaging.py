@@ -16,6 +16,7 @@ from conftest import FEW, rows
 from hand_written_runs import submitted_run
 
 from mnistbench.config.frameworks import BACKENDS, TENSORBOARD
+from mnistbench.session.sweep.search import REQUIREMENT as OPTUNA
 
 ROOT = Path(__file__).parents[1]
 MOST_BYTES = 20_000_000
@@ -67,6 +68,7 @@ def test_what_a_message_has_installed_is_what_the_package_asks_for() -> None:
     assert [BACKENDS["jax"].requirement] == extras["jax"]
     assert [BACKENDS["torch"].requirement] == extras["torch"]
     assert extras["tensorboard"] == [TENSORBOARD]
+    assert extras["search"] == [OPTUNA]
 
 
 class Newcomer:
