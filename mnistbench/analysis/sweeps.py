@@ -50,6 +50,12 @@ class RepeatFigures:
     """`parallel:N` where N were measured at a time; empty where it was alone on the machine."""
     attempt: str = ""
     """The process that measured its point, where that was one of many; empty for this one."""
+    replicas: int | None = None
+    """Devices that trained in step; None where its files do not tell."""
+
+
+Pair = tuple[RepeatFigures, RepeatFigures]
+"""A repeat, and one that is set against it."""
 
 
 @dataclass(frozen=True)
@@ -230,28 +236,36 @@ def _front(points: Iterable[Point], accuracy: str) -> frozenset[int]:
 def _effects(points: Sequence[Point], place: int, field: str, accuracy: str) -> list[Effect]:
     """Return what each value of one setting does against the first point's value of it."""
     base = points[0].values[place]
-    alike: dict[tuple[str, ...], dict[str, Point]] = defaultdict(dict)
-    for point in points:
-        others = (*point.values[:place], *point.values[place + 1 :])
-        alike[others][point.values[place]] = point
-    pairs: dict[str, list[tuple[RepeatFigures, RepeatFigures]]] = defaultdict(list)
-    for by_value in alike.values():
-        if base in by_value:
-            for value, point in by_value.items():
-                if value != base:
-                    pairs[value] += _pairs(by_value[base], point)
     return [
         effect
-        for value, of_value in pairs.items()
+        for value, of_value in pairs_by_value(points, place, base).items()
         for effect in (
-            _ratio(of_value, field, base, value),
+            train_ratio(of_value, field, base, value),
             _difference(of_value, field, base, value, accuracy),
         )
         if effect is not None
     ]  # fmt: skip
 
 
-def _pairs(base: Point, new: Point) -> list[tuple[RepeatFigures, RepeatFigures]]:
+def pairs_by_value(points: Sequence[Point], place: int, base: str) -> dict[str, list[Pair]]:
+    """Return for each value of a setting the pairs that differ in it alone: `base`, and it.
+
+    `place` is the setting's among the points' values.
+    """
+    alike: dict[tuple[str, ...], dict[str, Point]] = defaultdict(dict)
+    for point in points:
+        others = (*point.values[:place], *point.values[place + 1 :])
+        alike[others][point.values[place]] = point
+    pairs: dict[str, list[Pair]] = defaultdict(list)
+    for by_value in alike.values():
+        if base in by_value:
+            for value, point in by_value.items():
+                if value != base:
+                    pairs[value] += _pairs(by_value[base], point)
+    return pairs
+
+
+def _pairs(base: Point, new: Point) -> list[Pair]:
     """Return the finished repeats of the same round on the same machine.
 
     Of points that were measured by processes of their own there are no rounds: all repeats of one
@@ -290,10 +304,8 @@ def _typical(repeats: Sequence[RepeatFigures]) -> RepeatFigures:
     )
 
 
-Pairs = Sequence[tuple[RepeatFigures, RepeatFigures]]
-
-
-def _ratio(pairs: Pairs, field: str, base: str, value: str) -> Effect | None:
+def train_ratio(pairs: Sequence[Pair], field: str, base: str, value: str) -> Effect | None:
+    """Return the ratio of train times of pairs; None where they have none."""
     seconds = [
         (before.train_seconds, after.train_seconds)
         for before, after in pairs
@@ -309,7 +321,9 @@ def _ratio(pairs: Pairs, field: str, base: str, value: str) -> Effect | None:
     return Effect(TRAIN_RATIO, field, base, value, len(seconds), float(interval.ratio), *ends)
 
 
-def _difference(pairs: Pairs, field: str, base: str, value: str, accuracy: str) -> Effect | None:
+def _difference(
+    pairs: Sequence[Pair], field: str, base: str, value: str, accuracy: str
+) -> Effect | None:
     accuracies = [(getattr(before, accuracy), getattr(after, accuracy)) for before, after in pairs]
     known = [pair for pair in accuracies if None not in pair]
     if not known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,18 @@ class Probe:
     """`cpu` or `gpu`, as resolved."""
     facts: Mapping[str, object]
     """Attributes for machine.csv."""
+    device_count: int = 1
+    """Of this kind, that a process sees."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """Which one of several processes that train together this is."""
+
+    number: int
+    """From 0; what that one measures is kept."""
+    coordinator: str
+    """HOST:PORT at which process 0 listens for the others."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,8 @@ class RepeatJob:
     """`auto`, `cpu` or `gpu`."""
     seed: int
     """The seed of this repeat, derived from the config's root."""
+    member: Member | None = field(default=None, kw_only=True)
+    """None where one process does it all."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from mnistbench.analysis.scaling import scaling_rows, scalings_of
 from mnistbench.analysis.sweeps import (
     ACCURACY_DIFFERENCE,
     BEST,
@@ -51,6 +52,7 @@ def as_csv(result: SweepResult) -> str:
 def as_json(result: SweepResult) -> str:
     """Return everything known of the sweep."""
     plan = result.plan
+    scalings = scaling_rows(scalings_of(result.points, plan.fields))
     content = {
         "folder": str(result.folder),
         "ending": result.ending,
@@ -60,7 +62,7 @@ def as_json(result: SweepResult) -> str:
         "points": [
             _point_as_json(result, *each) for each in zip(plan.points, _rows(result), strict=True)
         ],
-        "findings": [asdict(row) for row in sweep_rows(result.findings)],
+        "findings": [asdict(row) for row in (*sweep_rows(result.findings), *scalings)],
         "missing": [point.number for point in result.missing],
         "tasks": [{"point": number, **asdict(task)} for number, task in result.tasks.items()],
         "uncollected": result.uncollected,
@@ -235,7 +237,14 @@ def _accuracy_cells(effect: Effect | None) -> tuple[str, str]:
 
 
 def effect_lines(result: SweepResult) -> list[str]:
-    """Return which settings nothing can be told of."""
+    """Return how well the training scales, and which settings nothing can be told of."""
+    return [
+        *(each.text for each in scalings_of(result.points, result.plan.fields)),
+        *_untold(result),
+    ]
+
+
+def _untold(result: SweepResult) -> list[str]:
     told = {effect.field for effect in result.findings.effects}
     untold = [field for field in result.plan.fields if field not in told]
     if not result.ended or not untold:

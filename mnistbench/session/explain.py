@@ -16,6 +16,7 @@ from statistics import median
 import numpy as np
 
 from mnistbench.analysis import stats
+from mnistbench.config.devices import refuse_several
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import train_phase_work
 from mnistbench.errors import RunError
@@ -120,6 +121,12 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     Raises RunError if a repeat fails, and KeyboardInterrupt if the user stops it: the repeats
     that ended are kept.
     """
+    refuse_several(
+        [plan.config],
+        "where the time of several goes is not told",
+        "explain",
+        "add --set training.devices=1",
+    )
     settings, not_tried = candidates(plan.config)
     configs = (plan.config, *(setting.config for setting in settings))
     benchmark = BenchmarkPlan(

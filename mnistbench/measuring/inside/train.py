@@ -45,7 +45,8 @@ def run_train(job: TrainJob, import_phase: PhaseRecord, tell: Listener) -> Repea
     prepared = prepare(job, tell)
     model = prepared.model
     _describe(model, job)
-    finished = _restore(model, job.resume) if job.resume else 0
+    with prepared.replicas.scope():
+        finished = _restore(model, job.resume) if job.resume else 0
     epochs = EpochClock(tell)
     samples = training_samples(prepared.train_images, job.config)
     keeper = _Keeper(job, epochs, samples, tell, finished)

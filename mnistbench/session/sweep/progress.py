@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mnistbench.analysis.scaling import scaling_rows, scalings_of
 from mnistbench.analysis.sweeps import (
     BEST,
     Findings,
@@ -120,7 +121,8 @@ class SweepProgress:
     def write_findings(self) -> Findings:
         """Write sweep.csv and points.csv; return what they show."""
         findings = findings_of(self.points, self.plan.fields, self.plan.select_on)
-        self._folder.write_table(FINDINGS, sweep_rows(findings))
+        scalings = scaling_rows(scalings_of(self.points, self.plan.fields))
+        self._folder.write_table(FINDINGS, [*sweep_rows(findings), *scalings])
         self.write_index(findings)
         return findings
 
@@ -185,6 +187,7 @@ def _figures(
         str(metrics.get(CONTENDED)).lower() == "true",
         design,
         str(metrics.get(ATTEMPT) or ""),
+        None if (replicas := number("replicas_in_sync")) is None else int(replicas),
     )
 
 

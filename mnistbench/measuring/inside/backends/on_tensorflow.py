@@ -12,7 +12,8 @@ from mnistbench.config.network import Convolution
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import training_flops
 from mnistbench.measuring.inside.backends import xla
-from mnistbench.measuring.inside.backends.base import Backend, Jit, Programs
+from mnistbench.measuring.inside.backends.base import Backend, Jit, Programs, Replicas
+from mnistbench.measuring.jobs import Member
 
 _THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
 """With which a user sets the threads of an operation."""
@@ -53,6 +54,22 @@ class TensorFlowBackend(Backend):
         step_flops = training_flops(config) * config.training.batch_size
         if step_flops < _FLOPS_WORTH_A_SECOND_THREAD and _THREADS_VARIABLE not in os.environ:
             tf.config.threading.set_intra_op_parallelism_threads(1)
+
+    def prepare_replicas(self, config: RunConfig, wanted: str, member: Member | None) -> None:
+        """Cut the CPU into as many logical devices as are asked for, if it will be the device."""
+        asked = config.training.devices
+        if isinstance(asked, int) and (wanted == "cpu" or not self.has_gpu()):
+            (cpu,) = tf.config.list_physical_devices("CPU")
+            parts = [tf.config.LogicalDeviceConfiguration() for _ in range(asked)]
+            tf.config.set_logical_device_configuration(cpu, parts)
+
+    def device_count(self, device: str) -> int:  # noqa: D102
+        return len(tf.config.list_logical_devices(device.upper()))
+
+    def replicas(self, device: str, a_process: int) -> Replicas:  # noqa: D102
+        from mnistbench.measuring.inside.backends.mirrored_tensorflow import MirroredReplicas
+
+        return MirroredReplicas(device, a_process)
 
     def threads(self) -> int | None:  # noqa: D102
         return tf.config.threading.get_intra_op_parallelism_threads() or None
