@@ -152,8 +152,8 @@ def _uneven_as_planned(config: RunConfig) -> list[_Problem]:
 def _uneven(config: RunConfig, replicas: int, counts: Mapping[str, int]) -> list[_Problem]:
     """Return the batches that so many replicas cannot share equally, the full ones first.
 
-    JAX refuses them, and TensorFlow gives one replica fewer images, or none, whose loss is then
-    no number: the mean over replicas is not that over images any more.
+    JAX refuses them. TensorFlow gives one replica fewer images, or none, and Keras weighs its
+    gradient as much as the others': what is learnt would depend on the number of devices.
     """
     batch = config.training.batch_size
     if batch % replicas:

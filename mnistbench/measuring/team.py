@@ -34,11 +34,15 @@ class Team:
         interpreter: Interpreter | None = None,
     ) -> None:
         """`size` are the processes; the rest is as for `Workers`."""
-        # A fork server has one process at a time: each member's has surroundings of its own.
-        self._members = [
-            Workers({**environment, "KERAS_DISTRIBUTION_PROCESS_ID": str(number)},
-                    start_method, interpreter=interpreter)
+        # A fork server has one process at a time: each further member's has an environment of its
+        # own, the first's is that of any repeat.
+        own = [
+            {"KERAS_DISTRIBUTION_PROCESS_ID": str(number)} if number else {}
             for number in range(size)
+        ]
+        self._members = [
+            Workers({**environment, **variables}, start_method, interpreter=interpreter)
+            for variables in own
         ]  # fmt: skip
         make_room(size)
 
