@@ -5,24 +5,22 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import Session, benchmark_here, failure_line, rows, run_here
 from fake_sweeps import Fake, plan_of, quiet, terms
 from hand_written_runs import OTHER_NOISE, compare, times, write_run
+from team_tasks import failing, first_alone, killed
 
 from mnistbench.config.devices import check_seen
 from mnistbench.config.loading import load_config
 from mnistbench.config.run_config import RunConfig
-from mnistbench.errors import InputError, RunError
+from mnistbench.errors import InputError
 from mnistbench.measuring.executor import TaskFailure
-from mnistbench.measuring.jobs import Member, RepeatJob
+from mnistbench.measuring.jobs import RepeatJob
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.team import Team
 from mnistbench.session.sweep.sweep import start_sweep
@@ -238,28 +236,6 @@ def test_jax_trains_on_two_devices_and_in_two_processes_as_on_one(tmp_path: Path
             ), (name, metric)
 
 
-def failing(job: RepeatJob, tell: Callable[[object], None]) -> object:
-    assert isinstance(job.member, Member)
-    if job.member.number == 1:
-        raise RunError("the second one fails")
-    time.sleep(600)
-    return None
-
-
-def killed(job: RepeatJob, tell: Callable[[object], None]) -> object:
-    assert isinstance(job.member, Member)
-    if job.member.number == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(600)
-    return None
-
-
-def first_alone(job: RepeatJob, tell: Callable[[object], None]) -> object:
-    assert isinstance(job.member, Member)
-    tell(job.member.number)  # type: ignore[arg-type]
-    return job.member
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_processes_that_train_together_end_together(tmp_path: Path) -> None:
     team = Team(measuring_environment("cpu"), "spawn", 2)
@@ -271,7 +247,6 @@ def test_processes_that_train_together_end_together(tmp_path: Path) -> None:
         with pytest.raises(TaskFailure) as caught:
             team.run(task, job, tmp_path / "log", heard.append)
         assert caught.value.status == status
-    assert team.run(first_alone, job, tmp_path / "log", heard.append).number == 0
     assert (team.cpu_seconds() or 0) > 0
 
 

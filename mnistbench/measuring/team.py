@@ -43,7 +43,7 @@ class Team:
         self._members = [
             Workers({**environment, **variables}, start_method, interpreter=interpreter)
             for variables in own
-        ]  # fmt: skip
+        ]
         make_room(size)
 
     @property
