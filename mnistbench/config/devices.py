@@ -117,15 +117,18 @@ _Problem = tuple[str, str, str]
 def _not_possible(config: RunConfig) -> list[_Problem]:
     training, framework = config.training, BACKENDS[config.backend]
     asked, processes = training.devices, training.processes
-    elsewhere = "use --backend jax" if config.backend == "tensorflow" else "leave it out"
+    with_devices = " or ".join(name for name, each in BACKENDS.items() if not each.devices_refused)
+    with_processes = " or ".join(
+        name for name, each in BACKENDS.items() if not each.processes_refused
+    )
     jit = framework.jit_refused_on_devices.get(training.jit)
     checks = (
         (processes != 1 and framework.processes_refused, PROCESSES,
          f"{processes} is not possible on {config.backend}: {framework.processes_refused}",
-         elsewhere),
+         f"use --backend {with_processes}"),
         (framework.devices_refused, DEVICES,
          f"{asked} is not possible on {config.backend}: {framework.devices_refused}",
-         "use --backend tensorflow or jax"),
+         f"use --backend {with_devices}"),
         (training.execution == "fused", DEVICES,
          f"{asked} is not possible with training.execution fused: its epoch is one program on one "
          "device", "use training.execution=fit"),
