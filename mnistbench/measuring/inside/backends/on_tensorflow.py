@@ -13,6 +13,7 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import training_flops
 from mnistbench.measuring.inside.backends import xla
 from mnistbench.measuring.inside.backends.base import Backend, Jit, Programs, Replicas
+from mnistbench.measuring.inside.backends.teardown import TeardownWatch
 from mnistbench.measuring.jobs import Member
 
 _THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
@@ -27,6 +28,11 @@ class TensorFlowBackend(Backend):
     """Keras on TensorFlow."""
 
     title = "TensorFlow"
+
+    def __init__(self) -> None:
+        """Nothing is asked of TensorFlow yet."""
+        self._teardown = TeardownWatch()
+        self._has_replicas = False
 
     def has_gpu(self) -> bool:  # noqa: D102
         return bool(tf.config.list_physical_devices("GPU"))
@@ -57,6 +63,7 @@ class TensorFlowBackend(Backend):
 
     def prepare_replicas(self, config: RunConfig, wanted: str, member: Member | None) -> None:
         """Cut the CPU into as many logical devices as are asked for, if it will be the device."""
+        self._has_replicas = True
         asked = config.training.devices
         if isinstance(asked, int) and (wanted == "cpu" or not self.has_gpu()):
             (cpu,) = tf.config.list_physical_devices("CPU")
@@ -76,6 +83,12 @@ class TensorFlowBackend(Backend):
 
     def start(self) -> None:  # noqa: D102
         tf.constant(0.0).numpy()
+        # Several devices' iterators are released in other ways too: what it takes stays unknown.
+        if not self._has_replicas:
+            self._teardown.begin()
+
+    def teardown_seconds(self) -> float | None:  # noqa: D102
+        return self._teardown.seconds
 
     def wait(self) -> None:  # noqa: D102
         tf.test.experimental.sync_devices()
