@@ -14,10 +14,9 @@ from mnistbench.analysis.judging import PhaseComparison
 from mnistbench.analysis.sweeps import Point, pairs_by_value, train_ratio
 from mnistbench.config.devices import DEVICES, PROCESSES
 from mnistbench.results.phases import TRAIN
-from mnistbench.results.rows import SweepRow
 
 EFFICIENCY = "scaling_efficiency"
-_ONE = "1"
+ONE = "1"
 _MAY_DIFFER = (DEVICES, PROCESSES, "training.batch_size")
 """Settings that leave the images that are trained on what they were."""
 _OTHER_WORK = (CONFIG, DATA, HARDWARE)
@@ -59,26 +58,15 @@ def scalings_of(points: Sequence[Point], fields: Sequence[str]) -> list[Scaling]
     if DEVICES not in fields:
         return []
     scalings = []
-    for value, pairs in pairs_by_value(points, fields.index(DEVICES), _ONE).items():
+    for value, pairs in pairs_by_value(points, fields.index(DEVICES), ONE).items():
         counts = {after.replicas for _, after in pairs}
-        effect = train_ratio(pairs, DEVICES, _ONE, value)
+        effect = train_ratio(pairs, DEVICES, ONE, value)
         devices = counts.pop() if len(counts) == 1 else None
         if effect is not None and devices is not None:
             scalings.append(
                 _scaling(devices, effect.pairs, effect.estimate, effect.low, effect.high)
             )
     return sorted(scalings, key=lambda each: each.devices)
-
-
-def scaling_rows(scalings: Sequence[Scaling]) -> list[SweepRow]:
-    """Return them as sweep.csv has them."""
-    return [
-        SweepRow(
-            EFFICIENCY, None, DEVICES, _ONE, str(each.devices), each.pairs,
-            each.efficiency, each.low, each.high, "",
-        )
-        for each in scalings
-    ]  # fmt: skip
 
 
 def scaling_remarks(
@@ -94,10 +82,10 @@ def scaling_remarks(
         return []
     base, new = (values[0] if len(values) == 1 else "" for values in (devices.base, devices.new))
     ratio, low, high = train.ratio, train.low, train.high
-    if new == _ONE:
+    if new == ONE:
         base, new = new, base
         ratio, low, high = 1 / ratio, _inverse(high), _inverse(low)
-    if base != _ONE or not new.isdecimal():
+    if base != ONE or not new.isdecimal():
         return []
     return [_scaling(int(new), train.n_new, ratio, low, high).text]
 

@@ -17,7 +17,7 @@ from typing import Any
 from mnistbench.measuring.executor import StartMethod, Task
 from mnistbench.measuring.fork_servers import make_room
 from mnistbench.measuring.interpreters import Interpreter
-from mnistbench.measuring.jobs import Listener, Member, Message, RepeatJob
+from mnistbench.measuring.jobs import Answer, Listener, Member, Message, RepeatJob
 from mnistbench.measuring.workers import Process, Workers, own_cpu_seconds, result_of
 
 _HOST = "127.0.0.1"
@@ -63,14 +63,16 @@ class Team:
         log: Path,
         tell: Listener,
         stops_on_interrupt: bool = False,
+        answer: Answer | None = None,
     ) -> Any:
         """Run a task, as `Executor` promises; `tell` hears the first process alone.
 
         What is no repeat, as the probe, runs in each: so none imports its framework in a repeat.
+        A repeat gets no answers: the others would wait for theirs.
         """
         if not isinstance(argument, RepeatJob):
             first, *_ = [
-                member.run(task, argument, log, tell, stops_on_interrupt)
+                member.run(task, argument, log, tell, stops_on_interrupt, answer)
                 for member in self._members
             ]
             return first

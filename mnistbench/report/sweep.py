@@ -1,17 +1,15 @@
-"""A sweep as people and programs read it: its plan, its points, and what they show."""
+"""A sweep as people read it: its plan, its points, and what they show."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from mnistbench.analysis.scaling import scaling_rows, scalings_of
+from mnistbench.analysis.scaling import scalings_of
+from mnistbench.analysis.sweep_rows import remark_on
 from mnistbench.analysis.sweeps import (
     ACCURACY_DIFFERENCE,
     BEST,
@@ -21,17 +19,11 @@ from mnistbench.analysis.sweeps import (
     Choice,
     Effect,
     Point,
-    point_row,
-    remark_on,
-    sweep_rows,
 )
 from mnistbench.report.console import SYNTHETIC
-from mnistbench.report.summary import json_value
 from mnistbench.report.terminal import seconds_text
 from mnistbench.report.values import change_text, interval_text
 from mnistbench.results.phrases import duration
-from mnistbench.results.rows import PointRow, to_csv
-from mnistbench.session.sweep.progress import shown_points
 from mnistbench.session.sweep.sweep import SweepResult
 
 _MOST_POINTS = 60
@@ -44,37 +36,6 @@ _WORDS_FIRST = 3
 """Columns of the effects before those of numbers."""
 
 
-def as_csv(result: SweepResult) -> str:
-    """Return the points, as points.csv has them."""
-    return to_csv(_rows(result), PointRow)
-
-
-def as_json(result: SweepResult) -> str:
-    """Return everything known of the sweep."""
-    plan = result.plan
-    scalings = scaling_rows(scalings_of(result.points, plan.fields))
-    content = {
-        "folder": str(result.folder),
-        "ending": result.ending,
-        "repeats": plan.repeats,
-        "select_on": plan.select_on,
-        "expected_seconds": result.expected_seconds if result.missing else 0.0,
-        "points": [
-            _point_as_json(result, *each) for each in zip(plan.points, _rows(result), strict=True)
-        ],
-        "findings": [asdict(row) for row in (*sweep_rows(result.findings), *scalings)],
-        "missing": [point.number for point in result.missing],
-        "tasks": [{"point": number, **asdict(task)} for number, task in result.tasks.items()],
-        "uncollected": result.uncollected,
-    }
-    return json.dumps(content, indent=2, default=str, allow_nan=False)
-
-
-def _point_as_json(result: SweepResult, settings: Any, row: PointRow) -> dict[str, Any]:
-    figures = {name: json_value(value) for name, value in asdict(row).items()}
-    return {**figures, "settings": dict(settings), "front": row.point in result.findings.front}
-
-
 def print_sweep(console: Console, result: SweepResult) -> None:
     """Print the points, the best and the fastest, what each setting does, and what is missing."""
     console.print(_points_table(result))
@@ -84,14 +45,6 @@ def print_sweep(console: Console, result: SweepResult) -> None:
         console.print(_effects_table(result))
     for line in (*effect_lines(result), *state_lines(result)):
         console.print(line, soft_wrap=True, highlight=False)
-
-
-def _rows(result: SweepResult) -> list[PointRow]:
-    shown = shown_points(result.plan, result.findings)
-    return [
-        point_row(point, result.plan.repeats, shown is None or point.number in shown)
-        for point in result.points
-    ]
 
 
 def _points_table(result: SweepResult) -> Table:
@@ -121,9 +74,10 @@ def title_of(result: SweepResult) -> str:
     """Return what was measured: the config, the points and their repeats."""
     plan = result.plan
     name = plan.base.fields.get("name")
-    return (
-        f"{name}: {_count(len(plan.points), 'point')} x {_count(plan.repeats, 'repeat')}, medians"
-    )
+    points = _count(plan.planned, "point")
+    if len(plan.points) < plan.planned:
+        points = f"{len(plan.points):,} of {points}"
+    return f"{name}: {points} x {_count(plan.repeats, 'repeat')}, medians"
 
 
 def _shown(result: SweepResult) -> Sequence[Point]:
@@ -140,6 +94,8 @@ def _hidden(result: SweepResult) -> list[str]:
 
 def _ended(point: Point, planned: int) -> str:
     finished = len(point.finished)
+    if point.is_pruned:
+        return "pruned"
     return str(finished) if finished == planned else f"{finished} of {planned}"
 
 
@@ -238,10 +194,10 @@ def _accuracy_cells(effect: Effect | None) -> tuple[str, str]:
 
 def effect_lines(result: SweepResult) -> list[str]:
     """Return how well the training scales, and which settings nothing can be told of."""
-    return [
-        *(each.text for each in scalings_of(result.points, result.plan.fields)),
-        *_untold(result),
-    ]
+    if result.plan.search is not None:
+        return []
+    scalings = scalings_of(result.points, result.plan.fields)
+    return [*(each.text for each in scalings), *_untold(result)]
 
 
 def _untold(result: SweepResult) -> list[str]:
@@ -258,6 +214,7 @@ def state_lines(result: SweepResult) -> list[str]:
     made_up = next((c for c in result.plan.configs if c.dataset.source == SYNTHETIC), None)
     if made_up is not None:
         lines.append(f"Data: synthetic; its accuracy is not that of {made_up.facts.title}")
+    lines += _search_lines(result)
     if result.failed:
         lines.append(
             f"A repeat did not finish of {_numbers(result.failed)}: see log.txt of its folder"
@@ -267,9 +224,23 @@ def state_lines(result: SweepResult) -> list[str]:
         lines.append(f"{contended} of {result.ended} repeats were contended: see metrics.csv")
     if result.machines:
         lines.append(result.machines)
-    if result.missing:
+    if not result.is_whole:
         lines += _missing_lines(result)
     return [*lines, f"Files: {result.folder}"]
+
+
+def _search_lines(result: SweepResult) -> list[str]:
+    """Return what chose the points, and how many of them were not measured whole."""
+    search, pruned = result.plan.search, len(result.pruned)
+    if search is None:
+        return []
+    lines = [f"Each point was chosen by those before it: {search.text}"]
+    if pruned:
+        lines.append(
+            f"{pruned} of {_count(len(result.points), 'point')} were pruned: a part of a training "
+            "is no measurement, and in no figure"
+        )
+    return lines
 
 
 def _missing_lines(result: SweepResult) -> list[str]:
@@ -278,8 +249,7 @@ def _missing_lines(result: SweepResult) -> list[str]:
         "running": "It is running", "planned": "It is not running", "finished": "Not whole",
         "detached": "It goes on",
     }  # fmt: skip
-    ended = f"{result.ended} of {result.plan.turns} repeats have ended"
-    line = f"{reasons[result.ending]}: {ended}; missing are repeats of {_numbers(result.missing)}"
+    line = f"{reasons[result.ending]}: {_what_is_there(result)}"
     lines = [line]
     if result.ending == "running":
         lines = [f"{line}; {_left(result)}", *_task_lines(result)]
@@ -292,6 +262,14 @@ def _missing_lines(result: SweepResult) -> list[str]:
     if result.ending == "running":
         return lines
     return [*lines, f"To go on: mnistbench sweep --resume {result.folder}"]
+
+
+def _what_is_there(result: SweepResult) -> str:
+    if result.plan.search is not None:
+        done = len(result.points) - len(result.missing)
+        return f"{done} of {_count(result.plan.planned, 'point')} are done"
+    ended = f"{result.ended} of {result.plan.turns} repeats have ended"
+    return f"{ended}; missing are repeats of {_numbers(result.missing)}"
 
 
 def _task_lines(result: SweepResult) -> list[str]:

@@ -30,6 +30,7 @@ from mnistbench.results.tables import LOG, PARTS, PARTS_PICTURE, SETTINGS
 from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
 from mnistbench.session.crews import executor_of
 from mnistbench.session.events import Listener
+from mnistbench.session.one_image import OneImage, measure_one_image
 from mnistbench.session.parts import (
     COMPUTING,
     UNTOLD,
@@ -93,6 +94,8 @@ class Explanation:
     """Settings that this machine or the config rules out, and why."""
     use: Use | None
     """Of the machine by the computing; None where its peak in this precision is not measured."""
+    one_image: OneImage | None = None
+    """What a `predict` of one image takes, and what of that is not the network."""
 
     @property
     def run(self) -> Run:
@@ -121,12 +124,6 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     Raises RunError if a repeat fails, and KeyboardInterrupt if the user stops it: the repeats
     that ended are kept.
     """
-    refuse_several(
-        [plan.config],
-        "where the time of several goes is not told",
-        "explain",
-        "add --set training.devices=1",
-    )
     settings, not_tried = candidates(plan.config)
     configs = (plan.config, *(setting.config for setting in settings))
     benchmark = BenchmarkPlan(
@@ -152,7 +149,12 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     trials.sort(key=lambda trial: trial.train_seconds)
     accuracy = median(metric_values(base, "test_accuracy"))
     use = _use(base, next(part.seconds for part in rows if part.part == COMPUTING))
-    explanation = Explanation(result, rows, accuracy, tuple(trials), tuple(not_tried), use)
+    one_image = measure_one_image(
+        plan.config, plan.repeats, base.folder.path, plan.start_method, tell
+    )
+    explanation = Explanation(
+        result, rows, accuracy, tuple(trials), tuple(not_tried), use, one_image
+    )
     _keep(explanation)
     return explanation
 
@@ -170,7 +172,16 @@ def _keep(explanation: Explanation) -> None:
 
 
 def candidates(config: RunConfig) -> tuple[list[Setting], list[str]]:
-    """Return the settings worth a measurement, the compiled epoch first, and those ruled out."""
+    """Return the settings worth a measurement, the compiled epoch first, and those ruled out.
+
+    Raises InputError for a config of several devices.
+    """
+    refuse_several(
+        [config],
+        "where the time of several goes is not told",
+        "explain",
+        "add --set training.devices=1",
+    )
     fused = {"training.execution": "fused"}
     changes = []
     if has_python_between_steps(config):
