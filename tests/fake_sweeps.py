@@ -80,6 +80,7 @@ class Fake:
             Metric("steps_per_epoch", 10, "1"),
             Metric("train_samples", 320, "1"),
             Metric("validation_samples", 0, "1"),
+            Metric("replicas_in_sync", job.config.training.devices, "1"),
         ]
         if isinstance(job.config.training.validation, float):
             metrics.append(Metric("validation_accuracy", accuracy - 0.01, "1"))

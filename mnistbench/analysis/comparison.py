@@ -22,6 +22,7 @@ from mnistbench.analysis.metrics import metric_samples, unknown_metric
 from mnistbench.analysis.normalization import Prediction, predict
 from mnistbench.analysis.pairing import Design, Sample, design_of, samples_of
 from mnistbench.analysis.remarks import Measured, remarks_on, was_looked_at, without_partner
+from mnistbench.analysis.scaling import scaling_remarks
 from mnistbench.analysis.sides import ALL_PHASES, ConfigRuns, Side, sort_phases, unknown_phase
 from mnistbench.analysis.waiting import Waiting
 from mnistbench.errors import InputError
@@ -190,6 +191,7 @@ def _compare(base: Measured, new: Measured, rules: Rules) -> ConfigComparison:
     machines = _prediction(base, new, differing)
     notes = [
         *remarks_on(base, new, differing, design),
+        *scaling_remarks(differing, phases),
         *without_partner(before, after, judged, design),
     ]
     if _wants_phases(rules):

@@ -17,7 +17,7 @@ import numpy as np
 
 from mnistbench.analysis import stats
 from mnistbench.results.phases import STATUS_OK, STATUS_PRUNED
-from mnistbench.results.rows import PointRow, SweepRow
+from mnistbench.results.rows import PointRow
 
 SelectOn = Literal["test", "validation"]
 
@@ -51,6 +51,12 @@ class RepeatFigures:
     """`parallel:N` where N were measured at a time; empty where it was alone on the machine."""
     attempt: str = ""
     """The process that measured its point, where that was one of many; empty for this one."""
+    replicas: int | None = None
+    """Devices that trained in step; None where its files do not tell."""
+
+
+Pair = tuple[RepeatFigures, RepeatFigures]
+"""A repeat, and one that is set against it."""
 
 
 @dataclass(frozen=True)
@@ -186,32 +192,6 @@ def point_row(point: Point, planned: int, with_test_accuracy: bool = True) -> Po
     )
 
 
-def sweep_rows(findings: Findings) -> list[SweepRow]:
-    """Return the findings as sweep.csv has them."""
-    chosen = [
-        SweepRow(
-            choice.finding, choice.point.number, choice.point.settings, "", "",
-            len(choice.point.finished), choice.value, None, None, remark_on(choice, findings),
-        )
-        for choice in findings.choices
-    ]  # fmt: skip
-    effects = [
-        SweepRow(
-            effect.finding, None, effect.field, effect.base, effect.value, effect.pairs,
-            effect.estimate, effect.low, effect.high, "",
-        )
-        for effect in findings.effects
-    ]  # fmt: skip
-    return chosen + effects
-
-
-def remark_on(choice: Choice, findings: Findings) -> str:
-    """Return of how many a choice is the first, and on what it was decided."""
-    if choice.finding == BEST:
-        return f"best of {choice.of}, chosen on the {findings.select_on} set"
-    return f"fastest of {choice.of}"
-
-
 def _choices(points: Sequence[Point], accuracy: str) -> list[Choice]:
     wanted: tuple[tuple[str, float, Callable[[Point], float | None]], ...] = (
         (BEST, -1.0, lambda point: point.median(accuracy)),
@@ -250,28 +230,36 @@ def _effects(points: Sequence[Point], place: int, field: str, accuracy: str) -> 
     if not points:
         return []
     base = points[0].values[place]
-    alike: dict[tuple[str, ...], dict[str, Point]] = defaultdict(dict)
-    for point in points:
-        others = (*point.values[:place], *point.values[place + 1 :])
-        alike[others][point.values[place]] = point
-    pairs: dict[str, list[tuple[RepeatFigures, RepeatFigures]]] = defaultdict(list)
-    for by_value in alike.values():
-        if base in by_value:
-            for value, point in by_value.items():
-                if value != base:
-                    pairs[value] += _pairs(by_value[base], point)
     return [
         effect
-        for value, of_value in pairs.items()
+        for value, of_value in pairs_by_value(points, place, base).items()
         for effect in (
-            _ratio(of_value, field, base, value),
+            train_ratio(of_value, field, base, value),
             _difference(of_value, field, base, value, accuracy),
         )
         if effect is not None
     ]  # fmt: skip
 
 
-def _pairs(base: Point, new: Point) -> list[tuple[RepeatFigures, RepeatFigures]]:
+def pairs_by_value(points: Sequence[Point], place: int, base: str) -> dict[str, list[Pair]]:
+    """Return for each value of a setting the pairs that differ in it alone: `base`, and it.
+
+    `place` is the setting's among the points' values.
+    """
+    alike: dict[tuple[str, ...], dict[str, Point]] = defaultdict(dict)
+    for point in points:
+        others = (*point.values[:place], *point.values[place + 1 :])
+        alike[others][point.values[place]] = point
+    pairs: dict[str, list[Pair]] = defaultdict(list)
+    for by_value in alike.values():
+        if base in by_value:
+            for value, point in by_value.items():
+                if value != base:
+                    pairs[value] += _pairs(by_value[base], point)
+    return pairs
+
+
+def _pairs(base: Point, new: Point) -> list[Pair]:
     """Return the finished repeats of the same round on the same machine.
 
     Of points that were measured by processes of their own there are no rounds: all repeats of one
@@ -310,10 +298,8 @@ def _typical(repeats: Sequence[RepeatFigures]) -> RepeatFigures:
     )
 
 
-Pairs = Sequence[tuple[RepeatFigures, RepeatFigures]]
-
-
-def _ratio(pairs: Pairs, field: str, base: str, value: str) -> Effect | None:
+def train_ratio(pairs: Sequence[Pair], field: str, base: str, value: str) -> Effect | None:
+    """Return the ratio of train times of pairs; None where they have none."""
     seconds = [
         (before.train_seconds, after.train_seconds)
         for before, after in pairs
@@ -329,7 +315,9 @@ def _ratio(pairs: Pairs, field: str, base: str, value: str) -> Effect | None:
     return Effect(TRAIN_RATIO, field, base, value, len(seconds), float(interval.ratio), *ends)
 
 
-def _difference(pairs: Pairs, field: str, base: str, value: str, accuracy: str) -> Effect | None:
+def _difference(
+    pairs: Sequence[Pair], field: str, base: str, value: str, accuracy: str
+) -> Effect | None:
     accuracies = [(getattr(before, accuracy), getattr(after, accuracy)) for before, after in pairs]
     known = [pair for pair in accuracies if None not in pair]
     if not known:

@@ -42,6 +42,13 @@ class Framework:
     fused_jit_refused_with_dropout: Mapping[str, str] = field(default_factory=dict)
     """The same for networks with dropout."""
 
+    devices_refused: str = ""
+    """Why `training.devices` can only be 1; empty where it can be more."""
+    processes_refused: str = ""
+    """The same of `training.processes`."""
+    jit_refused_on_devices: Mapping[str, str] = field(default_factory=dict)
+    """Values of `training.jit` that several devices cannot have, and why."""
+
 
 BACKENDS: dict[str, Framework] = {
     "tensorflow": Framework(
@@ -53,6 +60,14 @@ BACKENDS: dict[str, Framework] = {
         has_input_pipeline=True,
         measures_the_machine=True,
         writes_tensorboard=True,
+        # Of Keras 3.15; tried anew when that changes.
+        processes_refused=(
+            "Keras's fit fails under MultiWorkerMirroredStrategy, and Keras's DataParallel leaves "
+            "everything on one device of TensorFlow"
+        ),
+        jit_refused_on_devices={
+            "on": "Keras's fit fails under MirroredStrategy where XLA compiles it"
+        },
     ),
     "jax": Framework(
         "JAX",
@@ -74,6 +89,8 @@ BACKENDS: dict[str, Framework] = {
         fused_jit_refused_with_dropout={
             "on": "a fused epoch on torch with dropout; allowed: auto, off"
         },
+        devices_refused="Keras's fit on PyTorch knows one device",
+        processes_refused="Keras's fit on PyTorch knows one device",
     ),
 }
 """Each `backend`; a new one is an entry here, a name in `run_config.Backend` and a module."""

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mnistbench.config.datasets import DATASETS
+from mnistbench.config.devices import check_devices
 from mnistbench.config.files import find_config, read_mapping, user_path
 from mnistbench.config.frameworks import BACKENDS
 from mnistbench.config.network import Dropout, ShapeError, layer_table
@@ -134,6 +135,7 @@ def _checked(fields: Mapping[str, Any], file: str, set_by: Mapping[str, str]) ->
     _check_network(config, file, set_by)
     _check_jit(config, file, set_by)
     _check_image_dtype(config, file, set_by)
+    check_devices(config, file, set_by)
     return config
 
 

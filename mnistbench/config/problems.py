@@ -222,9 +222,10 @@ def _no_name(mistake: _Mistake) -> _Words:
 def _ours(mistake: _Mistake) -> _Words:
     """Return the words of a check of ours, and what a number in quotes or a percentage means."""
     value, hint = mistake.value, ""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if isinstance(value, str):
         hint = _meant_number(value)
-    elif isinstance(value, int | float) and not isinstance(value, bool) and 1 < value < 100:
+    elif is_number and 1 < value < 100 and "fraction" in str(mistake.context["error"]):
         hint = f"write {value / 100:g} for {value:g} %"
     return f"{_shown(value)} {mistake.context['error']}", hint
 

@@ -40,6 +40,7 @@ Execution = Literal["fit", "fused"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+_MOST_DEVICES = 1024
 _Count = Annotated[int, Field(ge=1)]
 SWEEP = "sweep"
 """The block of a config file that is for `mnistbench sweep` alone."""
@@ -60,6 +61,22 @@ def _validation(value: object) -> str | float:
         return float(value)
     raise ValueError("must be none, test, or a fraction of the training set between 0 and 1")
 
+
+def _devices(value: object) -> str | int:
+    if value == "all" and isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_DEVICES:
+        return value
+    raise ValueError(f"must be all, or a whole number from 1 to {_MOST_DEVICES}")
+
+
+Devices = Annotated[
+    int | str,
+    PlainValidator(_devices),
+    WithJsonSchema(
+        {"anyOf": [{"enum": ["all"]}, {"type": "integer", "minimum": 1, "maximum": _MOST_DEVICES}]}
+    ),
+]
 
 Validation = Annotated[
     str | float,
@@ -110,7 +127,7 @@ class TrainingConfig(BaseModel):
     epochs: Annotated[int, Field(ge=1, lt=2**31)] = 1
     """Times the whole training set is seen."""
     batch_size: Annotated[int, Field(ge=1, lt=2**31)] = 4
-    """Images a training step, and a test step."""
+    """Images a training step, and a test step; with several `devices` those of all together."""
     optimizer: Optimizer = "adam"
     """Keras's optimizer of that name."""
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -140,6 +157,13 @@ class TrainingConfig(BaseModel):
     target_accuracy: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     """End the training after the first epoch whose test accuracy is at least this; needs
     `validation: test`. The time until then is recorded; `epochs` are the most."""
+    devices: Devices = 1
+    """Train data-parallel on so many devices, or `all` that the backend sees: each has a copy of
+    the network and an equal share of every batch. With `fit`, on TensorFlow and JAX. On a CPU they
+    are logical devices that share its cores: a test of the wiring, with no speed-up to expect."""
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Spread `devices` over so many processes of this machine: JAX on a CPU, in `benchmark` and
+    `sweep`."""
 
 
 class RunConfig(BaseModel):

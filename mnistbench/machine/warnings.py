@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import psutil
 
+from mnistbench.config.devices import is_parallel
 from mnistbench.config.frameworks import BACKENDS, Framework
+from mnistbench.config.run_config import RunConfig
 from mnistbench.machine.readings import Reading
 
 _MEBIBYTE = 2**20
@@ -37,6 +39,22 @@ def warnings_before(
         battery(),
     )
     return [line for line in lines if line]
+
+
+def logical_devices(configs: Iterable[tuple[RunConfig, str]]) -> list[str]:
+    """Return what to know of several devices that are one CPU; each config with its device."""
+    asked = {
+        config.training.devices
+        for config, device in configs
+        if device == "cpu" and is_parallel(config)
+    }
+    if not asked:
+        return []
+    told = ", ".join(sorted(map(str, asked)))
+    return [
+        f"training.devices {told} on a CPU are logical devices that share its cores: they test "
+        "the wiring, and no speed-up is to be expected; use GPUs for that"
+    ]
 
 
 def _load(facts: Mapping[str, object], repeats: int) -> str:

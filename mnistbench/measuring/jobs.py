@@ -27,6 +27,18 @@ class Probe:
     """`cpu` or `gpu`, as resolved."""
     facts: Mapping[str, object]
     """Attributes for machine.csv."""
+    device_count: int = 1
+    """Of this kind, that a process sees."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """Which one of several processes that train together this is."""
+
+    number: int
+    """From 0; what that one measures is kept."""
+    coordinator: str
+    """HOST:PORT at which process 0 listens for the others."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,8 @@ class RepeatJob:
     """`auto`, `cpu` or `gpu`."""
     seed: int
     """The seed of this repeat, derived from the config's root."""
+    member: Member | None = field(default=None, kw_only=True)
+    """None where one process does it all."""
     asks: bool = field(default=False, kw_only=True)
     """Whether it asks after each epoch but the last if it is to go on."""
 

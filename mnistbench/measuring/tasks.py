@@ -35,7 +35,8 @@ def probe(device: str, tell: Listener) -> Probe:
 
     imported = import_record()
     resolved = backend().choose_device(device)
-    return Probe(resolved, {**framework_facts(), "import_seconds": imported.seconds})
+    facts = {**framework_facts(), "import_seconds": imported.seconds}
+    return Probe(resolved, facts, backend().device_count(resolved))
 
 
 def repeat(job: RepeatJob, tell: Listener) -> RepeatResult:

@@ -76,8 +76,8 @@ EXPORTS: Mapping[str, Mapping[str, str]] = {
     },
     "sweep": {
         "table": "sweep.print_sweep",
-        "csv": "sweep.as_csv",
-        "json": "sweep.as_json",
+        "csv": "sweep_exports.as_csv",
+        "json": "sweep_exports.as_json",
     },
     "peak": {
         "table": "peak.print_peak",

@@ -1,16 +1,15 @@
-"""A sweep as people and programs read it: its plan, its points, and what they show."""
+"""A sweep as people read it: its plan, its points, and what they show."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from mnistbench.analysis.scaling import scalings_of
+from mnistbench.analysis.sweep_rows import remark_on
 from mnistbench.analysis.sweeps import (
     ACCURACY_DIFFERENCE,
     BEST,
@@ -20,17 +19,11 @@ from mnistbench.analysis.sweeps import (
     Choice,
     Effect,
     Point,
-    point_row,
-    remark_on,
-    sweep_rows,
 )
 from mnistbench.report.console import SYNTHETIC
-from mnistbench.report.summary import json_value
 from mnistbench.report.terminal import seconds_text
 from mnistbench.report.values import change_text, interval_text
 from mnistbench.results.phrases import duration
-from mnistbench.results.rows import PointRow, to_csv
-from mnistbench.session.sweep.progress import shown_points
 from mnistbench.session.sweep.sweep import SweepResult
 
 _MOST_POINTS = 60
@@ -43,37 +36,6 @@ _WORDS_FIRST = 3
 """Columns of the effects before those of numbers."""
 
 
-def as_csv(result: SweepResult) -> str:
-    """Return the points, as points.csv has them."""
-    return to_csv(_rows(result), PointRow)
-
-
-def as_json(result: SweepResult) -> str:
-    """Return everything known of the sweep."""
-    plan = result.plan
-    content = {
-        "folder": str(result.folder),
-        "ending": result.ending,
-        "repeats": plan.repeats,
-        "select_on": plan.select_on,
-        "search": plan.search.as_written() if plan.search else None,
-        "expected_seconds": 0.0 if result.is_whole else result.expected_seconds,
-        "points": [
-            _point_as_json(result, *each) for each in zip(plan.points, _rows(result), strict=True)
-        ],
-        "findings": [asdict(row) for row in sweep_rows(result.findings)],
-        "missing": [point.number for point in result.missing],
-        "tasks": [{"point": number, **asdict(task)} for number, task in result.tasks.items()],
-        "uncollected": result.uncollected,
-    }
-    return json.dumps(content, indent=2, default=str, allow_nan=False)
-
-
-def _point_as_json(result: SweepResult, settings: Any, row: PointRow) -> dict[str, Any]:
-    figures = {name: json_value(value) for name, value in asdict(row).items()}
-    return {**figures, "settings": dict(settings), "front": row.point in result.findings.front}
-
-
 def print_sweep(console: Console, result: SweepResult) -> None:
     """Print the points, the best and the fastest, what each setting does, and what is missing."""
     console.print(_points_table(result))
@@ -83,14 +45,6 @@ def print_sweep(console: Console, result: SweepResult) -> None:
         console.print(_effects_table(result))
     for line in (*effect_lines(result), *state_lines(result)):
         console.print(line, soft_wrap=True, highlight=False)
-
-
-def _rows(result: SweepResult) -> list[PointRow]:
-    shown = shown_points(result.plan, result.findings)
-    return [
-        point_row(point, result.plan.repeats, shown is None or point.number in shown)
-        for point in result.points
-    ]
 
 
 def _points_table(result: SweepResult) -> Table:
@@ -239,9 +193,14 @@ def _accuracy_cells(effect: Effect | None) -> tuple[str, str]:
 
 
 def effect_lines(result: SweepResult) -> list[str]:
-    """Return which settings nothing can be told of."""
+    """Return how well the training scales, and which settings nothing can be told of."""
     if result.plan.search is not None:
         return []
+    scalings = scalings_of(result.points, result.plan.fields)
+    return [*(each.text for each in scalings), *_untold(result)]
+
+
+def _untold(result: SweepResult) -> list[str]:
     told = {effect.field for effect in result.findings.effects}
     untold = [field for field in result.plan.fields if field not in told]
     if not result.ended or not untold:

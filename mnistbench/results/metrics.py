@@ -86,7 +86,8 @@ KINDS: Mapping[str, MetricKind] = {
     **_kinds(
         "1", "neither", "ratio", "parameters", "parameters_trainable", "train_samples",
         "validation_samples", "test_samples", "steps_per_epoch", "train_steps",
-        "intra_op_threads",
+        "intra_op_threads", "replicas_in_sync", "training_processes", "global_batch_size",
+        "replica_batch_size",
     ),
     **_kinds("", "neither", "ratio", "seed", "seed_root", "order"),
     **_kinds("1", "neither", "points", "target_accuracy"),

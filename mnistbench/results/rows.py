@@ -226,7 +226,8 @@ class SweepRow:
     """One finding of a sweep: a row of sweep.csv."""
 
     finding: str
-    """`best_accuracy`, `fastest`, `fastest_to_accuracy`, `train_ratio` or `accuracy_difference`."""
+    """`best_accuracy`, `fastest`, `fastest_to_accuracy`, `train_ratio`, `accuracy_difference` or
+    `scaling_efficiency`."""
     point: int | None
     """The chosen one; None for the effect of a setting."""
     setting: str

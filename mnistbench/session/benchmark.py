@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistbench.analysis import drift
+from mnistbench.config.devices import refuse_several
 from mnistbench.config.frameworks import BACKENDS, check_installed
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.temporary import temporary_folder
 from mnistbench.config.work import needed_bytes
 from mnistbench.errors import MnistbenchError
 from mnistbench.machine import host, readings
-from mnistbench.machine.warnings import warnings_before
+from mnistbench.machine.warnings import logical_devices, warnings_before
 from mnistbench.measuring.executor import StartMethod
 from mnistbench.measuring.interpreters import Interpreter, check_packages
 from mnistbench.measuring.startup import measuring_environment
@@ -108,8 +109,7 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     check_installed(config.backend for config in plan.configs)
     if plan.against is not None:
         check_packages(plan.against, BACKENDS[plan.configs[-1].backend].packages)
-    if plan.duet:
-        check_possible(plan.configs, plan.roofline)
+    _check_devices_fit(plan)
     surroundings = Surroundings(dict(os.environ), readings.take())
     downloads = fetch_missing(plan.configs, tell)
     runs = create_runs(plan.configs, plan.output, plan.tag, downloads)
@@ -135,6 +135,19 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
         finished = _gauge_after(gauge, plan, finished)
     kept = tuple(run for run in runs if run.repeats)
     return BenchmarkResult(kept, facts, not finished, tuple(warnings), outcome if kept else None)
+
+
+def _check_devices_fit(plan: BenchmarkPlan) -> None:
+    """Raise InputError where options of the plan and the devices of a config exclude each other."""
+    if plan.duet:
+        check_possible(plan.configs, plan.roofline)
+    if plan.roofline:
+        refuse_several(
+            plan.configs,
+            "the peak that is measured is that of one",
+            "--roofline",
+            "leave it out, or set training.devices=1",
+        )
 
 
 def describe_machine() -> Mapping[str, object]:
@@ -229,6 +242,7 @@ def _warn(
     needed = max(needed_bytes(config) for config in plan.configs)
     now = readings.take()
     warnings = warnings_before(facts, needed, plan.repeats, surroundings.first_reading, now)
+    warnings += logical_devices((run.config, run.device) for run in runs)
     for text in warnings:
         tell(News(f"warning: {text}"))
         for run in runs:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnistbench.config.devices import check_seen
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import RunError
 from mnistbench.measuring.executor import Executor, StartMethod, TaskFailure
@@ -13,6 +14,7 @@ from mnistbench.measuring.interpreters import Interpreter
 from mnistbench.measuring.jobs import Probe
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import probe
+from mnistbench.measuring.team import Team
 from mnistbench.measuring.workers import Workers
 from mnistbench.results.tables import LOG
 from mnistbench.session.records import Run
@@ -20,20 +22,21 @@ from mnistbench.session.records import Run
 
 @dataclass(frozen=True)
 class Crew:
-    """Runs of one backend, device and interpreter, and what makes their processes."""
+    """Runs of one backend, device, interpreter and number of processes, and what makes these."""
 
     executor: Executor
     runs: tuple[Run, ...]
 
 
 def crews_of(runs: Sequence[Run], start_method: StartMethod) -> list[Crew]:
-    """Return what makes the processes of each run: one for each backend, device and interpreter.
+    """Return what makes the processes of each run: one for those that can share it.
 
     Raises InputError where forking is asked for and not possible.
     """
     groups: dict[tuple[object, ...], list[Run]] = {}
     for run in runs:
-        key = (run.config.device, run.config.backend, run.interpreter)
+        processes = run.config.training.processes
+        key = (run.config.device, run.config.backend, processes, run.interpreter)
         groups.setdefault(key, []).append(run)
     return [
         Crew(executor_of(group[0].config, start_method, group[0].interpreter), tuple(group))
@@ -49,14 +52,20 @@ def executor_of(
     `interpreter` is the one that measures, where it is not the command's own.
     """
     variables = measuring_environment(config.device, config.backend)
+    if config.training.processes > 1:
+        return Team(variables, start_method, config.training.processes, interpreter)
     return Workers(variables, start_method, interpreter=interpreter)
 
 
 def probe_devices(crew: Crew) -> Mapping[str, object]:
-    """Ask a measuring process for the crew's device, and return what the framework tells."""
+    """Ask a measuring process for the crew's device, and return what the framework tells.
+
+    Raises InputError for a config that wants more devices than there are.
+    """
     first = crew.runs[0]
     answer = probe_device(crew.executor, first.config.device, first.folder.path / LOG)
     for run in crew.runs:
+        check_seen(run.config, answer.device, answer.device_count)
         run.device = answer.device
     return answer.facts
 

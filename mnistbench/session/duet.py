@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mnistbench.config.devices import refuse_several
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
 from mnistbench.machine import evidence, readings
@@ -44,6 +45,12 @@ def check_possible(configs: Sequence[RunConfig], roofline: bool) -> None:
             source="--roofline",
             hint="leave it or --duet out",
         )
+    refuse_several(
+        configs,
+        "half of the cores is one device",
+        "--duet",
+        "leave it out, or set training.devices=1",
+    )
     if len(configs) != 2:
         raise InputError(
             f"takes two configs, and {len(configs)} were given",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mnistbench import data
 from mnistbench.config.datasets import DatasetFacts
+from mnistbench.config.devices import on_one_device
 from mnistbench.config.frameworks import check_installed
 from mnistbench.config.loading import load_config
 from mnistbench.config.run_config import RunConfig
@@ -118,6 +119,8 @@ def run_evaluation(plan: EvaluationPlan, tell: Listener) -> Evaluation:
     Raises InputError and OutputError, and leaves nothing behind then.
     """
     check_installed([plan.config.backend])
+    # What was learnt on several devices is tested on one.
+    plan = replace(plan, config=on_one_device(plan.config))
     environment = dict(os.environ)
     downloads = fetch_missing([_tested_config(plan)], tell)
     run = _create(plan)
@@ -155,6 +158,7 @@ def guess_images(plan: EvaluationPlan, files: Sequence[Path]) -> GuessedImages:
     Raises InputError if none can.
     """
     check_installed([plan.config.backend])
+    plan = replace(plan, config=on_one_device(plan.config))
     prepared, problems = _prepared(files, plan.config.facts)
     images = np.stack([image.pixels for image in prepared])
     folder = RunFolder.create(plan.output, _folder_name("images"), plan.config.to_yaml())

@@ -16,6 +16,7 @@ from statistics import median
 import numpy as np
 
 from mnistbench.analysis import stats
+from mnistbench.config.devices import refuse_several
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import train_phase_work
 from mnistbench.errors import RunError
@@ -171,7 +172,16 @@ def _keep(explanation: Explanation) -> None:
 
 
 def candidates(config: RunConfig) -> tuple[list[Setting], list[str]]:
-    """Return the settings worth a measurement, the compiled epoch first, and those ruled out."""
+    """Return the settings worth a measurement, the compiled epoch first, and those ruled out.
+
+    Raises InputError for a config of several devices.
+    """
+    refuse_several(
+        [config],
+        "where the time of several goes is not told",
+        "explain",
+        "add --set training.devices=1",
+    )
     fused = {"training.execution": "fused"}
     changes = []
     if has_python_between_steps(config):

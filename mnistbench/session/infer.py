@@ -6,10 +6,11 @@ import os
 import random
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mnistbench import data
+from mnistbench.config.devices import on_one_device
 from mnistbench.config.frameworks import check_installed
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
@@ -116,6 +117,7 @@ def run_inference(plan: InferencePlan, tell: Listener) -> Inference:
     A process that fails, or whose network answers wrongly, is recorded, and the others go on.
     """
     check_installed(subject.config.backend for subject in plan.subjects)
+    plan = replace(plan, subjects=tuple(map(_on_one_device, plan.subjects)))
     environment = dict(os.environ)
     downloads = fetch_missing([subject.config for subject in plan.subjects], tell)
     runs = _create(plan)
@@ -137,6 +139,11 @@ def run_inference(plan: InferencePlan, tell: Listener) -> Inference:
             for run in runs:
                 write_cloudmesh_report(run)
     return Inference(plan, tuple(run for run in runs if run.repeats), not finished)
+
+
+def _on_one_device(subject: Subject) -> Subject:
+    """Return the same to be applied on one device, whatever it was trained on."""
+    return replace(subject, config=on_one_device(subject.config))
 
 
 def _create(plan: InferencePlan) -> list[Run]:

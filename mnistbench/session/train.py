@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mnistbench.config.devices import refuse_several
 from mnistbench.config.frameworks import BACKENDS, TENSORBOARD, check_installed, install_command
 from mnistbench.config.loading import load_config
 from mnistbench.config.network import layer_table
@@ -95,19 +96,7 @@ def run_training(plan: TrainPlan, tell: Listener) -> TrainResult:
     Raises InputError and OutputError before the training, and KeyboardInterrupt at a second
     Ctrl-C. A first one ends the training early and is told by the result.
     """
-    if plan.tensorboard and importlib.util.find_spec("tensorboard") is None:
-        raise InputError(
-            "needs the package tensorboard",
-            source="--tensorboard",
-            hint=install_command(TENSORBOARD),
-        )
-    check_installed([plan.config.backend])
-    if plan.tensorboard and not BACKENDS[plan.config.backend].writes_tensorboard:
-        raise InputError(
-            f"Keras writes these logs by TensorFlow, and the backend is {plan.config.backend}",
-            source="--tensorboard",
-            hint="leave it out; history.csv has the same figures",
-        )
+    _check_possible(plan)
     environment = dict(os.environ)
     downloads = fetch_missing([plan.config], tell)
     run = _create(plan) if plan.resume is None else _reopen(plan.resume, plan)
@@ -123,6 +112,30 @@ def run_training(plan: TrainPlan, tell: Listener) -> TrainResult:
             run.folder.log(f"resumed from {checkpoint.name}, on {host.node()}, {run.device}")
         record = _train(plan, run, crew.executor, checkpoint, tell)
         return _finish(run, record if checkpoint is None else _without_comparison(record))
+
+
+def _check_possible(plan: TrainPlan) -> None:
+    """Raise InputError for what this machine, or the backend, has not."""
+    if plan.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise InputError(
+            "needs the package tensorboard",
+            source="--tensorboard",
+            hint=install_command(TENSORBOARD),
+        )
+    check_installed([plan.config.backend])
+    refuse_several(
+        [plan.config],
+        "one process keeps the model",
+        "train",
+        "add --set training.processes=1",
+        processes_alone=True,
+    )
+    if plan.tensorboard and not BACKENDS[plan.config.backend].writes_tensorboard:
+        raise InputError(
+            f"Keras writes these logs by TensorFlow, and the backend is {plan.config.backend}",
+            source="--tensorboard",
+            hint="leave it out; history.csv has the same figures",
+        )
 
 
 @contextmanager

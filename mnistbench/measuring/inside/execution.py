@@ -18,8 +18,9 @@ import numpy.typing as npt
 from mnistbench import data
 from mnistbench.config.run_config import RunConfig
 from mnistbench.data import Dataset, RawImages, Split
-from mnistbench.measuring.inside.backends.base import Jit, wanted_jit
+from mnistbench.measuring.inside.backends.base import Jit, Replicas, wanted_jit
 from mnistbench.measuring.inside.framework import backend
+from mnistbench.measuring.inside.replicas import OneReplica
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,18 @@ class Execution(ABC):
     jit: Jit
 
     @abstractmethod
-    def __init__(self, model: keras.Model, config: RunConfig, device: str, seed: int) -> None:
-        """`model` is compiled; `device` is `cpu` or `gpu`, as resolved; `seed` is the repeat's."""
+    def __init__(
+        self,
+        model: keras.Model,
+        config: RunConfig,
+        device: str,
+        seed: int,
+        replicas: Replicas | None = None,
+    ) -> None:
+        """`model` is compiled; `device` is `cpu` or `gpu`, as resolved; `seed` is the repeat's.
+
+        `replicas` are what the model was made on; None for one device.
+        """
 
     @staticmethod
     @abstractmethod
@@ -80,10 +91,20 @@ class FitExecution(Execution):
 
     images = staticmethod(data.numbers)
 
-    def __init__(self, model: keras.Model, config: RunConfig, device: str, seed: int) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        config: RunConfig,
+        device: str,
+        seed: int,
+        replicas: Replicas | None = None,
+    ) -> None:
         """`model` is compiled; it was seeded before it was built, and needs no seed here."""
         self._model = model
         self._config = config
+        self._replicas = replicas or OneReplica()
+        # Of several processes each brings its part of a batch; on one Keras shares it out.
+        self._batch_size = config.training.batch_size // self._replicas.processes
         self.jit = keras_jit(model, config)
 
     def train(
@@ -115,18 +136,20 @@ class FitExecution(Execution):
         finished_epochs: int,
         epochs: int,
     ) -> keras.callbacks.History:
-        training = self._config.training
+        training, part = self._config.training, self._replicas.part
         validation: dict[str, Any] = {}
         if training.validation == "test":
-            validation = {"validation_data": (test_images.images, test_images.labels)}
+            validation = {
+                "validation_data": (*map(part, (test_images.images, test_images.labels)),)
+            }
         elif isinstance(training.validation, float):
             validation = {"validation_split": training.validation}
         return self._model.fit(
-            images.images,
-            images.labels,
+            part(images.images),
+            part(images.labels),
             epochs=epochs,
             initial_epoch=finished_epochs,
-            batch_size=training.batch_size,
+            batch_size=self._batch_size,
             shuffle=training.shuffle,
             callbacks=list(callbacks),
             **validation,
@@ -136,9 +159,9 @@ class FitExecution(Execution):
         """Call `model.evaluate`."""
         return dict(
             self._model.evaluate(
-                images.images,
-                images.labels,
-                batch_size=self._config.training.batch_size,
+                self._replicas.part(images.images),
+                self._replicas.part(images.labels),
+                batch_size=self._batch_size,
                 return_dict=True,
             )
         )
@@ -149,8 +172,18 @@ class FusedExecution(Execution):
 
     images = staticmethod(data.raw_images)
 
-    def __init__(self, model: keras.Model, config: RunConfig, device: str, seed: int) -> None:
-        """`device` is `cpu` or `gpu`, as resolved; the order of the images is by `seed`."""
+    def __init__(
+        self,
+        model: keras.Model,
+        config: RunConfig,
+        device: str,
+        seed: int,
+        replicas: Replicas | None = None,
+    ) -> None:
+        """`device` is `cpu` or `gpu`, as resolved; the order of the images is by `seed`.
+
+        `replicas` are one: the config of a fused epoch has one device.
+        """
         self._model = model
         self._config = config
         self._seed = seed

@@ -14,12 +14,14 @@ from typing import Any
 import keras
 
 from mnistbench import data
+from mnistbench.config.devices import is_parallel
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import fresh_bytes
 from mnistbench.errors import RunError
 from mnistbench.measuring.child import wait_for
 from mnistbench.measuring.clock import PhaseClock
 from mnistbench.measuring.inside import memory, models
+from mnistbench.measuring.inside.backends.base import Replicas
 from mnistbench.measuring.inside.execution import EXECUTIONS, Execution, Learned, training_samples
 from mnistbench.measuring.inside.framework import backend
 from mnistbench.measuring.inside.measures import (
@@ -29,10 +31,17 @@ from mnistbench.measuring.inside.measures import (
     speed_metrics,
     target_metrics,
 )
+from mnistbench.measuring.inside.replicas import (
+    check_counts,
+    check_in_sync,
+    make_replicas,
+    replica_metrics,
+)
 from mnistbench.measuring.jobs import (
     EpochLearnt,
     GoOn,
     Listener,
+    Member,
     Prune,
     RepeatJob,
     RepeatResult,
@@ -65,6 +74,7 @@ class Prepared:
     train_images: Any
     """As the execution takes them."""
     test_images: Any
+    replicas: Replicas
 
 
 def run_repeat(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> RepeatResult:
@@ -78,7 +88,9 @@ def run_repeat(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> Rep
     if not job.asks:
         learned = train(prepared, [epochs, *target_callbacks(job.config)])
         tested = test(prepared.clock, prepared.execution, prepared.test_images)
-        return repeat_result(job, prepared, epochs, learned, tested, import_phase)
+        result = repeat_result(job, prepared, epochs, learned, tested, import_phase)
+        prepared.replicas.leave()
+        return result
     asking = _Asking(prepared.clock, job.config.training.epochs, tell)
     learned = train(prepared, [epochs, *target_callbacks(job.config), asking])
     whole = asking.pruned_epoch is None
@@ -92,7 +104,8 @@ def run_repeat(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> Rep
 def prepare(job: RepeatJob, tell: Listener) -> Prepared:
     """Go through the phases up to `compile`."""
     started = time.perf_counter()
-    device = start(job.device, job.seed, job.config)
+    device = start(job.device, job.seed, job.config, job.member)
+    replicas = make_replicas(job.config, device)
     startup_seconds = time.perf_counter() - started
     memory_seconds = memory.bring_in(fresh_bytes(job.config))
 
@@ -106,12 +119,14 @@ def prepare(job: RepeatJob, tell: Listener) -> Prepared:
         train_images = way.images(dataset, job.config, "train")
         test_images = way.images(dataset, job.config, "test")
     del dataset
-    model = _build(clock, job.config)
-    _compile(clock, model, job.config)
-    execution = way(model, job.config, device, job.seed)
+    check_counts(replicas, job.config, len(train_images.images), len(test_images.images))
+    with replicas.scope():
+        model = _build(clock, job.config)
+        _compile(clock, model, job.config)
+    execution = way(model, job.config, device, job.seed, replicas)
     return Prepared(
         clock, device, startup_seconds, memory_seconds,
-        identity, model, execution, train_images, test_images,
+        identity, model, execution, train_images, test_images, replicas,
     )  # fmt: skip
 
 
@@ -124,11 +139,14 @@ def repeat_result(
     import_phase: PhaseRecord,
     finished_epochs: int = 0,
 ) -> RepeatResult:
-    """Sum up the phases and return them with everything else that was measured."""
+    """Sum up the phases and return them with everything else that was measured.
+
+    Raises RunError where replicas were not in sync.
+    """
     prepared.clock.total()
+    check_in_sync(prepared.replicas, prepared.model)
     samples = training_samples(prepared.train_images, job.config)
     first = finished_epochs + 1
-    jit = prepared.execution.jit
     metrics = [
         *learning_metrics(learned.history, tested, prepared.model, first),
         *speed_metrics(prepared.clock, epochs, samples, job.config, first),
@@ -139,13 +157,7 @@ def repeat_result(
         Metric("test_samples", len(prepared.test_images.images), "1"),
         Metric("startup_seconds", prepared.startup_seconds, "s"),
         Metric("memory_seconds", prepared.memory_seconds, "s"),
-        Metric("execution", job.config.training.execution, ""),
-        Metric("jit_compile", jit.is_on, ""),
-        Metric("jit_reason", jit.reason, ""),
-        Metric("xla_flags", os.environ.get("XLA_FLAGS"), ""),
-        Metric("intra_op_threads", backend().threads(), "1"),
-        Metric("seed", job.seed, ""),
-        Metric("seed_root", job.config.training.seed, ""),
+        *_settings(job, prepared),
     ]
     return RepeatResult(
         metrics=tuple(metrics),
@@ -157,6 +169,21 @@ def repeat_result(
     )
 
 
+def _settings(job: RepeatJob, prepared: Prepared) -> list[Metric]:
+    """Return how it was run: what was asked for, and what became of it here."""
+    jit = prepared.execution.jit
+    return [
+        *replica_metrics(prepared.replicas, job.config),
+        Metric("execution", job.config.training.execution, ""),
+        Metric("jit_compile", jit.is_on, ""),
+        Metric("jit_reason", jit.reason, ""),
+        Metric("xla_flags", os.environ.get("XLA_FLAGS"), ""),
+        Metric("intra_op_threads", backend().threads(), "1"),
+        Metric("seed", job.seed, ""),
+        Metric("seed_root", job.config.training.seed, ""),
+    ]
+
+
 def _validated(prepared: Prepared, config: RunConfig) -> int:
     """Return how many images each epoch ends with a test of."""
     if config.training.validation == "test":
@@ -165,7 +192,7 @@ def _validated(prepared: Prepared, config: RunConfig) -> int:
     return whole - training_samples(prepared.train_images, config)
 
 
-def start(wanted_device: str, seed: int, config: RunConfig) -> str:
+def start(wanted_device: str, seed: int, config: RunConfig, member: Member | None = None) -> str:
     """Choose the device, set the precision, seed every generator; return the device.
 
     Devices and threads are made here: they are not a phase's doing. Raises RunError in a process of
@@ -181,6 +208,8 @@ def start(wanted_device: str, seed: int, config: RunConfig) -> str:
         framework.be_deterministic()
     if config.training.execution == "fused":
         framework.prepare_fused(config)
+    if is_parallel(config):
+        framework.prepare_replicas(config, wanted_device, member)
     device = framework.choose_device(wanted_device)
     keras.config.set_dtype_policy(config.training.precision)
     keras.utils.set_random_seed(seed)

@@ -45,7 +45,8 @@ def run_train(job: TrainJob, import_phase: PhaseRecord, tell: Listener) -> Repea
     prepared = prepare(job, tell)
     model = prepared.model
     _describe(model, job)
-    finished = _restore(model, job.resume) if job.resume else 0
+    with prepared.replicas.scope():
+        finished = _restore(model, job.resume) if job.resume else 0
     epochs = EpochClock(tell)
     samples = training_samples(prepared.train_images, job.config)
     keeper = _Keeper(job, epochs, samples, tell, finished)
@@ -205,13 +206,14 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _logged(self, logs: dict[str, float]) -> HistoryRow:
         training_seconds = self._epochs.training_seconds[-1]
+        rate = self.model.optimizer.learning_rate  # a copy on each of several devices
         return HistoryRow(
             epoch=self.finished,
             loss=logs["loss"],
             accuracy=logs["accuracy"],
             val_loss=logs.get("val_loss"),
             val_accuracy=logs.get("val_accuracy"),
-            learning_rate=_known(float(self.model.optimizer.learning_rate)),
+            learning_rate=_known(float(keras.ops.convert_to_numpy(rate))),
             seconds=self._epochs.epoch_seconds[-1],
             samples_per_second=self._samples / training_seconds if training_seconds else None,
         )

@@ -9,7 +9,7 @@ from mnistbench.config.frameworks import check_installed
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import needed_bytes
 from mnistbench.machine import host, readings
-from mnistbench.machine.warnings import warnings_before
+from mnistbench.machine.warnings import logical_devices, warnings_before
 from mnistbench.measuring.executor import Executor
 from mnistbench.results.folder import RunFolder
 from mnistbench.results.tables import CLOUDMESH, LOG
@@ -20,7 +20,13 @@ from mnistbench.session.sweep import lock
 from mnistbench.session.sweep.progress import SweepProgress, repeat_seconds, write_report_of
 from mnistbench.session.sweep.rounds import Ending, Rounds
 from mnistbench.session.sweep.side_by_side import SideBySide, side_by_side
-from mnistbench.session.sweep.stations import PointRuns, check_data, data_key, open_stations
+from mnistbench.session.sweep.stations import (
+    PointRuns,
+    check_data,
+    data_key,
+    kind_of,
+    open_stations,
+)
 from mnistbench.session.sweep.study import Study, open_study
 from mnistbench.session.sweep.terms import Terms
 from mnistbench.session.sweep.trials import TrialMeasurer, Trials
@@ -78,6 +84,8 @@ class Here:
         configs = [plan.configs[point.number - 1] for point in self.progress.missing()]
         configs += plan.ends  # a search may come near all of them
         check_installed({config.backend for config in configs})
+        if self.at_once is not None:
+            self.at_once.check_configs(configs)
         first_reading = readings.take()
         of_each_data = list({data_key(config): config for config in configs}.values())
         downloads = fetch_missing(of_each_data, self.tell)
@@ -91,7 +99,9 @@ class Here:
         facts = next(iter(stations.values())).facts
         needed = max(map(needed_bytes, configs)) * self.terms.parallel
         now = readings.take()
-        for text in warnings_before(facts, needed, plan.repeats, first_reading, now):
+        warnings = warnings_before(facts, needed, plan.repeats, first_reading, now)
+        warnings += logical_devices((each, stations[kind_of(each)].device) for each in configs)
+        for text in warnings:
             self.tell_and_log(News(f"warning: {text}"))
         self._tell_of_other_machines()
         begun = {point.number - 1 for point in self.progress.points if point.repeats}

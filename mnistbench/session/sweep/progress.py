@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mnistbench.analysis.sweep_rows import finding_rows
 from mnistbench.analysis.sweeps import (
     BEST,
     Findings,
@@ -20,7 +21,6 @@ from mnistbench.analysis.sweeps import (
     RepeatFigures,
     findings_of,
     point_row,
-    sweep_rows,
 )
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.sweep_space import Settings, settings_text
@@ -127,7 +127,8 @@ class SweepProgress:
     def write_findings(self) -> Findings:
         """Write sweep.csv and points.csv; return what they show."""
         findings = findings_of(self.points, self.plan.fields, self.plan.select_on)
-        self._folder.write_table(FINDINGS, sweep_rows(findings))
+        rows = finding_rows(findings, self.points, self.plan.fields)
+        self._folder.write_table(FINDINGS, rows)
         self.write_index(findings)
         return findings
 
@@ -196,6 +197,7 @@ def _figures(
         str(metrics.get(CONTENDED)).lower() == "true",
         design,
         str(metrics.get(ATTEMPT) or ""),
+        None if (replicas := number("replicas_in_sync")) is None else int(replicas),
     )
 
 

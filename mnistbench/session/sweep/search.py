@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from mnistbench.analysis.sweeps import Point, SelectOn
+from mnistbench.config.devices import refuse_several
 from mnistbench.config.frameworks import BACKENDS, install_command
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.sweep_search import as_written, read_space, size
@@ -109,6 +110,10 @@ def _check_pruner(options: SearchOptions, configs: Sequence[RunConfig]) -> None:
             "ends trainings between two epochs, and all have one", source=source,
             hint="leave it out, or add --set training.epochs=10",
         )  # fmt: skip
+    refuse_several(
+        configs, "each would wait for an answer of its own", source, "leave it out",
+        processes_alone=True,
+    )  # fmt: skip
     if any(config.training.validation == "none" for config in configs):
         raise InputError(
             "compares the accuracy after each epoch, and no part of the training set is held out",

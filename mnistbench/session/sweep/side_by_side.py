@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mnistbench.config.devices import refuse_several
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
 from mnistbench.machine import evidence, readings
@@ -98,6 +99,13 @@ class SideBySide:
             return self.terms.executor_of(config)
         variables = measuring_environment(config.device, config.backend)
         return _Pinned(variables, self.terms.start_method, self.shares[share])
+
+    def check_configs(self, configs: Iterable[RunConfig]) -> None:
+        """Raise InputError for a point that is measured by several processes itself."""
+        why = "they would be several on each share of the cores"
+        refuse_several(
+            configs, why, SOURCE, "leave it out: one point at a time", processes_alone=True
+        )
 
     def check(self, stations: Iterable[Station]) -> None:
         """Raise InputError where several would train on one GPU."""

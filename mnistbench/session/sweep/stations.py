@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mnistbench import data
+from mnistbench.config.devices import check_seen
 from mnistbench.config.frameworks import MACHINE_BACKEND
 from mnistbench.config.run_config import RunConfig
 from mnistbench.machine import host
@@ -22,8 +23,9 @@ from mnistbench.session.rates import AFTER, BEFORE, measure_calibration, rate_ro
 from mnistbench.session.records import Run
 from mnistbench.session.sweep.progress import SweepProgress
 
-Kind = tuple[str, str]
-"""A device as the config names it, and a backend: configs of one kind share an executor."""
+Kind = tuple[str, str, int]
+"""A device as the config names it, a backend, and the processes of a repeat: configs of one kind
+share an executor."""
 
 ExecutorOf = Callable[[RunConfig], Executor]
 """What makes the processes of a config; tests give their own."""
@@ -40,31 +42,42 @@ class Station:
     """Of the machine and of the framework, for every run's machine.csv."""
     calibration: Sequence[Sample] | None
     """The machine's rates before the first repeat; None where they are not measured."""
+    device_count: int = 1
+    """Of that kind, that a process sees."""
 
 
 def open_stations(
     configs: Iterable[RunConfig], executor_of: ExecutorOf, log: Path, calibrate: bool
 ) -> dict[Kind, Station]:
-    """Start and ask the processes of every kind; raise InputError for a GPU that is not there."""
+    """Start and ask the processes of every kind; raise InputError for GPUs that are not there."""
     machine_facts = host.machine_facts(dict(os.environ))
     stations: dict[Kind, Station] = {}
     for config in configs:
         kind = kind_of(config)
-        if kind in stations:
-            continue
-        executor = executor_of(config)
-        answer = probe_device(executor, config.device, log)
-        samples = None
-        if calibrate and config.backend == MACHINE_BACKEND:
-            samples = measure_calibration(executor, answer.device, log)
-        facts = {**machine_facts, **answer.facts}
-        stations[kind] = Station(executor, answer.device, facts, samples)
+        if kind not in stations:
+            stations[kind] = _opened(config, executor_of(config), machine_facts, log, calibrate)
+        check_seen(config, stations[kind].device, stations[kind].device_count)
     return stations
+
+
+def _opened(
+    config: RunConfig,
+    executor: Executor,
+    machine_facts: Mapping[str, object],
+    log: Path,
+    calibrate: bool,
+) -> Station:
+    answer = probe_device(executor, config.device, log)
+    samples = None
+    if calibrate and config.backend == MACHINE_BACKEND:
+        samples = measure_calibration(executor, answer.device, log)
+    facts = {**machine_facts, **answer.facts}
+    return Station(executor, answer.device, facts, samples, answer.device_count)
 
 
 def kind_of(config: RunConfig) -> Kind:
     """Return whose processes a config is measured by."""
-    return config.device, config.backend
+    return config.device, config.backend, config.training.processes
 
 
 def check_data(configs: Iterable[RunConfig]) -> dict[str, data.DataIdentity]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from mnistbench.config.run_config import RunConfig
 from mnistbench.data import RawImages
 from mnistbench.errors import InputError
+from mnistbench.measuring.jobs import Member
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,29 @@ class Programs(Protocol):
 
     def test(self, images: RawImages) -> dict[str, float]:
         """Return mean loss and accuracy over the images."""
+
+
+class Replicas(Protocol):
+    """Copies of a model, each on a device of its own, that learn in step from shares of a batch."""
+
+    count: int
+    """In sync, of all processes together."""
+    processes: int
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Return within what the model is made, compiled and given a state."""
+
+    def shares(self, batch_size: int) -> list[int]:
+        """Return how many images of a batch each replica gets, as the framework has it."""
+
+    def part(self, array: Any) -> Any:
+        """Return what this process brings of an array of images or labels."""
+
+    def copies(self, model: Any) -> list[Sequence[npt.NDArray[Any]]]:
+        """Return the copies of each weight that training changes."""
+
+    def leave(self) -> None:
+        """End what ties this process to others; the last thing that is done with them."""
 
 
 class Backend(ABC):
@@ -71,6 +95,21 @@ class Backend(ABC):
 
     def prepare_fused(self, config: RunConfig) -> None:  # noqa: B027 - some have nothing to do
         """Set what suits programs of a whole epoch, where it is read once, before the start."""
+
+    def prepare_replicas(self, config: RunConfig, wanted: str, member: Member | None) -> None:
+        """Make ready for several devices, before the first is made; the config allows them.
+
+        `wanted` is `auto`, `cpu` or `gpu`; `member` says which of several processes this is.
+        """
+        raise NotImplementedError(self.title)
+
+    def device_count(self, device: str) -> int:
+        """Return how many devices of this process it sees, of the kind `cpu` or `gpu`."""
+        return 1
+
+    def replicas(self, device: str, a_process: int) -> Replicas:
+        """Return copies on so many devices of each process, `cpu` or `gpu`."""
+        raise NotImplementedError(self.title)
 
     def threads(self) -> int | None:
         """Return how many threads an operation may use; None where the framework decides."""

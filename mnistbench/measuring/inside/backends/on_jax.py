@@ -13,7 +13,14 @@ import numpy.typing as npt
 from mnistbench.config.network import Convolution
 from mnistbench.config.run_config import RunConfig
 from mnistbench.measuring.inside.backends import xla
-from mnistbench.measuring.inside.backends.base import Application, Backend, Jit, Programs
+from mnistbench.measuring.inside.backends.base import (
+    Application,
+    Backend,
+    Jit,
+    Programs,
+    Replicas,
+)
+from mnistbench.measuring.jobs import Member
 
 
 class JaxBackend(Backend):
@@ -30,6 +37,24 @@ class JaxBackend(Backend):
 
     def prepare_fused(self, config: RunConfig) -> None:  # noqa: D102
         xla.add_flag(xla.WITHOUT_UNROLLING)
+
+    def prepare_replicas(self, config: RunConfig, wanted: str, member: Member | None) -> None:
+        """Let a CPU be as many devices as are asked for, and join the other processes."""
+        asked, processes = config.training.devices, config.training.processes
+        if isinstance(asked, int) and wanted != "gpu":
+            xla.add_flag(f"--xla_force_host_platform_device_count={asked // processes}")
+        if member is not None:
+            from mnistbench.measuring.inside.backends.sharded_jax import join_others
+
+            join_others(member.coordinator, processes, member.number)
+
+    def device_count(self, device: str) -> int:  # noqa: D102
+        return int(jax.local_device_count(device))
+
+    def replicas(self, device: str, a_process: int) -> Replicas:  # noqa: D102
+        from mnistbench.measuring.inside.backends.sharded_jax import ShardedReplicas
+
+        return ShardedReplicas(a_process)
 
     def start(self) -> None:  # noqa: D102
         jax.block_until_ready(jax.numpy.zeros(()))

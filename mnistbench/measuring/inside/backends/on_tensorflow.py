@@ -19,9 +19,11 @@ from mnistbench.measuring.inside.backends.base import (
     Backend,
     Jit,
     Programs,
+    Replicas,
     wanted_jit,
 )
 from mnistbench.measuring.inside.backends.teardown import TeardownWatch
+from mnistbench.measuring.jobs import Member
 
 _THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
 """With which a user sets the threads of an operation."""
@@ -39,6 +41,7 @@ class TensorFlowBackend(Backend):
     def __init__(self) -> None:
         """Nothing is asked of TensorFlow yet."""
         self._teardown = TeardownWatch()
+        self._has_replicas = False
 
     def has_gpu(self) -> bool:  # noqa: D102
         return bool(tf.config.list_physical_devices("GPU"))
@@ -67,12 +70,31 @@ class TensorFlowBackend(Backend):
         if step_flops < _FLOPS_WORTH_A_SECOND_THREAD and _THREADS_VARIABLE not in os.environ:
             tf.config.threading.set_intra_op_parallelism_threads(1)
 
+    def prepare_replicas(self, config: RunConfig, wanted: str, member: Member | None) -> None:
+        """Cut the CPU into as many logical devices as are asked for, if it will be the device."""
+        self._has_replicas = True
+        asked = config.training.devices
+        if isinstance(asked, int) and (wanted == "cpu" or not self.has_gpu()):
+            (cpu,) = tf.config.list_physical_devices("CPU")
+            parts = [tf.config.LogicalDeviceConfiguration() for _ in range(asked)]
+            tf.config.set_logical_device_configuration(cpu, parts)
+
+    def device_count(self, device: str) -> int:  # noqa: D102
+        return len(tf.config.list_logical_devices(device.upper()))
+
+    def replicas(self, device: str, a_process: int) -> Replicas:  # noqa: D102
+        from mnistbench.measuring.inside.backends.mirrored_tensorflow import MirroredReplicas
+
+        return MirroredReplicas(device, a_process)
+
     def threads(self) -> int | None:  # noqa: D102
         return tf.config.threading.get_intra_op_parallelism_threads() or None
 
     def start(self) -> None:  # noqa: D102
         tf.constant(0.0).numpy()
-        self._teardown.begin()
+        # Several devices' iterators are released in other ways too: what it takes stays unknown.
+        if not self._has_replicas:
+            self._teardown.begin()
 
     def teardown_seconds(self) -> float | None:  # noqa: D102
         return self._teardown.seconds
