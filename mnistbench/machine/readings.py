@@ -89,6 +89,8 @@ class Reading:
     energy: Mapping[str, EnergyCounter] = field(default_factory=dict)
     """By RAPL domain, for example `intel-rapl:0`."""
     gpus: tuple[GpuReading, ...] = ()
+    at_utc_seconds: float | None = None
+    """By the wall clock, since 1970: it can be set meanwhile."""
 
 
 def take(own_cpu_seconds: float | None = None) -> Reading:
@@ -110,6 +112,7 @@ def take(own_cpu_seconds: float | None = None) -> Reading:
         cpu_temperature_celsius=read_cpu_temperature(_SYS / "class" / "hwmon"),
         energy=read_energy(_SYS / "class" / "powercap"),
         gpus=read_gpus(),
+        at_utc_seconds=time.time(),
     )
 
 

@@ -157,6 +157,13 @@ def guess_images(plan: EvaluationPlan, files: Sequence[Path]) -> GuessedImages:
     folder = RunFolder.create(plan.output, _folder_name("images"), plan.config.to_yaml())
     guesses = _guesses(plan, images, folder)
     names, probabilities = plan.config.facts.class_names, guesses.probabilities
+    if not np.isfinite(probabilities).all():
+        folder.remove()
+        raise InputError(
+            "the model gives no number (NaN) for these pictures: its training diverged",
+            source=plan.model,
+            hint="train again with a smaller training.learning_rate",
+        )
     rows = tuple(
         GuessRow(image.file, names[row.argmax()], float(row.max()), image.steps)
         for image, row in zip(prepared, probabilities, strict=True)
@@ -280,8 +287,19 @@ def _concluded(plan: EvaluationPlan, run: Run) -> Evaluation:
         tuple(classes),
         values[f"{plan.split}_loss"],
         values[f"{plan.split}_accuracy"],
-        result.remarks,
+        (*result.remarks, *_without_number(found)),
     )
+
+
+def _without_number(found: Findings) -> list[str]:
+    count = found.without_number
+    if not count:
+        return []
+    first = found.facts.class_names[0]
+    return [
+        f"gives no number (NaN) for {count:,} of {len(found.images):,} images: its training "
+        f"diverged; each counts as a guess of {first}, as Keras counts it"
+    ]
 
 
 def _findings(plan: EvaluationPlan, run: Run, probabilities: npt.NDArray[Any]) -> Findings:

@@ -16,6 +16,7 @@ from mnistbench.config.network import layer_table
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
 from mnistbench.machine import host
+from mnistbench.machine.clocks import check_archives_can_be_dated
 from mnistbench.measuring.executor import Executor, StartMethod
 from mnistbench.measuring.interrupts import held_back
 from mnistbench.measuring.jobs import Message, TrainJob
@@ -102,6 +103,7 @@ def run_training(plan: TrainPlan, tell: Listener) -> TrainResult:
             hint=install_command(TENSORBOARD),
         )
     check_installed([plan.config.backend])
+    check_archives_can_be_dated("a kept model")
     if plan.tensorboard and not BACKENDS[plan.config.backend].writes_tensorboard:
         raise InputError(
             f"Keras writes these logs by TensorFlow, and the backend is {plan.config.backend}",
