@@ -79,7 +79,7 @@ lock: $(TOOLS)/installed
 
 audit: $(TOOLS)/installed $(VENV)/installed
 	$(TOOLS)/bin/pip-licenses --python $(BIN)/python --from=mixed --order=license
-	$(TOOLS)/bin/pip-audit --requirement constraints-hashed.txt --require-hashes --disable-pip
+	$(TOOLS)/bin/pip-audit --requirement constraints-hashed.txt --require-hashes --disable-pip --strict
 
 sbom: $(TOOLS)/installed
 	rm -rf dist/mnistbench-*

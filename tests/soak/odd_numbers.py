@@ -73,10 +73,11 @@ def numbers(seed: int, folder: Path) -> Outcome:
 
 
 def _after(trains: bool, run: Path, folder: Path) -> list[list[str]]:
+    base = str(Path("runs", "base").absolute())
     evaluate = ["evaluate", str(run), "--format", "json", "--output", str(folder / "e")]
     return [
         *([evaluate] if trains else []),
-        ["compare", str(run), str(run), "--format", "json", "--phase", "all",
+        ["compare", base, str(run), "--format", "json", "--phase", "all",
          "--metric", "test_loss"],
         ["report", str(run), "-o", str(folder / "r.html")],
         ["export", "pytest-benchmark", str(run)],
