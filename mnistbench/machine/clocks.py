@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
 
 from mnistbench.errors import InputError
+from mnistbench.results import wall_clock
 
 _LOOKS = 3
 _FIRST_YEAR_OF_ZIP = 1980
@@ -28,7 +28,7 @@ def check_archives_can_be_dated(what: str) -> None:
 
     A machine without a battery for its clock starts in 1970. `what` is the archive to be written.
     """
-    now = datetime.now(timezone.utc)
+    now = wall_clock.utc()
     if now.year < _FIRST_YEAR_OF_ZIP or now.astimezone().year < _FIRST_YEAR_OF_ZIP:
         raise InputError(
             f"this machine's clock says {now:%Y-%m-%d}, and {what} is a zip archive, whose dates "

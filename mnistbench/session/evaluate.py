@@ -6,7 +6,6 @@ import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from mnistbench.measuring.jobs import (
     GuessJob,
 )
 from mnistbench.measuring.tasks import evaluate, guess
+from mnistbench.results import wall_clock
 from mnistbench.results.folder import RunFolder, new_run_id
 from mnistbench.results.phases import EVALUATION_PHASES, STATUS_OK
 from mnistbench.results.rows import ClassRow, GuessRow
@@ -251,7 +251,7 @@ def _tested_config(plan: EvaluationPlan) -> RunConfig:
 
 
 def _folder_name(what: str) -> str:
-    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    now = wall_clock.utc().strftime("%Y%m%dT%H%M%SZ")
     return f"{now}-{what}-{secrets.token_hex(3)}"
 
 

@@ -19,7 +19,7 @@ from mnistbench.measuring.jobs import RatesJob
 from mnistbench.results.rows import Sample
 
 _SAMPLE_SECONDS = 0.01  # a call shorter than this is made several times a sample
-_SAMPLE_STEPS = 20  # of a clock so coarse that they last longer
+_SAMPLE_STEPS = 5  # of a clock so coarse that they last longer
 _LONG_CALL_SECONDS = 0.03  # nothing is gained by a larger size: starting a call costs no share
 _WARM_UP_CALLS = 2
 _RANDOM_VALUES = 1_000_003  # repeated where more are needed
