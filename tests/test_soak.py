@@ -53,8 +53,8 @@ def program(work: Path) -> ModuleType:
     [
         ("kills", "killed_writing", 1),
         ("kills", "killed_writing", 2),
-        ("failures", "failing", 1),
-        ("failures", "failing", 2),
+        ("failures", "failing", 3),
+        ("failures", "failing", 4),
         ("places", "disks", 1),
         ("places", "disks", 2),
         ("places", "surroundings", 1),
