@@ -55,19 +55,19 @@ class Kind:
 
 
 READ = {
-    "config": 4000, "YAML bombs": 500, "flags": 1000, "tables and logs": 2500,
-    "tables, by others": 500, "npz": 700, "IDX and gzip": 400, "tar": 500, "pickles": 400,
+    "config": 5300, "YAML bombs": 500, "flags": 1000, "tables and logs": 1200,
+    "tables, by others": 400, "npz": 700, "IDX and gzip": 400, "tar": 500, "pickles": 400,
     "models": 300, "pictures": 300,
 }  # fmt: skip
 """How many tries of each of `hostile.KINDS`."""
 STARTED = (
-    Kind("kills, measuring", 600, kills.killed_measuring),
-    Kind("kills, writing", 400, kills.killed_writing),
-    Kind("failing writes", 200, failures.failing),
-    Kind("disks and paths", 200, places.disks),
-    Kind("surroundings", 400, places.surroundings),
+    Kind("kills, measuring", 350, kills.killed_measuring),
+    Kind("kills, writing", 650, kills.killed_writing),
+    Kind("failing writes", 150, failures.failing),
+    Kind("disks and paths", 150, places.disks),
+    Kind("surroundings", 300, places.surroundings),
     Kind("code in the folder", 60, places.foreign_code),
-    Kind("numbers", 60, odd_numbers.numbers),
+    Kind("numbers", 50, odd_numbers.numbers),
 )
 AT_ONCE = 2 * (os.cpu_count() or 1)
 """Started commands at the same time: most of a kill is waiting for its moment."""
