@@ -44,6 +44,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--no-framework"):  # what a skipped test had begun is left open
+        config.addinivalue_line("filterwarnings", "ignore::pytest.PytestUnraisableExceptionWarning")
     worker = getattr(config, "workerinput", {}).get("workerid")
     if worker is not None and len(_cores()) > 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {_cores()[int(worker.removeprefix("gw")) % len(_cores())]})

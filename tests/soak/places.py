@@ -150,7 +150,7 @@ def disks(seed: int, folder: Path) -> Outcome:
         env=environment(work, scratch), timeout=120, check=False,
     )  # fmt: skip
     outcome = judged([place, *writer.arguments], done.returncode, done.stdout, done.stderr,
-                     (time.monotonic() - began) / 3, 0.0, CODES)  # fmt: skip
+                     (time.monotonic() - began) / 6, 0.0, CODES)  # fmt: skip
     if out == work and place not in FILLED[2:]:
         outcome.lost = len([*unlike(left_in(work), unbroken(writer))])
     outcome.left_over = len([*scratch.iterdir()])
