@@ -79,7 +79,7 @@ def copied(run: Path, target: Path) -> Path:
     [
         (("report", "{run}", "--format", "markdown"), 0),
         (("export", "pytest-benchmark", "{run}"), 0),
-        (("compare", "{run}", "{copy}", "--metric", "test_loss", "--format", "json"), 2),
+        (("compare", "{run}", "{copy}", "--metric", "test_loss", "--format", "json"), 5),
         (("compare", "{run}", "{copy}", "--phase", "train", "--format", "json"), 4),
     ],
 )
