@@ -1,4 +1,4 @@
-"""Write what is generated in this folder: the JSON Schema, and the table of config fields.
+"""Write what is generated: the JSON Schema and the table of config fields here, results/README.md.
 
 make docs
 """
@@ -90,8 +90,11 @@ def _bounded(told: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    import standings_page  # beside this script; it reads every published run
+
     (DOCS / "config.schema.json").write_text(schema_text(), encoding="utf-8")
     (DOCS / "config.md").write_text(config_text(), encoding="utf-8")
+    standings_page.write()
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def test_a_whole_soak_is_as_large_as_it_should_be(program: ModuleType) -> None:
     kinds = {kind.name: kind.count for kind in program.kinds()}
     assert sum(count for name, count in kinds.items() if name in program.READ) >= 10_000
     assert kinds["kills, measuring"] + kinds["kills, writing"] >= 1000
-    assert min(kinds.values()) >= 50
+    assert min(count for name, count in kinds.items() if name != "kills and resumes") >= 50
     writers = importlib.import_module("commands").WRITERS
     assert {writer.arguments[0] for writer in writers.values()} >= {
         "benchmark", "train", "evaluate", "sweep", "merge", "report", "export", "data", "peak",

@@ -49,11 +49,11 @@ def _killed(writer: Writer, draw: random.Random, folder: Path) -> Outcome:
         env=environment(out, scratch), start_new_session=True,
     )  # fmt: skip
     _wait_for_the_moment(writer, draw, process, out)
-    below = _below(process.pid)
-    if below and draw.random() < 0.25:
-        draw.choice(below).send_signal(signal.SIGKILL)
+    children = below(process.pid)
+    if children and draw.random() < 0.25:
+        draw.choice(children).send_signal(signal.SIGKILL)
         time.sleep(draw.uniform(0, 2))
-        below = [*below, *_below(process.pid)]
+        children = [*children, *below(process.pid)]
     if process.poll() is None:
         process.send_signal(number)
     began = time.monotonic()
@@ -65,7 +65,7 @@ def _killed(writer: Writer, draw: random.Random, folder: Path) -> Outcome:
     seconds = time.monotonic() - began
     words = [*writer.program, *writer.arguments]
     outcome = judged(words, process.returncode, output, error, seconds, 0.0, EXIT_CODES)
-    _count_orphans(outcome, below)
+    _count_orphans(outcome, children)
     if whole is None:
         count_rows(outcome, out)
         subprocess.run(  # any next call that has temporary files of its own
@@ -139,15 +139,16 @@ def _call_again(
     outcome.lost += len(whole.keys() - found.keys())
 
 
-def _below(process_id: int) -> list[psutil.Process]:
+def below(process_id: int) -> list[psutil.Process]:
+    """Return the processes that a process has begun, and those that they have."""
     try:
         return psutil.Process(process_id).children(recursive=True)
     except psutil.Error:
         return []
 
 
-def _count_orphans(outcome: Outcome, below: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(below, timeout=3)
+def _count_orphans(outcome: Outcome, children: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(children, timeout=3)
     outcome.orphans += sum(map(_lives, alive))
 
 

@@ -36,6 +36,7 @@ import hostile  # noqa: E402
 import kills  # noqa: E402
 import odd_numbers  # noqa: E402
 import places  # noqa: E402
+import resumes  # noqa: E402
 from tries import Outcome, judged  # noqa: E402
 
 CODES = {0, 1, 2, 3, 4, 5, 74}
@@ -63,6 +64,7 @@ READ = {
 STARTED = (
     Kind("kills, measuring", 350, kills.killed_measuring),
     Kind("kills, writing", 650, kills.killed_writing),
+    Kind("kills and resumes", 20, resumes.resumed),
     Kind("failing writes", 150, failures.failing),
     Kind("disks and paths", 150, places.disks),
     Kind("surroundings", 300, places.surroundings),
