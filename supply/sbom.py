@@ -25,6 +25,7 @@ BUNDLED = {
 def completed(sbom: dict[str, Any], wheel: Path) -> dict[str, Any]:
     """Return the bill with the wheel's digest, and a component for each bundled file."""
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    sbom["metadata"]["component"]["version"] = wheel.name.split("-")[1]
     sbom["metadata"]["component"]["hashes"] = [{"alg": "SHA-256", "content": digest}]
     with zipfile.ZipFile(wheel) as archive:
         for file, (name, kind, licence) in BUNDLED.items():
