@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 
-.PHONY: all benchmark test soak lint format docs clean
+.PHONY: all benchmark test test-pythons soak lint format docs lock audit sbom clean
 
 all: lint test
 
@@ -34,6 +34,10 @@ SCALE ?= 1
 soak: $(VENV)/installed-dev
 	$(BIN)/python tests/soak/soak.py --scale $(SCALE) --report docs/reliability.md
 
+# On every Python that is here: the tests that need no framework, and a benchmark. A quarter of an hour.
+test-pythons:
+	$(PYTHON) tests/pythons.py --report docs/reliability.md
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,7 +48,7 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(TOOLS) $(VENV)-3.* .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "mnistbench needs Python 3.10 to 3.13: make PYTHON=..." >&2; exit 2; }
@@ -60,3 +64,26 @@ $(VENV)/installed-dev: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/generate.py
+
+# Of what is installed: by hand, as they ask the registry. They have a venv of their own.
+TOOLS := $(VENV)-supply
+
+$(TOOLS)/installed: $(CONSTRAINTS)
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet -c $(CONSTRAINTS) cyclonedx-bom pip-audit pip-licenses uv
+	touch $@
+
+lock: $(TOOLS)/installed
+	$(TOOLS)/bin/uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes \
+		--constraint $(CONSTRAINTS) --no-annotate --no-header --output-file constraints-hashed.txt
+
+audit: $(TOOLS)/installed $(VENV)/installed
+	$(TOOLS)/bin/pip-licenses --python $(BIN)/python --from=mixed --order=license
+	$(TOOLS)/bin/pip-audit --requirement constraints-hashed.txt --require-hashes --disable-pip --strict
+
+sbom: $(TOOLS)/installed
+	rm -rf dist/mnistbench-*
+	$(TOOLS)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(TOOLS)/bin/cyclonedx-py requirements constraints-hashed.txt --pyproject pyproject.toml \
+		--output-reproducible --output-file dist/mnistbench.cdx.json
+	$(TOOLS)/bin/python supply/sbom.py dist/mnistbench-*.whl dist/mnistbench.cdx.json

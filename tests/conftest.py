@@ -12,9 +12,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -44,6 +45,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--no-framework"):  # what a skipped test had begun is left open
+        config.addinivalue_line("filterwarnings", "ignore::pytest.PytestUnraisableExceptionWarning")
     worker = getattr(config, "workerinput", {}).get("workerid")
     if worker is not None and len(_cores()) > 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {_cores()[int(worker.removeprefix("gw")) % len(_cores())]})
@@ -54,7 +57,47 @@ def _cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if known else list(range(os.cpu_count() or 1))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+MEASURING = ("benchmark", "evaluate", "explain", "machine-info", "peak", "reproduce",
+             "selfcheck", "sweep", "train")  # fmt: skip
+"""Commands that start a framework."""
+
+IMPORTING = ("test_cases_models", "test_duet", "test_flops", "test_foreign_code", "test_peers",
+             "test_slurm", "test_sweep_dask")  # fmt: skip
+"""Tests of which most start a framework by scripts and programs of their own."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-framework", action="store_true", help="skip what starts TensorFlow, JAX or PyTorch"
+    )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_framework(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With --no-framework, a test ends as skipped at the moment a framework would be started."""
+    if not request.config.getoption("--no-framework"):
+        yield
+        return
+
+    def skip(*arguments: object, **options: object) -> NoReturn:
+        pytest.skip("starts a framework")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mnistbench.measuring.interpreters.start", skip)
+        patch.setattr("mnistbench.measuring.fork_servers.start", skip)
+        patch.setattr(sys.modules[__name__], "_starts_a_framework", skip)
+        yield
+
+
+def _starts_a_framework() -> None:
+    """Of a command in a process of its own."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--no-framework"):
+        kept = [item for item in items if item.path.stem not in IMPORTING]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
@@ -77,6 +120,8 @@ MNIST_CONFIGS = LEARNT_WHOLE | LEARNT_IN_PART
 
 
 def command(*arguments: str) -> list[str]:
+    if arguments and arguments[0] in MEASURING and "--help" not in arguments:
+        _starts_a_framework()
     return [sys.executable, "-m", "mnistbench", *arguments]
 
 

@@ -307,6 +307,14 @@ def test_an_error_of_the_machine_is_told_by_its_cause(
     assert "internal" not in done.stderr
 
 
+def test_parquet_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", {"train": times(2.0)})
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    done = run_here("export", "parquet", str(tmp_path / "run"), "-o", f"{tmp_path}/loop/a.parquet")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"mnistbench: {tmp_path}/loop/a.parquet: cannot be written: ")
+
+
 def test_standard_error_that_is_full_ends_nothing(tmp_path: Path) -> None:
     if not os.path.exists("/dev/full"):  # noqa: PTH110
         pytest.skip("no /dev/full here")

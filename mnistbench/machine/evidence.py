@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from mnistbench.machine.gpus import GpuReading
 from mnistbench.machine.readings import PRESSURES, EnergyCounter, Reading
+from mnistbench.results.metrics import WALL_CLOCK_CHANGE
 from mnistbench.results.rows import Metric
 
 CONTENDED = "contended"
@@ -137,6 +138,7 @@ def _cpu(before: Reading, after: Reading) -> list[Metric]:
         throttled_periods = _difference(before.throttling.periods, after.throttling.periods)
     return [
         Metric("repeat_wall_seconds", wall, "s"),
+        Metric(WALL_CLOCK_CHANGE, _wall_clock_change(before, after), "s"),
         Metric("other_cpu_seconds", others, "s"),
         Metric("other_cpu_share", _share(others, wall * before.cores), "1"),
         Metric("steal_seconds", steal, "s"),
@@ -145,6 +147,14 @@ def _cpu(before: Reading, after: Reading) -> list[Metric]:
         Metric("cpu_throttled_seconds", throttled, "s"),
         Metric("cpu_throttled_share", _withheld(throttled, _own(before, after)), "1"),
     ]
+
+
+def _wall_clock_change(before: Reading, after: Reading) -> float | None:
+    """Return by how much the wall clock was set, below 0 if back."""
+    if before.at_utc_seconds is None or after.at_utc_seconds is None:
+        return None
+    wall = after.at_seconds - before.at_seconds
+    return after.at_utc_seconds - before.at_utc_seconds - wall
 
 
 def _pressure(before: Reading, after: Reading) -> list[Metric]:

@@ -17,6 +17,7 @@ import psutil
 import mnistbench
 from mnistbench import __version__
 from mnistbench.machine.cgroups import cgroup_facts
+from mnistbench.machine.clocks import clock_resolution_seconds
 from mnistbench.machine.cpu import cpu_facts
 from mnistbench.machine.gpus import gpu_facts
 from mnistbench.machine.system_files import Facts, read_text
@@ -74,6 +75,7 @@ def machine_facts(environment: Mapping[str, str]) -> Facts:
         **container_facts(),
         **version_facts(),
         **load_facts(),
+        "clock_resolution_seconds": clock_resolution_seconds(),
         **{
             f"env_{name}": value
             for name, value in sorted(environment.items())

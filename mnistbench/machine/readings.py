@@ -17,6 +17,7 @@ import psutil
 
 from mnistbench.machine import cgroups, cpu, host, system_files
 from mnistbench.machine.gpus import GpuReading, read_gpus
+from mnistbench.results import wall_clock
 
 PRESSURES = ("cpu_some", "cpu_full", "memory_some", "memory_full", "io_some", "io_full")
 """What the kernel counts as pressure: time in which some, or all, tasks had to wait."""
@@ -89,6 +90,8 @@ class Reading:
     energy: Mapping[str, EnergyCounter] = field(default_factory=dict)
     """By RAPL domain, for example `intel-rapl:0`."""
     gpus: tuple[GpuReading, ...] = ()
+    at_utc_seconds: float | None = None
+    """By the wall clock, since 1970: it can be set meanwhile."""
 
 
 def take(own_cpu_seconds: float | None = None) -> Reading:
@@ -110,6 +113,7 @@ def take(own_cpu_seconds: float | None = None) -> Reading:
         cpu_temperature_celsius=read_cpu_temperature(_SYS / "class" / "hwmon"),
         energy=read_energy(_SYS / "class" / "powercap"),
         gpus=read_gpus(),
+        at_utc_seconds=wall_clock.utc_seconds(),
     )
 
 

@@ -19,6 +19,8 @@ _BUSY_LOAD = 0.5
 """Load per core from which a training, which uses most cores, will find some of them taken."""
 _SWAPPED_BYTES = _MEBIBYTE
 """Less comes back from swap on any machine that has been up for a while."""
+_COARSE_CLOCK_SECONDS = 1e-4
+"""A hundred of it are the phases of a small training."""
 
 
 def warnings_before(
@@ -36,6 +38,7 @@ def warnings_before(
         _swapping(_title(_framework(facts)), first, last),
         _heat(first, last),
         _governor(facts),
+        _clock(facts),
         battery(),
     )
     return [line for line in lines if line]
@@ -74,6 +77,16 @@ def _quota(facts: Mapping[str, object]) -> str:
         f"CPU quota {quota:g} cores, but {_title(framework)} will start {threads} threads and be "
         f"stopped again and again: {_fewer_threads(framework, max(1, int(quota)))}, or raise the "
         "quota"
+    )
+
+
+def _clock(facts: Mapping[str, object]) -> str:
+    step = facts.get("clock_resolution_seconds")
+    if not isinstance(step, float) or step < _COARSE_CLOCK_SECONDS:
+        return ""
+    return (
+        f"the clock moves by {1000 * step:.3g} ms at a time: a phase shorter than {100 * step:.3g} "
+        "s is not known within 1 %; train longer: more training.epochs, or dataset.train_samples"
     )
 
 

@@ -17,12 +17,14 @@ from mnistbench.report.summary import (
     time_to_accuracy,
 )
 from mnistbench.report.terminal import SHORT_MACHINE, machine_table, seconds_text
+from mnistbench.results.metrics import WALL_CLOCK_CHANGE
 from mnistbench.results.phases import STATUS_OK, TRAIN
 from mnistbench.session.benchmark import BenchmarkResult
 from mnistbench.session.records import Run, metric_values
 
 SYNTHETIC = "synthetic"
 """What a data identity gives as its source where the images were made from the seed."""
+_LEAST_CLOCK_CHANGE_SECONDS = 1.0
 
 
 def print_result(console: Console, result: BenchmarkResult) -> None:
@@ -75,8 +77,9 @@ def _findings(run: Run) -> list[str]:
         span = f" ({min(accuracies):.4f} to {max(accuracies):.4f})" if len(accuracies) > 1 else ""
         lines.append(f"Test accuracy: {middle:.1%}{span}")
         parameters = metric_values(run, "parameters")[0]
-        speed = statistics.median(metric_values(run, "train_samples_per_second"))
-        lines.append(f"Parameters: {parameters:,}; training: {speed:,.0f} samples/s")
+        speeds = metric_values(run, "train_samples_per_second")
+        speed = f"{statistics.median(speeds):,.0f}" if speeds else "unknown"
+        lines.append(f"Parameters: {parameters:,}; training: {speed} samples/s")
     lines += filter(None, [learning_text(run)])
     return [*lines, *roofline_lines(run), *_target_line(run), *remarks_on(run)]
 
@@ -108,4 +111,17 @@ def remarks_on(run: Run) -> list[str]:
         for record in run.repeats
         if record.status != STATUS_OK
     ]
-    return [*lines, *filter(None, [drift_text(run), teardown_text(run)])]
+    return [*lines, *filter(None, [drift_text(run), teardown_text(run), _clock_text(run)])]
+
+
+def _clock_text(run: Run) -> str:
+    """Return that the wall clock was set meanwhile; empty if it was not."""
+    changes = [value for value in metric_values(run, WALL_CLOCK_CHANGE) if value is not None]
+    largest = max(changes, key=abs, default=0.0)
+    if abs(largest) < _LEAST_CLOCK_CHANGE_SECONDS:
+        return ""
+    how = f"back by {-largest:,.0f} s" if largest < 0 else f"forward by {largest:,.0f} s"
+    return (
+        f"The wall clock was set {how} in a repeat: start_utc is wrong by that; the times are by "
+        "another clock, and right"
+    )

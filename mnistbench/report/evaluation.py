@@ -46,7 +46,7 @@ def as_json(evaluation: Evaluation, plan: EvaluationPlan) -> str:
         "classes": [asdict(row) for row in evaluation.classes],
         "phases": [asdict(summary) for summary in phase_summaries(run)],
     }
-    return json.dumps(content, indent=2)
+    return json.dumps(content, indent=2, allow_nan=False)
 
 
 def guesses_as_text(guessed: GuessedImages) -> str:
@@ -69,7 +69,7 @@ def guesses_as_json(guessed: GuessedImages) -> str:
         "passed_over": list(guessed.problems),
         "remarks": list(guessed.remarks),
     }
-    return json.dumps(content, indent=2)
+    return json.dumps(content, indent=2, allow_nan=False)
 
 
 def _class_table(evaluation: Evaluation) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ def _from_histories(folders: Sequence[Path]) -> list[EpochFigure]:
                 (VALIDATION_ACCURACY, row.val_accuracy),
                 (VALIDATION_LOSS, row.val_loss),
             ):
-                if value is not None:
+                if value is not None and math.isfinite(value):
                     values.setdefault((figure, row.epoch), []).append(value)
     return [
         EpochFigure(figure, epoch, len(each), sorted(each)[len(each) // 2], min(each), max(each))

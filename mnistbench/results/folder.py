@@ -9,11 +9,11 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 
 from mnistbench.config.temporary import remove_abandoned
 from mnistbench.errors import OutputError
+from mnistbench.results import wall_clock
 from mnistbench.results.rows import Row, to_csv
 from mnistbench.results.tables import CONFIG, LOG, MACHINE, METRICS, TABLES, TIMINGS
 from mnistbench.results.whole import write_whole
@@ -23,7 +23,7 @@ _ROOM_BYTES = 1 << 20  # what a run's files may need before the first training i
 
 def new_run_id(config: str, node: str) -> str:
     """Return UTC time, config, host and a random suffix, fit to name a folder anywhere."""
-    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    now = wall_clock.utc().strftime("%Y%m%dT%H%M%SZ")
     host = re.sub(r"[^A-Za-z0-9_.]+", "-", node.split(".")[0]).strip("-.") or "host"
     return f"{now}-{config}-{host}-{secrets.token_hex(3)}"
 
@@ -116,7 +116,7 @@ class RunFolder:
 
     def log(self, line: str) -> None:
         """Add a line with the time to the run's log; raise OutputError if it cannot be."""
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        now = wall_clock.utc().isoformat(timespec="milliseconds")
         try:
             with (self.path / LOG).open("ab") as target:
                 target.write(_utf8(f"{now} {line.rstrip()}\n"))

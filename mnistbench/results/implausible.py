@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistbench.results import left_out
-from mnistbench.results.csv import first_row
+from mnistbench.results.csv import first_row, load_table, parts
 from mnistbench.results.left_out import LeftOut
+from mnistbench.results.metrics import WALL_CLOCK_CHANGE
+from mnistbench.results.tables import METRICS, is_of_a_folder, tables_in
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -25,6 +27,9 @@ _BEGAN = "epoch(try_cast(start AS TIMESTAMP))"
 
 def leave_out(database: DuckDBPyConnection, paths: Sequence[Path]) -> list[LeftOut]:
     """Take such times out of the table `numbered`; return them, by reason."""
+    database.execute("CREATE TABLE clock_changes (run_id VARCHAR, seconds DOUBLE)")
+    if database.execute(_TOO_LONG).fetchall():  # seldom: metrics are long tables
+        _load_clock_changes(database, paths)
     return [
         left
         for reason, which in ((left_out.LONG, _TOO_LONG), (left_out.SAME, _THERE_BEFORE))
@@ -32,8 +37,24 @@ def leave_out(database: DuckDBPyConnection, paths: Sequence[Path]) -> list[LeftO
     ]
 
 
+def _load_clock_changes(database: DuckDBPyConnection, timings: Sequence[Path]) -> None:
+    """Add by how much the wall clock was set in each repeat, as the metrics beside them tell."""
+    folders = dict.fromkeys(path.parent for path in timings if is_of_a_folder(path))
+    files = tables_in(folders, METRICS)
+    if not files:
+        return
+    with parts(files, ("run_id", "metric", "value"), "value") as joined:
+        for part in joined:
+            load_table(
+                database, part, "clock_changes",
+                "DISTINCT run_id, abs(try_cast(value AS DOUBLE)) AS seconds",
+                f"metric = '{WALL_CLOCK_CHANGE}' AND isfinite(try_cast(value AS DOUBLE))",
+            )  # fmt: skip
+
+
 # Every phase but the last ended before the last one began. A clock that was set back in the run
-# shows in a last phase that is not of the last repeat: it says nothing then.
+# shows in a last phase that is not of the last repeat: it says nothing then. One that was set in
+# the last repeat is known by how much.
 _TOO_LONG = f"""
     WITH times AS (
         SELECT rowid AS row, number, repeat, seconds, {_BEGAN} AS began
@@ -46,10 +67,14 @@ _TOO_LONG = f"""
     ), tails AS (
         SELECT number, least(max(seconds), any_value(most)) AS tail
         FROM times JOIN spans USING (number) WHERE began = last GROUP BY number
+    ), changes AS (
+        SELECT number, sum(seconds) AS changed FROM clock_changes JOIN runs USING (run_id)
+        GROUP BY number
     )
     SELECT row FROM times JOIN spans USING (number) JOIN tails USING (number)
+    LEFT JOIN changes USING (number)
     WHERE last_repeat = repeat_of_last AND last > first AND (
-        (began < last AND began + seconds > last + tail + {_SLACK_SECONDS})
+        (began < last AND began + seconds > last + tail + {_SLACK_SECONDS} + coalesce(changed, 0))
         OR (began = last AND seconds > most)
     )"""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnistbench.config.temporary import temporary_folder
 from mnistbench.results import left_out, timing_rows
 from mnistbench.results.conflicts import Key, two_values
 from mnistbench.results.csv import TOO_MANY, first_row, load_table, parts
@@ -59,10 +59,10 @@ def gather(
     """
     database = connect()
     try:
-        with tempfile.TemporaryDirectory(prefix="mnistbench-") as folder:
+        with temporary_folder() as folder:
             database.execute(f"SET threads = {_THREADS}")
             database.execute(f"SET memory_limit = '{_MEMORY}'")
-            database.execute(f"SET temp_directory = {literal(folder)}")
+            database.execute(f"SET temp_directory = {literal(str(folder))}")
             names, gathered = _load(database, table, paths)
             _number_runs(database, table, gathered, resumed)
             with target.open("wb") as sink:
@@ -70,7 +70,7 @@ def gather(
                 for runs in _batches(database):
                     _make_batch(database, table, names, runs)
                     _keep_once(database, table, names, paths, gathered)
-                    piece = Path(folder) / "piece.csv"
+                    piece = folder / "piece.csv"
                     gathered.rows += _write_batch(database, table, names, piece)
                     with piece.open("rb") as source:
                         shutil.copyfileobj(source, sink, 1 << 20)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mnistbench.config.temporary import temporary_folder
 from mnistbench.errors import InputError, OutputError
 from mnistbench.results.conflicts import second_of
 from mnistbench.results.folder import output_error
@@ -145,8 +145,8 @@ def _write_file(paths: Sequence[Path], merged: Merged) -> None:
         if partial.suffix.lower() == CSV:
             _timings(paths, partial, merged)
         else:
-            with tempfile.TemporaryDirectory(prefix="mnistbench-") as folder:
-                table = Path(folder) / TIMINGS
+            with temporary_folder() as folder:
+                table = folder / TIMINGS
                 _timings(paths, table, merged)
                 _write_parquet(table, partial)
     others = [name for name in (*_BESIDE, *_UNNAMED) if _beside(paths, name)]

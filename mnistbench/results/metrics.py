@@ -18,6 +18,9 @@ Scale = Literal["ratio", "points"]
 
 SECONDS, BYTES = "s", "bytes"
 
+WALL_CLOCK_CHANGE = "wall_clock_change_seconds"
+"""By how much the wall clock, which time stamps are by, was set in a repeat; below 0 is back."""
+
 _NUMBER = re.compile(r"\d+")
 
 
@@ -96,7 +99,8 @@ KINDS: Mapping[str, MetricKind] = {
     # What the machine did beside.
     **_kinds(
         "s", "neither", "ratio",
-        "other_cpu_seconds", "steal_seconds", "cpu_throttled_seconds", "pressure_cpu_some_seconds",
+        WALL_CLOCK_CHANGE, "other_cpu_seconds", "steal_seconds", "cpu_throttled_seconds",
+        "pressure_cpu_some_seconds",
         "pressure_cpu_full_seconds", "pressure_memory_some_seconds", "pressure_memory_full_seconds",
         "pressure_io_some_seconds", "pressure_io_full_seconds",
         "gpu_N_throttled_by_power_seconds", "gpu_N_throttled_by_heat_seconds",

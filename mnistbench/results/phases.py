@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+
+from mnistbench.results import wall_clock
 
 IMPORT = "import"
 DATA_LOAD = "data-load"
@@ -77,4 +78,4 @@ def is_measured(status: str) -> bool:
 
 def utc_now() -> str:
     """Return the wall-clock time as ISO 8601 in UTC with microseconds."""
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return wall_clock.utc().isoformat(timespec="microseconds").replace("+00:00", "Z")

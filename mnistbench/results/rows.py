@@ -104,8 +104,9 @@ class PredictionRow:
     """Place in the set, from 0."""
     label: int
     guess: int
-    probability: float
-    """What the model gave its guess."""
+    """As Keras counts it: the first class where the model gives no number (NaN)."""
+    probability: float | None
+    """What the model gave its guess; None where that is no number."""
 
 
 @dataclass(frozen=True)

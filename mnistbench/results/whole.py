@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_HERE, _EXCHANGE = -100, 2  # Linux: paths are relative to the current folder; two change places
 
 
 @contextmanager
@@ -58,9 +61,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def _take_place(partial: Path, path: Path, before: Path) -> None:
-    """Put a folder where another may be, which is kept as `before`: no system swaps two at once."""
+    """Put a folder where another may be, which becomes `partial`, or is kept as `before`."""
     if not path.exists():
         partial.replace(path)
+        return
+    if _change_places(partial, path):
+        shutil.rmtree(partial, ignore_errors=True)
         return
     path.replace(before)
     try:
@@ -68,6 +74,19 @@ def _take_place(partial: Path, path: Path, before: Path) -> None:
     except BaseException:
         before.replace(path)
         raise
+
+
+def _change_places(one: Path, other: Path) -> bool:
+    """Swap two folders at once, so that a crash leaves one or the other; False where none can."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    try:
+        swap = ctypes.CDLL(None).renameat2
+    except (OSError, AttributeError):  # an older C library
+        return False
+    return bool(swap(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0)
 
 
 def _sync(file: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ from mnistbench.measuring.jobs import (
     GuessJob,
 )
 from mnistbench.measuring.tasks import evaluate, guess
+from mnistbench.results import wall_clock
 from mnistbench.results.folder import RunFolder, new_run_id
 from mnistbench.results.phases import EVALUATION_PHASES, STATUS_OK
 from mnistbench.results.rows import ClassRow, GuessRow
@@ -164,6 +164,13 @@ def guess_images(plan: EvaluationPlan, files: Sequence[Path]) -> GuessedImages:
     folder = RunFolder.create(plan.output, _folder_name("images"), plan.config.to_yaml())
     guesses = _guesses(plan, images, folder)
     names, probabilities = plan.config.facts.class_names, guesses.probabilities
+    if not np.isfinite(probabilities).all():
+        folder.remove()
+        raise InputError(
+            "the model gives no number (NaN) for these pictures: its training diverged",
+            source=plan.model,
+            hint="train again with a smaller training.learning_rate",
+        )
     rows = tuple(
         GuessRow(image.file, names[row.argmax()], float(row.max()), image.steps)
         for image, row in zip(prepared, probabilities, strict=True)
@@ -251,7 +258,7 @@ def _tested_config(plan: EvaluationPlan) -> RunConfig:
 
 
 def _folder_name(what: str) -> str:
-    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    now = wall_clock.utc().strftime("%Y%m%dT%H%M%SZ")
     return f"{now}-{what}-{secrets.token_hex(3)}"
 
 
@@ -287,8 +294,19 @@ def _concluded(plan: EvaluationPlan, run: Run) -> Evaluation:
         tuple(classes),
         values[f"{plan.split}_loss"],
         values[f"{plan.split}_accuracy"],
-        result.remarks,
+        (*result.remarks, *_without_number(found)),
     )
+
+
+def _without_number(found: Findings) -> list[str]:
+    count = found.without_number
+    if not count:
+        return []
+    first = found.facts.class_names[0]
+    return [
+        f"gives no number (NaN) for {count:,} of {len(found.images):,} images: its training "
+        f"diverged; each counts as a guess of {first}, as Keras counts it"
+    ]
 
 
 def _findings(plan: EvaluationPlan, run: Run, probabilities: npt.NDArray[Any]) -> Findings:

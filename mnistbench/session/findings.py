@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,11 @@ class Findings:
         return np.asarray(self.probabilities.argmax(axis=1))
 
     @property
+    def without_number(self) -> int:
+        """Return for how many images the model gives no number: its training diverged."""
+        return int((~np.isfinite(self.probabilities).all(axis=1)).sum())
+
+    @property
     def counts(self) -> scores.Counts:
         """Return how often each label was taken for each class."""
         return scores.confusion(self.labels, self.guesses, self.facts.classes)
@@ -72,9 +78,13 @@ def grid_side(facts: DatasetFacts) -> int:
 def _prediction_rows(found: Findings) -> list[PredictionRow]:
     rows = zip(found.labels, found.guesses, found.probabilities.max(axis=1), strict=True)
     return [
-        PredictionRow(index, int(label), int(guess), float(probability))
+        PredictionRow(index, int(label), int(guess), _known(float(probability)))
         for index, (label, guess, probability) in enumerate(rows)
     ]
+
+
+def _known(probability: float) -> float | None:
+    return probability if math.isfinite(probability) else None
 
 
 def _confusion_csv(counts: scores.Counts, names: Sequence[str]) -> str:
@@ -110,8 +120,11 @@ def _draw(found: Findings, folder: RunFolder, mistakes: bool) -> None:
 
 
 def _caption(found: Findings, index: int, with_truth: bool) -> str:
+    probability = _known(float(found.probabilities[index].max()))
     guess = guess_text(found.facts, int(found.guesses[index]))
+    if probability is None:
+        guess = "no number"
     if not with_truth:
         return guess
-    probability = float(found.probabilities[index].max())
-    return f"{guess}, {probability:.0%}\nis {found.facts.class_names[found.labels[index]]}"
+    sure = "" if probability is None else f", {probability:.0%}"
+    return f"{guess}{sure}\nis {found.facts.class_names[found.labels[index]]}"

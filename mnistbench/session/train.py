@@ -17,6 +17,7 @@ from mnistbench.config.network import layer_table
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
 from mnistbench.machine import host
+from mnistbench.machine.clocks import check_archives_can_be_dated
 from mnistbench.measuring.executor import Executor, StartMethod
 from mnistbench.measuring.interrupts import held_back
 from mnistbench.measuring.jobs import Message, TrainJob
@@ -123,6 +124,7 @@ def _check_possible(plan: TrainPlan) -> None:
             hint=install_command(TENSORBOARD),
         )
     check_installed([plan.config.backend])
+    check_archives_can_be_dated("a kept model")
     refuse_several(
         [plan.config],
         "one process keeps the model",

@@ -127,6 +127,23 @@ def table(draw: random.Random, folder: Path) -> Sequence[str]:
     return ["compare", str(RUNS / "base"), str(given), "--format", output, *phases]
 
 
+def table_by_others(draw: random.Random, folder: Path) -> Sequence[str]:
+    """The same, read by the other commands that read run folders."""
+    run, *_ = [word for word in table(draw, folder) if word.startswith(str(folder))]
+    base, target = str(RUNS / "base"), folder / "result"
+    given = [base, run] if draw.random() < 0.5 else [run]
+    return draw.choice([
+        ["merge", *given, "-o", str(target)],
+        ["merge", *given, "-o", f"{target}.parquet"],
+        ["report", *given, "-o", f"{target}.html"],
+        ["report", *given, "--format", "markdown"],
+        ["export", draw.choice(["pytest-benchmark", "hyperfine", "github-action-benchmark"]), run],
+        ["export", draw.choice(["asv", "otava", "mlperf"]), run, "-o", str(target)],
+        ["train", "--resume", run],
+        ["benchmark", f"{run}/config.yaml", "--repeats", "0"],
+    ])  # fmt: skip
+
+
 def _read(path: Path, draw: random.Random) -> Sequence[str]:
     dataset = draw.choice(["mnist", "cifar10"])
     return draw.choice(
@@ -263,7 +280,8 @@ def pictures(draw: random.Random, folder: Path) -> Sequence[str]:
 
 
 KINDS: dict[str, Make] = {
-    "config": config, "YAML bombs": yaml_bomb, "flags": flags, "tables and logs": table, "npz": npz,
+    "config": config, "YAML bombs": yaml_bomb, "flags": flags, "tables and logs": table,
+    "tables, by others": table_by_others, "npz": npz,
     "IDX and gzip": idx, "tar": tar, "pickles": pickles, "models": models, "pictures": pictures,
 }  # fmt: skip
 """What is made, by the name in the report."""

@@ -1,70 +1,59 @@
-"""Ends at any moment, and odd surroundings: real processes of the real command."""
+"""Ends at any moment: real processes of the real command, and what they leave."""
 
 from __future__ import annotations
 
 import csv
-import json
-import os
+import functools
 import random
 import signal
 import subprocess
-import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
+from commands import MEASURING, QUICK, Writer, environment, is_hidden, left_in, unlike, words_of
 from tries import Outcome, judged
 
-FEW = ("--set", "dataset.train_samples=512", "--set", "dataset.test_samples=256")
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-EXIT_CODES = {0, 1, 2, 130, 143, 129, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP}
-"""A signal before Python runs a line of ours ends it as the system does."""
+EXIT_CODES = {0, 1, 2, 130, 143, 129, *(-number for number in SIGNALS)}
+"""A signal before Python runs a line of ours ends it as the system does; and Python itself ends so,
+after our last line, where an interrupt met an extension of its own: a shell says 130 of both."""
+_LONGEST_IMPORT_SECONDS = 60.0
 
 
-def mnistbench(*arguments: str) -> list[str]:
-    """Return the command in this interpreter."""
-    return [sys.executable, "-m", "mnistbench", *arguments]
-
-
-def measure_two_runs(target: Path) -> None:
-    """Leave two small run folders, `base` and `new`."""
-    for name in ("base", "new"):
-        out = target / f"{name}-out"
-        subprocess.run(
-            mnistbench("benchmark", "mnist-dense", *FEW, "--repeats", "6", "--output", str(out)),
-            check=True, capture_output=True,
-        )  # fmt: skip
-        next(out.iterdir()).rename(target / name)
-        out.rmdir()
-
-
-def killed(seed: int, folder: Path) -> Outcome:
-    """End a command that writes, at a moment drawn: it, its group, or a process below it."""
+def killed_measuring(seed: int, folder: Path) -> Outcome:
+    """End a command that measures: it, or first a process below it."""
     draw = random.Random(f"kill:{seed}")
+    return _killed(draw.choice(MEASURING), draw, folder)
+
+
+def killed_writing(seed: int, folder: Path) -> Outcome:
+    """End a command that only reads and writes; then call it again."""
+    draw = random.Random(f"kill-writing:{seed}")
+    return _killed(draw.choice(QUICK), draw, folder)
+
+
+def _killed(writer: Writer, draw: random.Random, folder: Path) -> Outcome:
     out, scratch = folder / "out", folder / "scratch"
-    scratch.mkdir()
-    arguments = draw.choice([
-        ["benchmark", "mnist-dense", *FEW, "--repeats", "20", "--output", str(out)],
-        ["benchmark", "mnist-dense", *FEW, "--repeats", "20", "--start-method", "spawn",
-         "--output", str(out)],
-        ["train", "mnist-dense", *FEW, "--set", "training.epochs=200", "--checkpoint-every", "20",
-         "--output", str(out)],
-        ["sweep", "mnist-dense", "--grid", "training.batch_size=4,8", *FEW, "--repeats", "3",
-         "--output", str(out)],
-    ])  # fmt: skip
+    for each in (out, scratch):
+        each.mkdir()
+    whole = None if writer.measures else unbroken(writer)
+    if whole is not None and draw.random() < 0.3:  # over what an earlier call wrote
+        call(writer, out, scratch)
     number = draw.choice(SIGNALS)
-    environment = {**os.environ, "TMPDIR": str(scratch)}
     process = subprocess.Popen(
-        mnistbench(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=environment, start_new_session=True,
+        writer.words(out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment(out, scratch), start_new_session=True,
     )  # fmt: skip
-    time.sleep(draw.uniform(0.05, 12))
-    below = _below(process.pid)
-    if below and draw.random() < 0.25:
-        draw.choice(below).send_signal(signal.SIGKILL)
+    _wait_for_the_moment(writer, draw, process, out)
+    children = below(process.pid)
+    if children and draw.random() < 0.25:
+        draw.choice(children).send_signal(signal.SIGKILL)
         time.sleep(draw.uniform(0, 2))
-        below = [*below, *_below(process.pid)]
+        children = [*children, *below(process.pid)]
     if process.poll() is None:
         process.send_signal(number)
     began = time.monotonic()
@@ -74,76 +63,104 @@ def killed(seed: int, folder: Path) -> Outcome:
         process.kill()
         output, error = process.communicate()
     seconds = time.monotonic() - began
-    outcome = judged(arguments, process.returncode, output, error, seconds, 0.0, EXIT_CODES)
-    _look_after(outcome, out, scratch, below)
+    words = [*writer.program, *writer.arguments]
+    outcome = judged(words, process.returncode, output, error, seconds, 0.0, EXIT_CODES)
+    _count_orphans(outcome, children)
+    if whole is None:
+        count_rows(outcome, out)
+        subprocess.run(  # any next call that has temporary files of its own
+            words_of(["merge", *_some_run(), "-o", str(folder / "next.csv")]),
+            check=False, capture_output=True, env=environment(out, scratch),
+        )  # fmt: skip
+    else:
+        outcome.lost += len([*unlike(left_in(out), whole)])
+        _call_again(outcome, writer, out, scratch, whole)
+    outcome.left_over += len([*scratch.iterdir()])
+    outcome.sum_up("lost", "doubled", "halves", "orphans", "left_over")
     return outcome
 
 
-def _below(process_id: int) -> list[psutil.Process]:
+def _wait_for_the_moment(
+    writer: Writer, draw: random.Random, process: subprocess.Popen[str], out: Path
+) -> None:
+    """Sleep until a moment drawn: of the whole, or after a repeat has begun."""
+    if not writer.measures:
+        time.sleep(draw.uniform(0.05, 2.5))
+        return
+    if draw.random() < 0.5:
+        time.sleep(draw.uniform(0.05, 10))
+        return
+    wanted = f"repeat {draw.randint(1, 3)} begins"
+    deadline = time.monotonic() + _LONGEST_IMPORT_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if any(wanted in log.read_text(errors="replace") for log in out.rglob("log.txt")):
+            break
+        time.sleep(0.05)
+    time.sleep(draw.uniform(0, 1.5))
+
+
+def _some_run() -> list[str]:
+    return [str(Path("runs", "base").absolute())]
+
+
+@functools.cache
+def unbroken(writer: Writer) -> dict[str, int]:
+    """Return what the command leaves where nothing ends it."""
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        out, scratch = Path(folder, "out"), Path(folder, "scratch")
+        for each in (out, scratch):
+            each.mkdir()
+        done = call(writer, out, scratch)
+        assert done.returncode == 0, done.stderr
+        return left_in(out)
+
+
+def call(
+    writer: Writer, out: Path, scratch: Path, variables: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        writer.words(out), capture_output=True, text=True, check=False, timeout=120,
+        env={**environment(out, scratch), **variables},
+    )  # fmt: skip
+
+
+def _call_again(
+    outcome: Outcome, writer: Writer, out: Path, scratch: Path, whole: dict[str, int]
+) -> None:
+    """Call the command once more: it must find its way, and leave what it always leaves."""
+    is_new_folder = "asv" in writer.arguments and (out / "asv").exists()
+    again = call(writer, out, scratch)
+    found = left_in(out)
+    if again.returncode != (2 if is_new_folder else 0):
+        outcome.wrong_codes += 1
+        outcome.problem += f"; again: code {again.returncode}: {again.stderr[-300:]!r}"
+    outcome.left_over += sum(is_hidden(name) for name in found)
+    outcome.lost += len(whole.keys() - found.keys())
+
+
+def below(process_id: int) -> list[psutil.Process]:
+    """Return the processes that a process has begun, and those that they have."""
     try:
         return psutil.Process(process_id).children(recursive=True)
     except psutil.Error:
         return []
 
 
-def resumed(seed: int, folder: Path) -> Outcome:
-    """Kill a sweep, go on with it and kill that too; at last each repeat is there exactly once."""
-    draw = random.Random(f"resumed:{seed}")
-    out, scratch = folder / "out", folder / "scratch"
-    scratch.mkdir()
-    environment = {**os.environ, "TMPDIR": str(scratch)}
-    arguments = draw.choice([
-        ["sweep", "mnist-dense", "--grid", "training.batch_size=64,128,256", *FEW, "--repeats", "3",
-         "--no-calibrate", "--output", str(out)],
-        ["sweep", "mnist-dense", "--grid", "training.learning_rate=1e-4..1e-1:log", *FEW,
-         "--set", "training.epochs=3", "--trials", "9", "--pruner", "median", "--no-calibrate",
-         "--output", str(out)],
-    ])  # fmt: skip
-    for _ in range(draw.randint(1, 3)):
-        process = subprocess.Popen(
-            mnistbench(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env=environment, start_new_session=True,
-        )  # fmt: skip
-        time.sleep(draw.uniform(0.5, 15))
-        below = _below(process.pid)
-        process.kill()
-        process.wait()
-        psutil.wait_procs(below, timeout=3)
-        for plan in out.glob("*/sweep.yaml"):
-            arguments = ["sweep", "--resume", str(plan.parent), "--no-calibrate"]
-    began = time.monotonic()
-    done = subprocess.run(
-        mnistbench(*arguments), capture_output=True, text=True, env=environment, check=False
-    )
-    # It measures what is left: how long that takes says nothing.
-    outcome = judged(arguments, done.returncode, done.stdout, done.stderr, 0.0, 0.0, {0})
-    outcome.seconds = time.monotonic() - began
-    _look_after(outcome, out, scratch, [])
-    _count_repeats(outcome, next(out.glob("*/sweep.yaml")).parent)
-    return outcome
+def _count_orphans(outcome: Outcome, children: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(children, timeout=3)
+    outcome.orphans += sum(map(_lives, alive))
 
 
-def _count_repeats(outcome: Outcome, folder: Path) -> None:
-    """Count what is not there once, of every point of a sweep that is said to be whole."""
-    told = subprocess.run(
-        mnistbench("sweep", "status", str(folder), "--format", "json"),
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    result = json.loads(told.stdout)
-    planned = result["search"]["trials"] if result["search"] else 3
-    points = result["points"]
-    wanted = {True: 1, False: result["repeats"]}
-    wrong = [p["point"] for p in points if p["repeats"] != wanted[p["state"] == "pruned"]]
-    outcome.lost += len(wrong) + len(result["missing"]) + abs(planned - len(points))
-    folders = [path.parent.name for path in folder.glob("*/timings.csv")]
-    outcome.doubled += len(folders) - len(points)
-    if outcome.lost or outcome.doubled:
-        outcome.problem = f"lost {outcome.lost}, doubled {outcome.doubled}; {outcome.problem}"
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
-def _look_after(outcome: Outcome, out: Path, scratch: Path, below: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(below, timeout=3)
-    outcome.orphans = len([p for p in alive if p.is_running() and p.status() != "zombie"])
+def count_rows(outcome: Outcome, out: Path) -> None:
+    """Count torn, doubled and half repeats in all tables of timings."""
     for timings in out.rglob("timings.csv"):
         text = timings.read_text()
         rows = list(csv.reader(text.splitlines()))
@@ -155,61 +172,3 @@ def _look_after(outcome: Outcome, out: Path, scratch: Path, below: list[psutil.P
         metrics = list(csv.DictReader(timings.with_name("metrics.csv").read_text().splitlines()))
         known = {row["repeat"] for row in metrics}
         outcome.halves += len({key[1] for key in keys} - known)
-    subprocess.run(
-        mnistbench("peak", "--output", str(out / "next")), check=False, capture_output=True,
-        env={**os.environ, "TMPDIR": str(scratch), "PATH": ""},
-    ) if any(scratch.iterdir()) else None  # fmt: skip
-    outcome.left_over = len(list(scratch.iterdir()))
-    counted = ("lost", "doubled", "halves", "orphans", "left_over")
-    wrong = [f"{name} {getattr(outcome, name)}" for name in counted if getattr(outcome, name)]
-    if wrong:
-        outcome.problem = "; ".join([*wrong, outcome.problem])
-
-
-def surroundings(seed: int, folder: Path) -> Outcome:
-    """Call a command where something of the machine is not as it should be."""
-    draw = random.Random(f"surroundings:{seed}")
-    runs = str(Path("runs").absolute())
-    arguments = [word.replace("{runs}", runs) for word in draw.choice(COMMANDS)]
-    line = draw.choice([*WAYS.values()]).format(folder=folder)
-    began = time.monotonic()
-    done = subprocess.run(
-        ["bash", "-c", line, "bash", *mnistbench(*arguments)],
-        capture_output=True, text=True, errors="replace", timeout=120, check=False,
-    )  # fmt: skip
-    seconds = time.monotonic() - began
-    return judged([line, *arguments], done.returncode, done.stdout, done.stderr, seconds / 10, 0.0,
-                  {0, 1, 2, 3, 4, 5, 74})  # fmt: skip
-
-
-COMMANDS = (
-    ["config", "list"], ["config", "show", "mnist-dense"], ["config", "schema"], ["--help"],
-    ["compare", "{runs}/base", "{runs}/new"], ["machine-info"], ["data", "list"],
-    ["data", "show", "mnist"],
-    ["compare", "{runs}/base", "{runs}/new", "--format", "json"],
-)  # fmt: skip
-WAYS: Mapping[str, str] = {
-    "standard output full": '"$@" >/dev/full',
-    "standard error full": '"$@" 2>/dev/full',
-    "streams closed": '"$@" <&- >&- 2>&-',
-    "reader gone": 'set -o pipefail; "$@" | true; exit ${{PIPESTATUS[0]}}',
-    "no temporary folder": 'TMPDIR=/nowhere "$@"',
-    "temporary folder not to be written": 'TMPDIR=/proc "$@"',
-    "folder deleted": 'mkdir {folder}/gone && cd {folder}/gone && rmdir ../gone && "$@"',
-    "no home": 'env -u HOME "$@"',
-    "home not there": 'HOME=/nowhere "$@"',
-    "a time zone that is none": 'TZ=No/Where "$@"',
-    "ASCII": 'LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 "$@"',
-    "few open files": 'ulimit -n 10; "$@"',
-    "little memory": 'ulimit -v 3000000; "$@"',
-    "narrow": 'COLUMNS=1 "$@"',
-    "one core": 'taskset -c 0 "$@"',
-    "nice words": 'PYTHONIOENCODING=ascii "$@"',
-}
-
-
-KINDS: Mapping[str, tuple[int, Callable[[int, Path], Outcome]]] = {
-    "kills": (1000, killed),
-    "kills and resumes": (20, resumed),
-    "surroundings": (400, surroundings),
-}

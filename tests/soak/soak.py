@@ -1,9 +1,11 @@
 """Break things on purpose, from a seed, and count what held: `make soak`, docs/reliability.md.
 
-    python tests/soak/soak.py [--scale S] [--seed N] [--state FILE] [--report FILE]
+    python tests/soak/soak.py [--scale S] [--seed N] [--state FILE] [--report FILE] [--again]
+                              [--kind KIND]...
 
 Each try has a number of its own, which makes the same try again; what a state file holds is not
-tried anew, so that a broken-off soak goes on where it was.
+tried anew, so that a broken-off soak goes on where it was. With --again, what fell short is.
+Files and words are tried in children of one process, commands beside it in processes of their own.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -27,8 +30,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests"), str(ROOT)]
 
+import commands  # noqa: E402
+import failures  # noqa: E402
 import hostile  # noqa: E402
 import kills  # noqa: E402
+import odd_numbers  # noqa: E402
+import places  # noqa: E402
+import resumes  # noqa: E402
 from tries import Outcome, judged  # noqa: E402
 
 CODES = {0, 1, 2, 3, 4, 5, 74}
@@ -43,22 +51,42 @@ class Kind:
     name: str
     count: int
     attempt: Callable[[int, Path], Outcome]
-    at_once: int = 1
-    """Tries at the same time."""
+    forks: bool = False
+    """Whether a try is a child of the soak's own process, of which there is one at a time."""
+
+
+READ = {
+    "config": 5300, "YAML bombs": 500, "flags": 1000, "tables and logs": 1200,
+    "tables, by others": 400, "npz": 700, "IDX and gzip": 400, "tar": 500, "pickles": 400,
+    "models": 300, "pictures": 300,
+}  # fmt: skip
+"""How many tries of each of `hostile.KINDS`."""
+STARTED = (
+    Kind("kills, measuring", 350, kills.killed_measuring),
+    Kind("kills, writing", 650, kills.killed_writing),
+    Kind("kills and resumes", 20, resumes.resumed),
+    Kind("failing writes", 150, failures.failing),
+    Kind("disks and paths", 150, places.disks),
+    Kind("surroundings", 300, places.surroundings),
+    Kind("code in the folder", 60, places.foreign_code),
+    Kind("numbers", 50, odd_numbers.numbers),
+)
+AT_ONCE = 2 * (os.cpu_count() or 1)
+"""Started commands at the same time: most of a kill is waiting for its moment."""
 
 
 def kinds() -> list[Kind]:
-    """Return every kind: hostile input in this process's children, then kills and surroundings."""
-    counts = {
-        "config": 4000, "YAML bombs": 500, "flags": 1000, "tables and logs": 2500, "npz": 700,
-        "IDX and gzip": 400, "tar": 500, "pickles": 400, "models": 300, "pictures": 300,
-    }  # fmt: skip
+    """Return every kind: files and words, then started commands."""
     reading = [
-        Kind(name, counts[name], lambda seed, folder, make=make: forked(make, seed, folder))
+        Kind(
+            name,
+            READ[name],
+            lambda seed, folder, make=make: forked(make, seed, folder),
+            forks=True,
+        )
         for name, make in hostile.KINDS.items()
     ]
-    at_once = 3 * (os.cpu_count() or 1)  # most of a kill is waiting for its moment
-    return [*reading, *(Kind(name, *rest, at_once) for name, rest in kills.KINDS.items())]
+    return [*reading, *STARTED]
 
 
 def forked(make: hostile.Make, seed: int, folder: Path) -> Outcome:
@@ -71,7 +99,7 @@ def forked(make: hostile.Make, seed: int, folder: Path) -> Outcome:
     if child == 0:
         _be_the_command(arguments, output, error, folder)
     usage, status = _waited(child, began)
-    seconds = time.monotonic() - began
+    seconds = usage.ru_utime + usage.ru_stime  # the other core's work does not count
     code = os.waitstatus_to_exitcode(status)
     said = error.read_text(errors="replace")
     own_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -115,33 +143,65 @@ def _waited(child: int, began: float) -> tuple[resource.struct_rusage, int]:
         time.sleep(0.002)
 
 
-def tries(scale: float, seed: int, state: Path) -> Iterator[tuple[str, Outcome]]:
-    """Give every outcome, those of the state file first; what is tried is written to it."""
-    known: dict[tuple[str, int], Outcome] = {}
-    if state.is_file():
-        for line in state.read_text().splitlines():
-            entry = json.loads(line)
-            known[entry["kind"], entry["seed"]] = Outcome(**entry["outcome"])
-    with state.open("a") as log:
-        for kind in kinds():
-            seeds = range(seed, seed + max(1, round(kind.count * scale)))
-            for number in seeds:
-                if (kind.name, number) in known:
-                    yield kind.name, known[kind.name, number]
-            for number, outcome in _all(kind, [n for n in seeds if (kind.name, n) not in known]):
-                entry = {"kind": kind.name, "seed": number, "outcome": asdict(outcome)}
-                print(json.dumps(entry), file=log, flush=True)
-                yield kind.name, outcome
+State = dict[tuple[str, int], Outcome]
+
+
+def read_state(state: Path, again: bool) -> State:
+    """Return what has been tried; without what fell short, if that is to be tried again."""
+    if not state.is_file():
+        return {}
+    entries = map(json.loads, state.read_text().splitlines())
+    known = {(entry["kind"], entry["seed"]): Outcome(**entry["outcome"]) for entry in entries}
+    return {key: outcome for key, outcome in known.items() if outcome.survived or not again}
+
+
+def try_all(listed: Sequence[Kind], wanted: Mapping[str, range], known: State, state: Path) -> None:
+    """Add every outcome that is missing to the state file, and tell what fell short."""
+    for kind in listed:
+        missing = [seed for seed in wanted[kind.name] if (kind.name, seed) not in known]
+        began = time.monotonic()
+        for seed, outcome in _all(kind, missing):
+            entry = {"kind": kind.name, "seed": seed, "outcome": asdict(outcome)}
+            with state.open("a") as log:
+                log.write(json.dumps(entry) + "\n")
+            if not outcome.survived:
+                print(f"{kind.name} {seed}: {outcome.problem}", flush=True)
+        print(f"{kind.name}: {len(missing)} in {time.monotonic() - began:.0f} s", flush=True)
 
 
 def _all(kind: Kind, seeds: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
-    if kind.at_once == 1:  # also as what forks has no other threads
+    if kind.forks:  # as what forks has no other threads
         yield from ((seed, _one(kind, seed)) for seed in seeds)
         return
-    with ThreadPoolExecutor(kind.at_once) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         waiting = {pool.submit(_one, kind, seed): seed for seed in seeds}
         for done in as_completed(waiting):
             yield waiting[done], done.result()
+
+
+def in_two_lanes(wanted: Mapping[str, range], known: State, state: Path) -> None:
+    """Try files and words in a process of their own, and the commands beside it."""
+    chosen = [kind for kind in kinds() if kind.name in wanted]
+    reader = os.fork()
+    if reader == 0:
+        code = 1
+        try:
+            import_all()
+            try_all([kind for kind in chosen if kind.forks], wanted, known, state)
+            code = 0
+        except BaseException:  # noqa: BLE001  told, whatever it is
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    try:
+        try_all([kind for kind in chosen if not kind.forks], wanted, known, state)
+    except BaseException:
+        os.kill(reader, signal.SIGTERM)
+        raise
+    finally:
+        _, status = os.waitpid(reader, 0)
+    if status:
+        raise SystemExit("the tries of files and words were broken off")
 
 
 def _one(kind: Kind, seed: int) -> Outcome:
@@ -180,25 +240,42 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--state", type=Path, default=Path("soak.jsonl"))
     parser.add_argument("--report", type=Path)
+    parser.add_argument("--again", action="store_true", help="try anew what fell short")
+    parser.add_argument("--kind", action="append", choices=[kind.name for kind in kinds()])
     given = parser.parse_args()
-    state = given.state.absolute()
-    report = given.report.absolute() if given.report else None
+    began = time.monotonic()
+    wanted = {
+        kind.name: range(given.seed, given.seed + max(1, round(kind.count * given.scale)))
+        for kind in kinds()
+        if not given.kind or kind.name in given.kind
+    }
+    found = run(wanted, given.state.absolute(), given.again)
+    print(table(found))
+    print(f"{(time.monotonic() - began) / 60:.0f} minutes")
+    if given.report:
+        write_report(given.report, found, given.seed)
+    return 0 if all(outcome.survived for _, outcome in found) else 1
+
+
+def run(wanted: Mapping[str, range], state: Path, again: bool) -> list[tuple[str, Outcome]]:
+    """Try what is wanted and not in the state file yet; return all of it."""
+    before = Path.cwd()
     work = Path(tempfile.mkdtemp(prefix="soak-runs-"))
+    work.chmod(0o755)  # another user's tries read it
     try:
         os.chdir(work)
-        kills.measure_two_runs(work / hostile.RUNS)
-        import_all()
-        found = []
-        for name, outcome in tries(given.scale, given.seed, state):
-            found.append((name, outcome))
-            if not outcome.survived:
-                print(f"{name}: {outcome.problem}", flush=True)
+        commands.prepare(work / hostile.RUNS)
+        in_two_lanes(wanted, read_state(state, again), state)
     finally:
+        os.chdir(before)
         shutil.rmtree(work, ignore_errors=True)
-    print(table(found))
-    if report:
-        write_report(report, found, given.seed)
-    return 0 if all(outcome.survived for _, outcome in found) else 1
+    known = read_state(state, again=False)
+    return [
+        (name, known[name, seed])
+        for name, seeds in wanted.items()
+        for seed in seeds
+        if (name, seed) in known
+    ]
 
 
 def import_all() -> None:
@@ -209,6 +286,7 @@ def import_all() -> None:
 
     from mnistbench.analysis import comparison, sides  # noqa: F401
     from mnistbench.cli import benchmark, compare, config, data, evaluate, train  # noqa: F401
+    from mnistbench.cli import export, merge, report  # noqa: F401  # isort: skip
     from mnistbench.config import loading  # noqa: F401
     from mnistbench.data import readers  # noqa: F401
     from mnistbench.report import comparison as shown  # noqa: F401

@@ -42,6 +42,12 @@ class Outcome:
         """Return whether nothing fell short."""
         return not self.problem
 
+    def sum_up(self, *names: str) -> None:
+        """Name what was counted and should be nothing as the try's problem."""
+        wrong = [f"{name} {getattr(self, name)}" for name in names if getattr(self, name)]
+        if wrong:
+            self.problem = "; ".join([*wrong, self.problem])
+
 
 def judged(
     arguments: Sequence[str],

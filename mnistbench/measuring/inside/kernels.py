@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mnistbench.machine.clocks import clock_resolution_seconds
 from mnistbench.machine.workloads import IMAGES, KERNEL, SIDE, Kind, Point
 from mnistbench.measuring.inside.framework import backend
 from mnistbench.measuring.jobs import RatesJob
 from mnistbench.results.rows import Sample
 
 _SAMPLE_SECONDS = 0.01  # a call shorter than this is made several times a sample
+_SAMPLE_STEPS = 5  # of a clock so coarse that they last longer
 _LONG_CALL_SECONDS = 0.03  # nothing is gained by a larger size: starting a call costs no share
 _WARM_UP_CALLS = 2
 _RANDOM_VALUES = 1_000_003  # repeated where more are needed
@@ -48,6 +50,7 @@ def run_rates(job: RatesJob) -> tuple[Sample, ...]:
 
 def _all_prepared(points: Sequence[Point], device: str) -> list[_Prepared]:
     """Make every kernel and warm it up, but for sizes beyond one that is large enough."""
+    sample_seconds = max(_SAMPLE_SECONDS, _SAMPLE_STEPS * clock_resolution_seconds())
     prepared: list[_Prepared] = []
     enough: set[str] = set()
     for point in points:
@@ -55,11 +58,19 @@ def _all_prepared(points: Sequence[Point], device: str) -> list[_Prepared]:
             continue
         kernel = KERNELS[point.workload.kind](point, device)
         for _ in range(_WARM_UP_CALLS):
-            once = _timed(kernel, 1)
+            once = _seconds_of_one(kernel)
         if once > _LONG_CALL_SECONDS:
             enough.add(point.workload.name)
-        prepared.append(_Prepared(point, kernel, max(1, round(_SAMPLE_SECONDS / once))))
+        prepared.append(_Prepared(point, kernel, max(1, round(sample_seconds / once))))
     return prepared
+
+
+def _seconds_of_one(kernel: Kernel) -> float:
+    """Return what a call takes, of as many as the clock sees."""
+    calls = 1
+    while not (taken := _timed(kernel, calls)):
+        calls *= 2
+    return taken / calls
 
 
 def _samples(prepared: _Prepared, samples: int, seconds: float) -> list[Sample]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from mnistbench.analysis.identity import flattened
 from mnistbench.config.files import read_mapping
+from mnistbench.config.temporary import temporary_folder
 from mnistbench.errors import InputError
 from mnistbench.results.merge import merge
 from mnistbench.results.phases import STATUS_DUET, STATUS_INHERITED, STATUS_OK
@@ -85,8 +85,8 @@ class Measured:
 @contextmanager
 def measured(given: Sequence[str]) -> Iterator[Measured]:
     """Give the runs of RESULTS as `merge` reads them; raise InputError if nothing was measured."""
-    with tempfile.TemporaryDirectory(prefix="mnistbench-") as parent:
-        merged = merge(given, Path(parent) / "merged")
+    with temporary_folder() as parent:
+        merged = merge(given, parent / "merged")
         notes = [note for note in merged.notes if not note.startswith("not merged")]
         runs = _runs(merged.output, notes)
         if not runs:

@@ -6,7 +6,6 @@ its own. Of workers on one machine one measures at a time, whoever started them.
 
 from __future__ import annotations
 
-import getpass
 import secrets
 import subprocess
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from mnistbench.errors import InputError, OutputError
+from mnistbench.machine import host
 from mnistbench.results.folder import output_error
 from mnistbench.results.tables import ATTEMPTS, FINDINGS, SWEEP_PLAN
 from mnistbench.session.sweep import lock
@@ -167,7 +167,7 @@ def _alone_on_this_machine() -> Iterator[dict[str, Any]]:
 
     A process that outlives its killed worker goes on holding its turn.
     """
-    with lock.turn_of(Path(tempfile.gettempdir()) / f"mnistbench-{getpass.getuser()}.turn") as file:
+    with lock.turn_of(Path(tempfile.gettempdir()) / f"mnistbench-{host.user()}.turn") as file:
         yield {} if file is None else {"pass_fds": (file.fileno(),)}
 
 
