@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 
-.PHONY: all benchmark test soak lint format docs clean
+.PHONY: all benchmark test soak lint format docs docs-site clean
 
 all: lint test
 
@@ -60,3 +60,7 @@ $(VENV)/installed-dev: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/generate.py
+
+# The documents as a site, in build/site, which opens from the disk too.
+docs-site: $(VENV)/installed-dev
+	$(BIN)/mkdocs build --strict
