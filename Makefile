@@ -61,6 +61,6 @@ $(VENV)/installed-dev: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/generate.py
 
-# The documents as a site, in build/site, which opens from the disk too.
+# The documents as a site, in build/site; its pages open from the disk too.
 docs-site: $(VENV)/installed-dev
 	$(BIN)/mkdocs build --strict

@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_SPOKEN = re.compile(r"(?<!`)`(mnistbench [a-z][^`]*)`")
 _BETWEEN = {"&&", "||", "|", ";"}
 
 
@@ -41,6 +42,16 @@ def shown_commands() -> list[Shown]:
         for block in blocks(page, "sh")
         for line in block.replace("\\\n", " ").splitlines()
         for words in commands_of(line)
+    ]
+
+
+def spoken_of() -> list[tuple[str, str]]:
+    """Return the commands in the text of the pages, each with its page; not those cut short."""
+    return [
+        (page.name, " ".join(text.split()))
+        for page in PAGES
+        for text in _SPOKEN.findall(_BLOCK.sub("", page.read_text("utf-8")))
+        if not {"|", "["} & {*text} and "..." not in text
     ]
 
 

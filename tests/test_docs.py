@@ -128,8 +128,8 @@ def test_the_site_is_built_and_asks_nothing_of_the_network(tmp_path: Path) -> No
 
 def test_the_examples_of_the_page_on_extending_hold() -> None:
     family, layer, data_set, launcher, module = blocks(DOCS / "extend.md", "python")
-    known = {**vars(network), **vars(datasets)}
-    exec(family + layer + data_set, known)
+    known = {**vars(datasets), **vars(network)}
+    exec(compile(family + layer + data_set, "extend.md", "exec", dont_inherit=True), known)
     pyramid = known["PyramidModel"](family="pyramid")
     table = network.layer_table(pyramid, known["FASHION_MNIST"].image_shape, 10)
     assert [row.output_shape[0] for row in table][:3] == [512, 256, 128]
@@ -149,7 +149,8 @@ def test_the_launcher_of_the_page_on_extending_starts_and_ends_tasks(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     known = {**vars(engine), **vars(settings), "ConfigDict": ConfigDict, "BaseModel": BaseModel,
              "shlex": shlex, "subprocess": subprocess, "__name__": "ssh"}  # fmt: skip
-    exec(blocks(DOCS / "extend.md", "python")[-1], known)
+    module = blocks(DOCS / "extend.md", "python")[-1]
+    exec(compile(module, "extend.md", "exec", dont_inherit=True), known)
     chosen = known["Settings"](host=["anna", "bert"])
     started = known["Engine"](tmp_path / "sweep", engine.Launched(engine.Launch("ssh")), chosen, ())
     assert started.submit([1, 2, 3]) == "3 points for 2 machines"
