@@ -1,13 +1,16 @@
-"""Every command that the documents show is run, on few images, or at least parsed.
+"""Every command that the documents show is run, or at least parsed.
 
-One folder holds what the pages speak of (`results/RUN`, `a.yaml`, `other/bin/python`, ...); the
-commands are run in it in the order of the pages, equal ones once.
+One folder holds what the pages speak of (`results/RUN`, `a.yaml`, `laptop.csv`, ...); the commands
+are run in it as they stand, in the order of the pages, equal ones once. `benchmark` and `sweep` are
+given a stand-in for the processes that train, as other files test those; `train` and `evaluate` are
+real, on few images.
 """
 
 from __future__ import annotations
 
 import shutil
-import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +19,17 @@ from click import ClickException, Command, Context, Group, MissingParameter
 from click.exceptions import NoArgsIsHelpError
 from conftest import FEW, run_here
 from doc_pages import ROOT, Shown, commands_of, shown_commands, spoken_of
+from fake_sweeps import Fake
 from hand_written_runs import MACHINE, OTHER_NOISE, times, write_run
 from PIL import Image
 
 import mnistbench
 from mnistbench.cli import command
+from mnistbench.measuring.jobs import RepeatResult
+from mnistbench.results.rows import Metric
+from mnistbench.session import benchmark
+from mnistbench.session.crews import Crew
+from mnistbench.session.sweep import here
 
 PARSED_ONLY = {
     "--backend": "another framework, which need not be here: tests/test_backends.py",
@@ -28,8 +37,8 @@ PARSED_ONLY = {
     "--launcher slurm": "tests/test_slurm.py",
     "--launcher dask": "tests/test_sweep_dask.py",
     "sweep collect": "a sweep that others measure: tests/test_sweep_elsewhere.py",
+    "sweep stop": "a sweep that runs: tests/test_sweep_command.py",
     "--device gpu": "needs a GPU",
-    "--target-ci": "ten repeats and more: tests/test_target_ci.py",
     "--duet": "needs two cores: tests/test_duet.py",
     "--parallel": "needs two cores: tests/test_parallel.py",
     "--against": "imports a framework in another Python: tests/test_against.py, test_ci_files.py",
@@ -52,10 +61,25 @@ UNLESS = {"mnistbench selfcheck": "--from", "mnistbench reproduce": "--from"}
 OF_OTHERS = {"cd", "dask", "git", "make", "pip", "pipx", "python", "sbatch", "uvx"}
 ENDS = {"compare": {0, 3, 4, 5}}
 """Exit codes of a command that did what it should; 0 alone for all others."""
-MEASURED_ON_FEW = {"benchmark": ("--no-calibrate",), "train": (), "sweep": ("--no-calibrate",)}
-SWEEPS_ASKED_ABOUT = {"status", "stop", "point"}
-
 OURS = [shown for shown in shown_commands() if shown.words[0] == "mnistbench"]
+
+
+class Trained(Fake):
+    """Says of a training all that is shown of it."""
+
+    def run(self, task, argument, log, tell, stops_on_interrupt=False):
+        result = super().run(task, argument, log, tell, stops_on_interrupt)
+        if not isinstance(result, RepeatResult):
+            return result
+        more = (
+            Metric("parameters", argument.config.parameters, "1"),
+            Metric("train_samples_per_second", 1000.0, "samples/s"),
+            Metric("train_loss", 0.5, ""),
+            Metric("epoch_1_train_loss", 0.5, ""),
+            Metric("epoch_1_train_accuracy", 0.8, "1"),
+            Metric("peak_rss_bytes", 10**9, "bytes"),
+        )
+        return replace(result, metrics=(*result.metrics, *more))
 
 
 def is_parsed_only(shown: Shown) -> bool:
@@ -110,17 +134,22 @@ def test_commands_in_the_text_are_ones_that_the_program_takes():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """A folder with whatever the pages speak of."""
+def folder(tmp_path_factory) -> Iterator[Path]:
+    """A folder with whatever the pages speak of; `benchmark` and `sweep` train nothing in it."""
     folder = tmp_path_factory.mktemp("docs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(benchmark, "crews_of", lambda runs, _: [Crew(Trained(), tuple(runs))])
+        patch.setattr(here, "executor_of", lambda *_: Trained())
+        _fill(folder)
+        yield folder
+
+
+def _fill(folder: Path) -> None:
     results = folder / "results"
     shutil.copytree(ROOT / "results" / "reference", results / "reference")
     _configs(folder)
     _hand_written(folder)
     _trained(folder)
-    (folder / "other" / "bin").mkdir(parents=True)
-    (folder / "other" / "bin" / "python").symlink_to(sys.executable)
-    return folder
 
 
 def _configs(folder: Path) -> None:
@@ -160,7 +189,7 @@ def _trained(folder: Path) -> None:
     with np.load(Path(mnistbench.__file__).parent / "data" / "mnist.npz") as arrays:
         Image.fromarray(arrays["x_test"][0]).save(folder / "my-seven.png")
     done = run_here(
-        "sweep", "mnist-dense", "--grid", "training.batch_size=64,128", *FEW, "--no-calibrate",
+        "sweep", "mnist-dense", "--grid", "training.batch_size=64,128", "--no-calibrate",
         "--output", str(folder / "swept"), "-q", cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -169,22 +198,12 @@ def _trained(folder: Path) -> None:
 
 
 def arguments(shown: Shown, folder: Path) -> tuple[str, ...]:
-    """Return what to run in place of a command: the same on few images, twice at most."""
-    words = list(shown.words[1:])
-    name = words[0]
-    if "--repeats" in words and name != "evaluate":
-        words[words.index("--repeats") + 1] = "2"
-    if name == "sweep" and words[1] not in SWEEPS_ASKED_ABOUT and "--resume" not in words:
-        words = [*words, "--dry-run"] if "--dry-run" not in words else words
-    elif name in MEASURED_ON_FEW and (len(words) == 1 or words[1] not in SWEEPS_ASKED_ABOUT):
-        few = () if "--resume" in words else FEW
-        epochs = (
-            () if few == () or "training.epochs" in shown.text else ("--set", "training.epochs=1")
-        )
-        words += [*few, *epochs, *MEASURED_ON_FEW[name]]
-    if name == "export" and "--output" not in words:
-        return tuple(words)
-    return tuple(each for word in words for each in _expanded(word, folder))
+    """Return what to run for a command: itself, its globs as the shell has them, on few images."""
+    words = [each for word in shown.words[1:] for each in _expanded(word, folder)]
+    if words[0] == "train":
+        return (*words, *FEW, "--set", "training.epochs=1")
+    starts_a_run = words[0] == "benchmark" or (words[0] == "sweep" and "status" not in words)
+    return (*words, "--no-calibrate") if starts_a_run else tuple(words)
 
 
 def _expanded(word: str, folder: Path) -> list[str]:
