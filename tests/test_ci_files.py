@@ -1,7 +1,7 @@
 """The gates of docs/ci, as they stand: their shell steps are run on a repository with a change.
 
-One real measurement of two configs, one of two environments; GitLab's and make's steps that
-measure the same again are given those results, by a command that answers `benchmark` with them.
+GitHub's two jobs really measure, one repeat. That a gate closes and opens is tried with runs whose
+times are known, which a command gives that stands in for `mnistbench benchmark`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 from doc_pages import ROOT
+from hand_written_runs import NOISE, OTHER_NOISE, times, write_run
 
 CI = ROOT / "docs" / "ci"
 GITHUB = yaml.safe_load((CI / "github.yml").read_text("utf-8"))
@@ -30,11 +31,13 @@ pytestmark = pytest.mark.skipif(
 
 CONFIG = """\
 name: train
-dataset: {train_samples: 2048, test_samples: 64}
+dataset: {train_samples: 128, test_samples: 64}
 model: {family: dense, hidden_units: [32]}
 training: {batch_size: 32, epochs: 1}
 """
-SLOWER = CONFIG.replace("epochs: 1", "epochs: 12")
+QUICK = "--no-calibrate"
+"""An option in the place of `--duet`, which spares seconds."""
+SLOWER = CONFIG.replace("epochs: 1", "epochs: 2")
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def github_steps(job: str, repository: Repository, **more: str) -> subprocess.Co
     """Run the steps of a job until one fails; return the last one that ran."""
     variables = {**GITHUB["env"], **more}
     for step in GITHUB["jobs"][job]["steps"]:
-        if "run" in step:
+        if "run" in step and step["name"] != more.get("LEAVE_OUT"):
             done = repository.run(step["run"], **variables)
             if done.returncode:
                 break
@@ -123,49 +126,37 @@ def gitlab_job(job: str, repository: Repository, **more: str) -> subprocess.Comp
     return repository.run("\n".join(GITLAB[job]["script"]), **{**GITLAB["variables"], **more})
 
 
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory, tools) -> Repository:
-    """The repository after GitHub's job `settings`, all of it real, of a change that is slower."""
-    made = repository(tmp_path_factory.mktemp("github"), tools)
-    done = github_steps("settings", made, REPEATS="4")
-    (made.path / "ended").write_text(f"{done.returncode}\n{done.stderr}")
-    return made
-
-
-def test_github_fails_for_slower_settings_and_says_so(measured):
-    ended = (measured.path / "ended").read_text()
-    assert ended.startswith("3\n"), ended
-    summary = (measured.path / "summary.md").read_text()
-    assert "slower" in summary
-    assert "train" in summary
+def test_github_measures_and_judges_two_settings(tmp_path, tools):
+    made = repository(tmp_path, tools)
+    done = github_steps("settings", made, REPEATS="1", DUET=QUICK)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = (made.path / "summary.md").read_text()
+    assert "inconclusive" in summary  # of one repeat nothing can be told, and that does not fail
+    assert "base -> change" in summary
     (upload,) = [step for step in GITHUB["jobs"]["settings"]["steps"] if "upload" in str(step)]
-    kept = measured.path / upload["with"]["path"]
+    kept = made.path / upload["with"]["path"]
     assert len(list(kept.glob("*/*/timings.csv"))) == 2
 
 
 @pytest.fixture
-def with_results(tmp_path, tools, measured):
-    """Return a repository in which `benchmark` gives what was measured before."""
+def with_results(tmp_path, tools):
+    """Return what makes a repository in which `benchmark` takes so many seconds for each side."""
 
-    def make(changed: str = SLOWER, swapped: bool = False) -> Repository:
-        made = repository(tmp_path, tools, changed)
-        shims = tmp_path / "shims"
+    def make(base: float, change: float) -> Repository:
+        made = repository(tmp_path, tools)
+        shims, kept = tmp_path / "shims", tmp_path / "kept"
         shims.mkdir()
-        sides = ("change", "base") if swapped else ("base", "change")
-        copies = "\n".join(
-            f'for run in "{measured.path}/sides/{side}"/*; do\n'
-            f'    cp -r "$run" "$output/time-{role}-host-1"\ndone'
-            for side, role in zip(sides, ("base", "change"), strict=True)
-        )
+        for name, seconds, noise in (("base", base, NOISE), ("change", change, OTHER_NOISE)):
+            phases = {"train": times(seconds, noise), "test": times(1)}
+            write_run(kept / f"time-{name}-host-1", phases, session="s", config="mnist-dense")
         _executable(
             shims / "mnistbench",
             f"""\
 if [ "$1" != benchmark ]; then exec {sys.executable} -m mnistbench "$@"; fi
-ls "$2" > /dev/null
+test -s "$2" -a -s "$3"
 while [ "$1" != --output ]; do shift; done
-output="$2"
-mkdir -p "$output"
-{copies}
+mkdir -p "$2"
+cp -r {kept}/* "$2"
 """,
         )
         path = f"{shims}{os.pathsep}{made.environment['PATH']}"
@@ -174,15 +165,22 @@ mkdir -p "$output"
     return make
 
 
+def test_github_fails_for_slower_settings_and_says_so(with_results):
+    made = with_results(10, 12)
+    done = github_steps("settings", made, LEAVE_OUT="Install")
+    assert done.returncode == 3, done.stderr
+    assert "slower" in (made.path / "summary.md").read_text()
+
+
 def test_gitlab_fails_for_slower_settings_and_says_so(with_results):
-    made = with_results()
+    made = with_results(10, 12)
     done = gitlab_job("settings", made)
     assert done.returncode == 3, done.stderr
     assert "slower" in (made.path / "verdict.md").read_text()
 
 
 def test_make_fails_for_slower_settings_and_says_so(with_results):
-    made = with_results()
+    made = with_results(10, 12)
     done = made.run(f"make -f {CI / 'Makefile'} settings BASE=origin/main")
     assert done.returncode == 2, done.stderr
     assert "Error 3" in done.stderr
@@ -190,22 +188,22 @@ def test_make_fails_for_slower_settings_and_says_so(with_results):
 
 
 def test_a_faster_change_passes(with_results):
-    made = with_results(swapped=True)
-    done = github_steps("settings", made)
+    made = with_results(12, 10)
+    done = github_steps("settings", made, LEAVE_OUT="Install")
     assert done.returncode == 0, done.stderr
     assert "faster" in (made.path / "summary.md").read_text()
 
 
 def test_a_config_that_the_base_has_not_is_told(with_results):
-    made = with_results()
-    done = github_steps("settings", made, CONFIG="new.yaml")
+    made = with_results(10, 10)
+    done = github_steps("settings", made, CONFIG="new.yaml", LEAVE_OUT="Install")
     assert done.returncode not in (0, 3)
     assert "new.yaml" in done.stderr
 
 
 def test_github_judges_two_environments(tmp_path, tools):
     made = repository(tmp_path, tools, CONFIG)
-    done = github_steps("versions", made, REPEATS="2")
+    done = github_steps("versions", made, REPEATS="1", DUET=QUICK)
     assert done.returncode == 0, done.stdout + done.stderr
     summary = (made.path / "summary.md").read_text()
     assert "against" in summary
@@ -225,16 +223,17 @@ def test_the_three_files_measure_alike(job):
         assert ("--margin 20%" in text) == (job == "machine")
 
 
-def test_a_night_is_judged_against_an_earlier_one(tmp_path, tools, measured):
+def test_a_night_is_judged_against_an_earlier_one(tmp_path, tools):
     made = repository(tmp_path, tools)
-    shutil.copytree(measured.path / "sides" / "base", made.path / "baseline")
-    shutil.copytree(measured.path / "sides" / "change", made.path / "tonight")
+    for folder, seconds, noise in (("baseline", 10, NOISE), ("tonight", 13, OTHER_NOISE)):
+        phases = {"train": times(seconds, noise), "test": times(1)}
+        write_run(made.path / folder, phases, session=folder, run_id=folder)
     install, _, judge = [s["run"] for s in GITHUB["jobs"]["machine"]["steps"] if "run" in s]
     done = made.run(install, **GITHUB["env"])
     assert done.returncode == 0, done.stderr
     done = made.run(judge, **GITHUB["env"])
-    assert done.returncode == 3, done.stderr
-    assert "slower" in (made.path / "summary.md").read_text()
+    assert done.returncode in (0, 3), done.stderr
+    assert "not paired" in (made.path / "summary.md").read_text()
 
 
 def test_actionlint_finds_nothing():
