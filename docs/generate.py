@@ -1,5 +1,5 @@
 """Write what is generated in the documents: the schema and table of config fields, the commands'
-help, the README's table of them, and the files that a page shows.
+help, the README's table of them, the files that a page shows, and results/README.md.
 
 make docs
 """
@@ -185,12 +185,15 @@ def _with_block(text: str, name: str, block: str) -> str:
 
 
 def main() -> None:
+    import standings_page  # beside this script; it reads every published run
+
     for path, text in generated().items():
         path.write_text(text, encoding="utf-8")
+    standings_page.write()
 
 
 def generated() -> dict[Path, str]:
-    """Return every generated file with what it should hold."""
+    """Return every generated file of this script with what it should hold."""
     return {
         DOCS / "config.schema.json": schema_text(),
         DOCS / "config.md": config_text(),

@@ -31,7 +31,7 @@ MOST_WORKERS = 4
 LONGEST_FIRST = (
     "test_slurm", "test_sweep_dask", "test_sweep_command", "test_sweep", "test_parallel",
     "test_ends", "test_learning", "test_fused", "test_data_command", "test_benchmark",
-    "test_failures", "test_backends", "test_train_interrupt", "test_selfcheck",
+    "test_failures", "test_backends", "test_train_interrupt", "test_selfcheck", "test_packaging",
     "test_foreign_code", "test_contention", "test_evaluate", "test_target_ci", "test_explain",
     "test_roofline",
 )  # fmt: skip

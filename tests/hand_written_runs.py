@@ -8,6 +8,7 @@ import io
 from conftest import run_here
 
 from mnistbench.config.loading import load_config
+from mnistbench.results.phases import PHASES
 from mnistbench.results.rows import MachineRow, MetricRow, TimingRow, to_csv
 
 # Noise in percent, one figure a repeat: 10 repeats of about 2 % spread with sum 0.
@@ -86,3 +87,25 @@ def write_run(
 
 def write(path, text):
     path.write_bytes(text.encode())
+
+
+ACCEPTED_SECONDS = {"train": 20.0, "test": 1.4, "total": 22.0}
+ACCEPTED_MACHINE = {
+    "node": "annas-laptop.example.org", "user": "eve",
+    "cpu_model": "Intel(R) Core(TM) i7 CPU @ 2GHz",
+    "cpu_threads": "8", "cpu_affinity_threads": "8", "dataset_canonical": "true",
+    "repeats_planned": "10", "started_utc": "2026-11-22T10:00:00.000000Z",
+    "python_executable": "/home/eve/venv/bin/python", "env_XLA_FLAGS": "--xla_dump_to=/home/eve/x",
+    "env_OMP_NUM_THREADS": "8", "PRETTY_NAME": "Debian 12", "device": "cpu",
+    "tensorflow_version": "2.21.0",
+}  # fmt: skip
+
+
+def submitted_run(folder, *, machine=(), repeats=10, contended=0, phases=PHASES, **more):
+    """Write a run that `submit` accepts, but for what is said."""
+    measured = {phase: times(ACCEPTED_SECONDS.get(phase, 0.3))[:repeats] for phase in phases}
+    marks = ["true"] * contended + ["false"] * (repeats - contended)
+    return write_run(
+        folder, measured, machine={**ACCEPTED_MACHINE, **dict(machine)}, tag="eve's",
+        node=ACCEPTED_MACHINE["node"], metrics={"contended": (marks, "")}, **more,
+    )  # fmt: skip

@@ -51,6 +51,7 @@ PARSED_ONLY = {
     "train --resume": "a training that was broken off: tests/test_train_interrupt.py",
     "--checkpoint-every": "another training: tests/test_train.py",
     "--mistakes": "five times the same: tests/test_evaluate.py",
+    "submit results": "runs as they must be: tests/test_submit.py",
     "data fetch cifar10": "a download: tests/test_data_command.py",
     "data import": "a file of 170 MB: tests/test_cifar10_files.py",
     "--data my-mnist.npz": "ten thousand images: tests/test_evaluate.py",

@@ -152,7 +152,7 @@ def test_the_same_is_told_as_same_and_the_unsure_as_that(tmp_path):
     assert page.heading.startswith("same trains mnist-dense as fast as base, within 5 % (")
     page = report(base, once, output=tmp_path / "report.html")
     assert page.heading.startswith(
-        "Whether once trains mnist-dense faster than base cannot be told"
+        "Whether once trains mnist-dense faster or slower than base cannot be told"
     )
     assert "2 or more are needed" in page.heading
 
@@ -348,6 +348,9 @@ def test_the_reference_runs(tmp_path):
     assert page.heading.startswith("vm measured 7 configs; nothing here is set against another")
     page = report(colab, cloud, output=tmp_path / "report.html")
     assert "8281485b0a16" in page.heading
+    assert "None of 3 facts differs. 35 are known of one side alone." in page.text
+    lines = page.charts["accuracy-others"]["data"]
+    assert len({line["line"]["color"] for line in lines}) == len(lines) == 6, "told apart"
     logs = sorted(cloud.glob("*/cloudmesh.log"))
     page = report(*logs, output=tmp_path / "report.html")
     assert "measured 7 configs" in page.heading

@@ -27,17 +27,23 @@ class Timers:
         self.seconds: dict[str, float] = {}
         self.start_cpu_seconds: dict[str, float] = {}
         self.cpu_seconds: dict[str, float] = {}
+        self.teardown_seconds: dict[str, float] = {}
+        self._watch = _watch() if "TIME_TEARDOWN" in os.environ else None  # for overhead.py
 
     def start(self, name: str) -> None:
         if name == "train" and "WAIT_BEFORE_TRAIN" in os.environ:  # for overhead.py's duets
             print("ready", file=sys.stderr, flush=True)
             sys.stdin.readline()
+        if self._watch is not None:
+            self.teardown_seconds[name] = -self._watch.seconds
         self.start_cpu_seconds[name] = time.process_time()
         self.start_seconds[name] = time.perf_counter()
 
     def stop(self, name: str) -> None:
         self.seconds[name] = time.perf_counter() - self.start_seconds[name]
         self.cpu_seconds[name] = time.process_time() - self.start_cpu_seconds[name]
+        if self._watch is not None:
+            self.teardown_seconds[name] += self._watch.seconds
 
     def report(self, accuracy: float, steps: int) -> None:
         """Print one line of JSON on standard error: standard output is Keras's."""
@@ -45,9 +51,17 @@ class Timers:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes
         line = {
             "seconds": self.seconds, "cpu_seconds": self.cpu_seconds, "accuracy": accuracy,
-            "steps": steps, "peak_rss_bytes": peak,
+            "steps": steps, "peak_rss_bytes": peak, "teardown_seconds": self.teardown_seconds,
         }  # fmt: skip
         print(json.dumps(line), file=sys.stderr)
+
+
+def _watch():
+    from mnistbench.measuring.inside.backends.teardown import TeardownWatch
+
+    watch = TeardownWatch()
+    watch.begin()
+    return watch
 
 
 def load_mnist():

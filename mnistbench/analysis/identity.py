@@ -109,7 +109,7 @@ def identify_runs(
     found: dict[str, dict[str, set[str]]] = {part: {} for part in PARTS}
     for run in facts:
         for name, value in run.items():
-            part = _part_of(name)
+            part = part_of(name)
             if part is not None and value != "":
                 found[part].setdefault(name, set()).add(value)
         if run.get("config_digest"):
@@ -191,5 +191,6 @@ def flattened(fields: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 
 @functools.cache
-def _part_of(name: str) -> str | None:
+def part_of(name: str) -> str | None:
+    """Return the part that a fact belongs to; None for a volatile one."""
     return next((part for part, pattern in _PART_OF_FACT if pattern.fullmatch(name)), None)

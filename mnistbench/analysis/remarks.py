@@ -8,6 +8,7 @@ from mnistbench.analysis.identity import DATA, HARDWARE, Difference
 from mnistbench.analysis.judging import Samples
 from mnistbench.analysis.pairing import Design
 from mnistbench.analysis.sides import ConfigRuns, Side, Values
+from mnistbench.analysis.teardown import teardown_remarks
 
 Measured = tuple[ConfigRuns, Side]
 """One config of a side, and the side."""
@@ -18,11 +19,11 @@ _MOST_MACHINES = 6
 def remarks_on(
     base: Measured, new: Measured, differing: Sequence[Difference], design: Design
 ) -> list[str]:
-    """Return what is to be said of the machines, then of each side, then of disturbances."""
+    """Return what is to be said of the machines, of each side, of disturbances and waits."""
     lines = _machines(base, new, differing, design)
     for config, side in (base, new):
         lines += _side(config, side)
-    return [*lines, *_contended(base, new)]
+    return [*lines, *_contended(base, new), *teardown_remarks(base, new)]
 
 
 def without_partner(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mnistbench.analysis.pairing import Array, Design, shared_rounds
 from mnistbench.analysis.sides import ConfigRuns, Values
-from mnistbench.results.evidence_rows import Busy, busy_beside
+from mnistbench.results.evidence_rows import Numbers, Repeat, numbers_beside
 from mnistbench.results.tables import METRICS
+
+_OTHERS, _WALL = "other_cpu_seconds", "repeat_wall_seconds"
 
 
 class Waiting:
@@ -19,7 +22,7 @@ class Waiting:
         """Read it, where the pairs are repeats that did not run at the same time."""
         self._sides = base, new
         tells = design.paired and design.unit == "repeat" and not design.swaps_halves
-        self._busy: Busy = _busy_beside(base, new) if tells else {}
+        self._busy: Mapping[Repeat, float] = _busy_beside(base, new) if tells else {}
 
     def of(self, values: tuple[Values, Values]) -> Array | None:
         """Return by how many CPU threads more others were busy beside NEW, pair by pair.
@@ -42,8 +45,18 @@ class Waiting:
         return Values(amounts, values.repeat, values.run)
 
 
-def _busy_beside(*sides: ConfigRuns) -> Busy:
+def _busy_beside(*sides: ConfigRuns) -> Mapping[Repeat, float]:
+    """Return the CPU threads that others kept busy beside each repeat, on average."""
+    shares = {}
+    for repeat, known in numbers_of(sides, (_OTHERS, _WALL)).items():
+        if len(known) == 2 and known[_WALL] > 0 <= known[_OTHERS]:
+            shares[repeat] = known[_OTHERS] / known[_WALL]
+    return shares
+
+
+def numbers_of(sides: Sequence[ConfigRuns], names: Collection[str]) -> Numbers:
+    """Return metrics of the repeats of configs, out of their runs' folders."""
     runs = [run for config in sides for run in config.runs]
     folders: dict[Path, None] = dict.fromkeys(run.folder for run in runs if run.folder is not None)
     files = [folder / METRICS for folder in folders if (folder / METRICS).is_file()]
-    return busy_beside(files, {run.run_id for run in runs})
+    return numbers_beside(files, {run.run_id for run in runs}, names)

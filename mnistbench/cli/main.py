@@ -23,6 +23,7 @@ COMMANDS = {
     "merge": "mnistbench.cli.merge",
     "export": "mnistbench.cli.export",
     "report": "mnistbench.cli.report",
+    "submit": "mnistbench.cli.submit",
     "selfcheck": "mnistbench.cli.selfcheck",
     "explain": "mnistbench.cli.explain",
     "sweep": "mnistbench.cli.sweep",

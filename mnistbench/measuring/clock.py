@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mnistbench.measuring.jobs import Listener
@@ -20,9 +20,15 @@ from mnistbench.results.phases import (
 class PhaseClock:
     """Times phases one after another, and tells a listener of each."""
 
-    def __init__(self, listener: Listener) -> None:
-        """`listener` receives a PhaseStarted before, and a PhaseRecord after, each phase."""
+    def __init__(
+        self, listener: Listener, teardown_seconds: Callable[[], float | None] = lambda: None
+    ) -> None:
+        """`listener` receives a PhaseStarted before, and a PhaseRecord after, each phase.
+
+        `teardown_seconds` returns what releasing input pipelines took so far, if that is known.
+        """
         self._listener = listener
+        self._teardown_seconds = teardown_seconds
         self.records: dict[str, PhaseRecord] = {}
 
     @contextmanager
@@ -31,6 +37,7 @@ class PhaseClock:
         self._listener(PhaseStarted(name))
         start_utc = utc_now()
         status = STATUS_FAILED
+        teardown_start = self._teardown_seconds()
         cpu_start = time.process_time_ns()
         start = time.perf_counter_ns()
         try:
@@ -40,7 +47,12 @@ class PhaseClock:
             end = time.perf_counter_ns()
             cpu_end = time.process_time_ns()
             record = PhaseRecord(
-                name, (end - start) / 1e9, (cpu_end - cpu_start) / 1e9, start_utc, status
+                name,
+                (end - start) / 1e9,
+                (cpu_end - cpu_start) / 1e9,
+                start_utc,
+                status,
+                _between(teardown_start, self._teardown_seconds()),
             )
             self.records[name] = record
             self._listener(record)
@@ -57,3 +69,7 @@ class PhaseClock:
         )
         self.records[TOTAL] = record
         self._listener(record)
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else end - start

@@ -13,6 +13,7 @@ from mnistbench.report.summary import (
     drift_text,
     learning_text,
     phase_summaries,
+    teardown_text,
     time_to_accuracy,
 )
 from mnistbench.report.terminal import SHORT_MACHINE, machine_table, seconds_text
@@ -107,4 +108,4 @@ def remarks_on(run: Run) -> list[str]:
         for record in run.repeats
         if record.status != STATUS_OK
     ]
-    return [*lines, *filter(None, [drift_text(run)])]
+    return [*lines, *filter(None, [drift_text(run), teardown_text(run)])]

@@ -20,9 +20,9 @@ from mnistbench.session.parts import COMPUTING
 
 _COLORS = (
     "bright_black", "bright_blue", "cyan", "white", "yellow", "green", "magenta", "red",
-    "bright_yellow", "blue",
+    "bright_yellow", "blue", "bright_green",
 )  # fmt: skip
-_LETTERS = "ABCDEFGHIJ"
+_LETTERS = "ABCDEFGHIJK"
 _MANY_REPEATS = 10
 _MOST_REPEATS = 100
 

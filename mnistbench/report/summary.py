@@ -6,10 +6,11 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from statistics import median, quantiles
+from statistics import mean, median, quantiles
 from typing import Any
 
 from mnistbench.analysis.learning import not_learnt
+from mnistbench.analysis.teardown import LEAST_SHARE
 from mnistbench.machine.evidence import worst_signs
 from mnistbench.results.phases import (
     DATA_DOWNLOAD,
@@ -90,6 +91,19 @@ def contention_text(*runs: Run) -> str:
     if any(medians):
         return f"{text}; {'; '.join(filter(None, medians))}"
     return f"{text}; none is left to show the time without: {_WAIT}"
+
+
+def teardown_text(run: Run) -> str:
+    """Return what releasing input pipelines took of the train phase; empty for next to nothing."""
+    known = [value for value in metric_values(run, "train_teardown_seconds") if value is not None]
+    whole = _seconds(run.repeats, TRAIN)
+    if not known or not whole or mean(known) < LEAST_SHARE * mean(whole):
+        return ""
+    spread = f", {min(known):.2g} to {max(known):.2g} s a repeat" if len(known) > 1 else ""
+    return (
+        f"Of the train phase {mean(known) / mean(whole):.0%} is TensorFlow releasing its input "
+        f"pipelines{spread}: train_without_teardown_seconds is what is left"
+    )
 
 
 def _without_contended(run: Run, them: str) -> str:

@@ -1,4 +1,4 @@
-"""What else ran beside each repeat, out of metrics.csv files."""
+"""What stands beside each repeat, out of metrics.csv files."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from pathlib import Path
 
 from mnistbench.results.csv import columns_of, rows_of
 
-_OTHERS, _WALL = "other_cpu_seconds", "repeat_wall_seconds"
 _NEEDED = ("run_id", "repeat", "metric", "value")
 
-Busy = Mapping[tuple[str, int], float]
-"""CPU threads that others kept busy beside a repeat, on average, by its run's id and its number."""
+Repeat = tuple[str, int]
+"""A run's id, and the number of a repeat in it."""
+Numbers = Mapping[Repeat, Mapping[str, float]]
+"""Metrics of repeats by their names, as far as they are known."""
 
 
-def busy_beside(files: Iterable[Path], run_ids: Collection[str]) -> Busy:
-    """Return what others kept busy beside the repeats of some runs, as far as it is known.
+def numbers_beside(
+    files: Iterable[Path], run_ids: Collection[str], names: Collection[str]
+) -> Numbers:
+    """Return the metrics of some names of the repeats of some runs.
 
-    What is no number, or is there with two values, is not known. Raises InputError for a file that
-    cannot be read.
+    What is no finite number, or is there with two values, is not known. Raises InputError for a
+    file that cannot be read.
     """
-    cells: dict[tuple[str, int], dict[str, set[float]]] = {}
+    cells: dict[Repeat, dict[str, set[float]]] = {}
     for file in files:
         columns = columns_of(file)
         if not set(_NEEDED) <= set(columns):
@@ -31,11 +34,10 @@ def busy_beside(files: Iterable[Path], run_ids: Collection[str]) -> Busy:
             if len(row) != len(columns):
                 continue
             run_id, repeat, metric, value = (row[place] for place in places)
-            if metric in (_OTHERS, _WALL) and run_id in run_ids and repeat.isdecimal():
+            if metric in names and run_id in run_ids and repeat.isdecimal():
                 by_name = cells.setdefault((run_id, int(repeat)), {})
                 by_name.setdefault(metric, set()).add(_number(value))
-    shares = {key: _share(by_name) for key, by_name in cells.items()}
-    return {key: share for key, share in shares.items() if share is not None}
+    return {key: _known(by_name) for key, by_name in cells.items()}
 
 
 def _number(text: str) -> float:
@@ -45,10 +47,6 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _share(by_name: Mapping[str, set[float]]) -> float | None:
-    others, wall = by_name.get(_OTHERS, set()), by_name.get(_WALL, set())
-    if len(others) != 1 or len(wall) != 1:
-        return None
-    (other_seconds,), (wall_seconds,) = others, wall
-    known = math.isfinite(other_seconds) and math.isfinite(wall_seconds)
-    return other_seconds / wall_seconds if known and wall_seconds > 0 <= other_seconds else None
+def _known(by_name: Mapping[str, set[float]]) -> dict[str, float]:
+    single = {name: values.pop() for name, values in by_name.items() if len(values) == 1}
+    return {name: value for name, value in single.items() if math.isfinite(value)}

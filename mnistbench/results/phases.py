@@ -57,6 +57,9 @@ class PhaseRecord:
     status: str
     """`ok`, `failed`, `killed:SIGNAL`, `inherited`, `not-run`, `interrupted`, `resumed`, `duet` or
     `parallel:N`."""
+    teardown_seconds: float | None = None
+    """Of its wall time, what the framework took to release its input pipelines; None where that is
+    not known."""
 
 
 def is_measured(status: str) -> bool:

@@ -47,7 +47,7 @@ _ORANGE = "#d9730d"
 _RED = "#c0262d"
 _PART_COLORS = (
     "#8a94a0", "#5aa9e6", "#9fd8cb", "#c9cdd2", "#e9b44c", "#2a9d4a", "#7b5ea7", "#d9534f",
-    "#b8a99a", "#1f6fb4",
+    "#b8a99a", "#1f6fb4", "#5b3a29",
 )  # fmt: skip
 _COLORS: dict[type[Layer], str] = {
     Dense: "#d7e7f6",

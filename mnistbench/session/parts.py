@@ -23,6 +23,7 @@ from mnistbench.session.records import Run, metric_values
 COMPUTING = "compute"
 TRACING, REST = "trace and compile", "validation and rest"
 PIPELINE, DISPATCH = "input pipeline", "Python dispatch"
+TEARDOWN = "releasing the input"
 BETWEEN_STEPS = "Python dispatch and input"
 UNTOLD = "not told apart from 0"
 """What is said of a part whose repeats do not show that it takes any time."""
@@ -86,15 +87,16 @@ def _remainders(base: Run, fused: Run, pipeline_seconds: Sequence[float]) -> dic
         metric_values(fused, "steady_step_seconds"),
         phase_seconds(base, TRAIN),
         pipeline_seconds or [0.0] * len(base.repeats),
+        metric_values(base, "train_teardown_seconds"),
         strict=False,
     )
     names = (TRACING, REST, BETWEEN_STEPS, PIPELINE, DISPATCH)
     rows: dict[str, list[float]] = {name: [] for name in names}
-    for steps, first, steady, compiled, train, pipeline in times:
+    for steps, first, steady, compiled, train, pipeline, teardown in times:
         if None in (steps, first, steady, compiled):
             continue
         rows[TRACING].append(first - steady)
-        rows[REST].append(train - first - steady * (steps - 1))
+        rows[REST].append(train - first - steady * (steps - 1) - (teardown or 0.0))
         between = (steady - compiled) * steps
         rows[BETWEEN_STEPS].append(between)
         rows[PIPELINE].append(min(pipeline * epochs, between))
@@ -117,6 +119,7 @@ def _train_parts(
         steps_parts = [
             (COMPUTING, computing, "the same steps as one compiled epoch"),
             *_between_steps(stepping - computing, pipeline_seconds, epochs_run(base)),
+            *_teardown(base),
         ]
     rest = max(0.0, _phase(base, TRAIN) - tracing - sum(part[1] for part in steps_parts))
     return [
@@ -124,6 +127,11 @@ def _train_parts(
         *steps_parts,
         (REST, rest, "the train phase less all of these"),
     ]
+
+
+def _teardown(base: Run) -> list[tuple[str, float, str]]:
+    known = [seconds for seconds in metric_values(base, "train_teardown_seconds") if seconds]
+    return [(TEARDOWN, median(known), "train_teardown_seconds")] if known else []
 
 
 def _between_steps(

@@ -49,7 +49,7 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
     device = start(job.device, job.seed, job.config)
     startup_seconds = time.perf_counter() - started
 
-    clock = PhaseClock(tell)
+    clock = PhaseClock(tell, backend().teardown_seconds)
     config = job.config
     identity, dataset = _read(clock, config)
     trained_on = _trained_on(job, dataset)

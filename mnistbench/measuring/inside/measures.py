@@ -15,12 +15,14 @@ import psutil
 
 from mnistbench.config.run_config import RunConfig
 from mnistbench.measuring.clock import PhaseClock
+from mnistbench.measuring.inside.framework import backend
 from mnistbench.measuring.jobs import EpochEnded, Listener
 from mnistbench.results.phases import (
     BUILD,
     COMPILE,
     DATA_LOAD,
     PREPROCESS,
+    TEST,
     TRAIN,
 )
 from mnistbench.results.rows import Metric
@@ -39,15 +41,19 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
         self._tell = tell
         self._epoch_start = 0
         self._training_end = 0
+        self._teardown_start = 0.0
+        self._training_teardown_seconds = 0.0
         self._first_step_start: int | None = None
         self.first_step_seconds: float | None = None
         self.epoch_seconds: list[float] = []
         """Wall time of each epoch, validation included."""
         self.training_seconds: list[float] = []
-        """Wall time of the training steps of each epoch."""
+        """Wall time of the training steps of each epoch, without the release of the last one's
+        input pipeline, which falls before the first of them."""
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         """Start the epoch's clock."""
+        self._teardown_start = backend().teardown_seconds() or 0.0
         self._epoch_start = time.perf_counter_ns()
         self._training_end = 0
 
@@ -60,17 +66,24 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_test_begin(self, logs: object = None) -> None:
         """Note where training ends and validation begins."""
-        self._training_end = time.perf_counter_ns()
+        self._end_training()
         self._end_first_step()
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
         """Stop the epoch's clock and tell."""
         end = time.perf_counter_ns()
         self._end_first_step()
+        if not self._training_end:
+            self._end_training()
         self.epoch_seconds.append((end - self._epoch_start) / 1e9)
-        training_end = self._training_end or end
-        self.training_seconds.append((training_end - self._epoch_start) / 1e9)
+        steps_seconds = (self._training_end - self._epoch_start) / 1e9
+        self.training_seconds.append(steps_seconds - self._training_teardown_seconds)
         self._tell(EpochEnded(epoch + 1))
+
+    def _end_training(self) -> None:
+        self._training_end = time.perf_counter_ns()
+        teardown = backend().teardown_seconds() or 0.0
+        self._training_teardown_seconds = teardown - self._teardown_start
 
     def _end_first_step(self) -> None:
         # No step is told of where an epoch is one program.
@@ -138,6 +151,20 @@ def speed_metrics(
         for epoch, seconds in enumerate(epochs.epoch_seconds, start=first_epoch)
     ]
     metrics.append(Metric("epoch_mean_seconds", mean(epochs.epoch_seconds), "s"))
+    return [*metrics, *_teardown_metrics(clock)]
+
+
+def _teardown_metrics(clock: PhaseClock) -> list[Metric]:
+    """Return what of `train` and `test` went into releasing input pipelines, and what is left."""
+    metrics = []
+    for phase in (TRAIN, TEST):
+        record = clock.records[phase]
+        known = record.seconds is not None and record.teardown_seconds is not None
+        left = record.seconds - record.teardown_seconds if known else None  # type: ignore[operator]
+        metrics += [
+            Metric(f"{phase}_teardown_seconds", record.teardown_seconds, "s"),
+            Metric(f"{phase}_without_teardown_seconds", left, "s"),
+        ]
     return metrics
 
 

@@ -78,7 +78,7 @@ def prepare(job: RepeatJob, tell: Listener) -> Prepared:
     startup_seconds = time.perf_counter() - started
     memory_seconds = memory.bring_in(fresh_bytes(job.config))
 
-    clock = PhaseClock(tell)
+    clock = PhaseClock(tell, backend().teardown_seconds)
     whole = load(clock, job.config)
     identity = data.identify(whole, job.config)
     dataset = data.select(whole, job.config)

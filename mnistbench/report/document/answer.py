@@ -91,7 +91,8 @@ def _verdict_text(phase: PhaseComparison, base: str, new: str, what: str, rules:
     if phase.verdict == stats.INCONCLUSIVE:
         why = f"; {phase.reason}" if phase.reason else ""
         measured = f"{change} ({interval})" if phase.low is not None else change
-        return f"Whether {new} {does}{what} faster than {base} cannot be told: {measured}{why}"
+        either = "faster or slower than"
+        return f"Whether {new} {does}{what} {either} {base} cannot be told: {measured}{why}"
     return f"{new} {does}{what} {change} than {base} ({interval})"
 
 

@@ -85,12 +85,12 @@ def _figure(
     figures: tuple[str, str],
 ) -> Figure | None:
     marks, rows = list[Points](), list[tuple[Cell, ...]]()
-    for bar, points in curves:
+    for color, (bar, points) in zip(_colors(chart), curves, strict=True):
         for figure, style in zip(figures, _STYLES, strict=True):
             own = [point for point in points if point.figure == figure]
             if own:
                 where = figure.partition("_")[0]
-                marks.append(_line(f"{bar.label}, {where}", own, style, bar.color))
+                marks.append(_line(f"{bar.label}, {where}", own, style, color))
                 rows += [_row(bar.label, where, point, kind) for point in own]
     if not any(len(mark.x) > 1 for mark in marks):
         return None
@@ -105,6 +105,12 @@ def _figure(
         Axis("Epoch"), Axis(title, unit="share" if kind == "accuracy" else ""),
         tuple(marks), table(name, columns, rows),
     )  # fmt: skip
+
+
+def _colors(chart: Chart) -> list[int]:
+    """Return the color of each bar's lines: of its side, or its own where a side has several."""
+    colors = [bar.color for bar in chart.bars]
+    return colors if len({*colors}) == len(colors) else [*range(len(colors))]
 
 
 def _line(name: str, points: Sequence[EpochFigure], style: Style, color: int) -> Points:

@@ -33,17 +33,25 @@ def machines_section(sides: Sequence[Side]) -> Section:
     differing = sum(any(cell.marked for cell in row) for row in rows)
     # Stable: among those that differ, and among those that do not, the order of the parts.
     rows.sort(key=lambda row: not any(cell.marked for cell in row))
-    lines: tuple[str, ...] = ()
-    if len(sides) > 1:
-        lines = (
-            f"{differing} of {len(rows)} facts differ; they stand first, and are marked."
-            if differing
-            else f"None of {len(rows)} facts differs.",
-        )
+    lines = (_how_many_differ(differing, rows),) if len(sides) > 1 else ()
     columns = ["Fact", "Of", *(side.name for side in sides)]
     title = "Machines side by side" if len(sides) > 1 else "The machine"
     return Section("machines", "Machines", lines, (table(title, columns, rows),))
 
+
+def _how_many_differ(differing: int, rows: Sequence[tuple[Cell, ...]]) -> str:
+    """Return how many facts differ, of those that are known of two sides or more."""
+    known = sum(sum(bool(cell.text) for cell in row[_FACTS_FROM:]) > 1 for row in rows)
+    alone = f" {len(rows) - known} are known of one side alone." if known < len(rows) else ""
+    if not known:
+        return f"No fact is known of two sides.{alone}"
+    if differing:
+        return f"{differing} of {known} facts differ; they stand first, and are marked.{alone}"
+    return f"None of {known} facts differs.{alone}"
+
+
+_FACTS_FROM = 2
+"""Column of the first side, after what the fact is and what it is of."""
 
 Facts = dict[str, dict[str, tuple[str, ...]]]
 """Part to fact to its values."""

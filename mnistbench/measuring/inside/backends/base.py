@@ -79,6 +79,10 @@ class Backend(ABC):
     def wait(self) -> None:
         """Return when every operation sent to the device has finished."""
 
+    def teardown_seconds(self) -> float | None:
+        """Return what releasing input pipelines took so far; None where it is not known."""
+        return None
+
     @abstractmethod
     def facts(self) -> Mapping[str, object]:
         """Return versions, build, settings and devices, for machine.csv."""

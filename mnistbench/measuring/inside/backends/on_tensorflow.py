@@ -13,6 +13,7 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import training_flops
 from mnistbench.measuring.inside.backends import xla
 from mnistbench.measuring.inside.backends.base import Backend, Jit, Programs
+from mnistbench.measuring.inside.backends.teardown import TeardownWatch
 
 _THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
 """With which a user sets the threads of an operation."""
@@ -26,6 +27,10 @@ class TensorFlowBackend(Backend):
     """Keras on TensorFlow."""
 
     title = "TensorFlow"
+
+    def __init__(self) -> None:
+        """Nothing is asked of TensorFlow yet."""
+        self._teardown = TeardownWatch()
 
     def has_gpu(self) -> bool:  # noqa: D102
         return bool(tf.config.list_physical_devices("GPU"))
@@ -59,6 +64,10 @@ class TensorFlowBackend(Backend):
 
     def start(self) -> None:  # noqa: D102
         tf.constant(0.0).numpy()
+        self._teardown.begin()
+
+    def teardown_seconds(self) -> float | None:  # noqa: D102
+        return self._teardown.seconds
 
     def wait(self) -> None:  # noqa: D102
         tf.test.experimental.sync_devices()
