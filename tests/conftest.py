@@ -32,8 +32,8 @@ LONGEST_FIRST = (
     "test_slurm", "test_sweep_dask", "test_sweep_command", "test_sweep", "test_parallel",
     "test_ends", "test_learning", "test_fused", "test_data_command", "test_benchmark",
     "test_failures", "test_backends", "test_train_interrupt", "test_selfcheck", "test_packaging",
-    "test_foreign_code", "test_contention", "test_evaluate", "test_target_ci", "test_explain",
-    "test_roofline",
+    "test_foreign_code", "test_doc_commands", "test_ci_files", "test_contention", "test_evaluate",
+    "test_target_ci", "test_explain", "test_roofline",
 )  # fmt: skip
 """Begun first, so that no worker is left alone with one of them at the end."""
 
