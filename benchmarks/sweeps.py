@@ -1,6 +1,8 @@
 """What a sweep costs beside its trainings: by a stand-in for the processes, and by real ones.
 
     python benchmarks/sweeps.py scale [POINTS]...     plan, index, read back: nothing is trained
+    python benchmarks/sweeps.py resume [POINTS]...    begun, broken off, gone on with: by a stand-in
+    python benchmarks/sweeps.py search [POINTS]...    the same of a search by each sampler
     python benchmarks/sweeps.py real [POINTS]         a sweep beside a shell loop of `benchmark`
 
 `scale` writes the folders of points that have ended as a killed sweep leaves them, and times each
@@ -25,8 +27,11 @@ from mnistbench.results.folder import RunFolder
 from mnistbench.results.phases import PHASES
 from mnistbench.results.rows import MetricRow, TimingRow, to_csv
 from mnistbench.results.tables import METRICS, SWEEP_PLAN, TIMINGS
-from mnistbench.session.sweep.plan import SweepPlan, make_plan, plan_text, read_plan
+from mnistbench.session.sweep.plan import SweepPlan, make_plan
+from mnistbench.session.sweep.plan_file import plan_text, read_plan
 from mnistbench.session.sweep.progress import SweepProgress
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the stand-in for processes
 
 POINTS = (2_500, 5_000, 10_000)
 METRICS_OF_A_REPEAT = 75
@@ -40,6 +45,12 @@ def main() -> None:
     if what == "scale":
         for points in map(int, numbers or POINTS):
             scale(points)
+    elif what == "resume":
+        for points in map(int, numbers or POINTS):
+            resume(points)
+    elif what == "search":
+        for trials in map(int, numbers or (100, 200, 400)):
+            search(trials)
     else:
         real(int(numbers[0]) if numbers else 200)
 
@@ -56,10 +67,8 @@ def scale(points: int) -> None:
     print(f"{points:,} points")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        values = ",".join(str(2 + number) for number in range(points // 5))
-        grids = ("training.epochs=1,2,3,4,5", f"training.batch_size={values}")
         with timed("plan and check every point"):
-            plan = make_plan(read_fields("mnist-dense"), space_of_grid(grids, None), 1)
+            plan = make_plan(read_fields("mnist-dense"), space_of_grid(grid_of(points), None), 1)
         with timed("write the plan"):
             (folder / SWEEP_PLAN).write_text(plan_text(plan))
         with timed("the index, a hundred times"):
@@ -77,6 +86,59 @@ def scale(points: int) -> None:
         with timed("findings and index"):
             progress.write_findings()
         assert not progress.missing()
+
+
+def grid_of(points: int) -> tuple[str, str]:
+    """Return what is a grid of so many points."""
+    values = ",".join(str(2 + number) for number in range(points // 5))
+    return "training.epochs=1,2,3,4,5", f"training.batch_size={values}"
+
+
+def resume(points: int) -> None:
+    """Print what a sweep costs whose trainings take no time, in two halves."""
+    from fake_sweeps import plan_of
+
+    print(f"{points:,} points")
+    with timed("plan and check every point"):
+        plan = plan_of(*grid_of(points))
+    in_two_halves(plan)
+
+
+def search(trials: int) -> None:
+    """Print what a search costs whose trainings take no time."""
+    from fake_sweeps import search_of
+
+    rate, batch = "training.learning_rate=1e-5..1:log", "training.batch_size=16..512:log"
+    for sampler in ("random", "tpe"):
+        print(f"{trials:,} trials by {sampler}")
+        in_two_halves(search_of(rate, batch, trials=trials, sampler=sampler))
+
+
+def in_two_halves(plan: SweepPlan) -> None:
+    from fake_sweeps import Fake, quiet, terms
+
+    from mnistbench.session.events import TurnEnded
+    from mnistbench.session.sweep import lock
+    from mnistbench.session.sweep.sweep import look_at_sweep, resume_sweep, start_sweep
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / plan.sweep_id
+        ended = 0
+
+        def listen(event: object) -> None:
+            nonlocal ended
+            ended += isinstance(event, TurnEnded)
+            if ended == plan.planned // 2 and not (folder / "stop").exists():
+                lock.ask_to_stop(folder)
+
+        with timed("the first half"):
+            start_sweep(plan, Path(scratch), terms(Fake()), listen)
+        with timed("how far it is"):
+            look_at_sweep(folder)
+        with timed("the second half"):
+            assert resume_sweep(folder, terms(Fake()), quiet).is_whole
+        with timed("go on where all is there"):
+            assert resume_sweep(folder, terms(Fake()), quiet).is_whole
 
 
 def write_ended(folder: Path, plan: SweepPlan) -> None:

@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistbench.analysis.comparison import Comparison, ConfigComparison, Rules, compare_sides
+from mnistbench.analysis.inference import usual_metrics
 from mnistbench.analysis.sides import read_side
 from mnistbench.config.loading import load_config
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError, MnistbenchError, RunError
 from mnistbench.measuring.executor import StartMethod
 from mnistbench.report.comparison import as_markdown
+from mnistbench.report.metrics import row_of
 from mnistbench.report.values import change_text, interval_text
 from mnistbench.results.inputs import files_of
 from mnistbench.results.phases import STATUS_OK, TOTAL
@@ -134,8 +136,14 @@ class Compared:
         return rows
 
     def _repr_html_(self) -> str:
-        rows = [(config, name, change_text(change), interval_text(low, high), verdict)
-                for config, name, change, low, high, verdict in self._rows()]  # fmt: skip
+        rows = list[Sequence[str]]()
+        for config in self.configs:
+            for phase in config.phases:
+                change = (change_text(phase.ratio), interval_text(phase.low, phase.high))
+                rows.append((config.name, phase.phase, *change, str(phase.verdict)))
+            for metric in config.metrics:
+                _, _, *words = row_of(metric)
+                rows.append((config.name, metric.kind.name, *words, str(metric.verdict)))
         return _html(("config", "phase or metric", "NEW is", "interval", "verdict"), rows)
 
 
@@ -215,11 +223,12 @@ def compare_results(
     Both are what `mnistbench compare` takes: a run folder, a folder of them, a timings CSV, a glob,
     a cloudmesh log; or Results of a single run. `margin` is the change that counts, .05 for 5 %;
     `confidence` that of the intervals, of all phases of a config together. Without `phases` train
-    and test are compared. Raises InputError.
+    and test are compared, of runs of `infer` latency and throughput. Raises InputError.
     """
-    rules = Rules(phases=tuple(phases), metrics=tuple(metrics), margin=margin,
-                  confidence=confidence)  # fmt: skip
-    sides = [read_side(_name(side), rules.phases, metrics=rules.metrics) for side in (base, new)]
+    names = _name(base), _name(new)
+    asked = tuple(metrics) if phases or metrics else usual_metrics(names)
+    rules = Rules(phases=tuple(phases), metrics=asked, margin=margin, confidence=confidence)
+    sides = [read_side(name, rules.phases, metrics=rules.metrics) for name in names]
     return Compared(compare_sides(sides[0], sides[1], rules), rules)
 
 

@@ -30,10 +30,10 @@ MOST_WORKERS = 4
 
 LONGEST_FIRST = (
     "test_slurm", "test_sweep_dask", "test_sweep_command", "test_sweep", "test_parallel",
-    "test_ends", "test_learning", "test_fused", "test_data_command", "test_benchmark",
-    "test_failures", "test_backends", "test_train_interrupt", "test_selfcheck", "test_packaging",
-    "test_foreign_code", "test_doc_commands", "test_ci_files", "test_contention", "test_evaluate",
-    "test_target_ci", "test_explain", "test_roofline",
+    "test_ends", "test_notebook", "test_learning", "test_fused", "test_data_command",
+    "test_benchmark", "test_failures", "test_backends", "test_train_interrupt", "test_selfcheck",
+    "test_packaging", "test_foreign_code", "test_doc_commands", "test_ci_files", "test_contention",
+    "test_evaluate", "test_target_ci", "test_explain", "test_infer", "test_roofline",
 )  # fmt: skip
 """Begun first, so that no worker is left alone with one of them at the end."""
 
@@ -127,6 +127,33 @@ def _text(stream: io.TextIOWrapper) -> str:
     stream.flush()
     assert isinstance(stream.buffer, io.BytesIO)
     return stream.buffer.getvalue().decode().replace("\r\n", "\n")
+
+
+def in_a_terminal(width: int, *arguments: str) -> str:
+    """Return what the command writes to a terminal of so many columns, colours and all."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        # Its own environment: readline sets COLUMNS behind Python's back, and a dumb terminal
+        # has 80 columns, whatever it says.
+        environment = {n: v for n, v in os.environ.items() if n != "COLUMNS"} | {"TERM": "xterm"}
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+        os.execve(sys.executable, command(*arguments), environment)
+    content = b""
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        content += piece
+    os.waitpid(pid, 0)
+    return content.decode().replace("\r", "")
 
 
 def rows(file: Path) -> list[dict[str, str]]:

@@ -51,7 +51,7 @@ def spoken_of() -> list[tuple[str, str]]:
         (page.name, " ".join(text.split()))
         for page in PAGES
         for text in _SPOKEN.findall(_BLOCK.sub("", page.read_text("utf-8")))
-        if not {"|", "["} & {*text} and "..." not in text
+        if not {"|", "["} & {*text} and "..." not in text and "SHELL" not in text
     ]
 
 

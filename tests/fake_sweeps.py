@@ -12,11 +12,12 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.config.sweep_space import space_of_grid
 from mnistbench.data import DataIdentity
 from mnistbench.measuring.executor import TaskFailure
-from mnistbench.measuring.jobs import Probe, RepeatJob, RepeatResult
-from mnistbench.results.phases import IMPORT, PHASES, PhaseRecord
+from mnistbench.measuring.jobs import EpochLearnt, GoOn, Probe, Prune, RepeatJob, RepeatResult
+from mnistbench.results.phases import IMPORT, PHASES, TEST, PhaseRecord
 from mnistbench.results.rows import Metric
 from mnistbench.session.sweep.launchers.engine import Launch, TaskState
 from mnistbench.session.sweep.plan import SweepPlan, make_plan
+from mnistbench.session.sweep.search import SearchOptions
 from mnistbench.session.sweep.sweep import measure_point
 from mnistbench.session.sweep.terms import Terms
 
@@ -47,25 +48,34 @@ class Fake:
 
     def run(
         self, task: Any, argument: Any, log: Path, tell: Callable[[Any], None],
-        stops_on_interrupt: bool = False,
+        stops_on_interrupt: bool = False, answer: Any = None,
     ) -> Any:  # fmt: skip
         if task.__name__ == "probe":
             return Probe("cpu", {"keras_version": "0"})
-        return self._repeat(argument, tell)
+        return self._repeat(argument, tell, answer)
 
     def cpu_seconds(self) -> float | None:
         return None
 
-    def _repeat(self, job: RepeatJob, tell: Callable[[Any], None]) -> RepeatResult:
+    def _repeat(self, job: RepeatJob, tell: Callable[[Any], None], answer: Any) -> RepeatResult:
         self.measured.append((job.config.name, job.seed))
         if self._fails and self._fails in job.config.name:
             raise TaskFailure("killed:SIGKILL", "the process was killed")
         seconds, accuracy = self._figures(job.config, random.Random(str(self.measured[-1])))
+        validated = job.config.training.validation != "none"
+        epochs = job.config.training.epochs
+        after = [accuracy - 0.01 - 0.1 * (epochs - epoch) for epoch in range(1, epochs + 1)]
+        pruned = _asked(after, answer) if job.asks else None
         for phase in PHASES:
-            if phase != IMPORT:
+            if phase != IMPORT and not (phase == TEST and pruned):
                 tell(PhaseRecord(phase, seconds, seconds, UTC, "ok"))
-        metrics = [
-            Metric("test_accuracy", accuracy, "1"),
+        metrics = [] if pruned else [Metric("test_accuracy", accuracy, "1")]
+        metrics += [
+            Metric(f"epoch_{epoch}_validation_accuracy", after[epoch - 1], "1")
+            for epoch in range(1, (pruned or epochs) + 1)
+            if validated
+        ]
+        metrics += [
             Metric("train_steps", 10, "1"),
             Metric("steps_per_epoch", 10, "1"),
             Metric("train_samples", 320, "1"),
@@ -74,7 +84,25 @@ class Fake:
         if isinstance(job.config.training.validation, float):
             metrics.append(Metric("validation_accuracy", accuracy - 0.01, "1"))
         imported = PhaseRecord(IMPORT, 3.0, 3.0, UTC, "ok")
-        return RepeatResult(tuple(metrics), "tensorflow", "cpu", "float32", IDENTITY, imported)
+        return RepeatResult(
+            tuple(metrics),
+            "tensorflow",
+            "cpu",
+            "float32",
+            IDENTITY,
+            imported,
+            pruned_epoch=pruned,
+        )
+
+
+def _asked(accuracies: Sequence[float], answer: Any) -> int | None:
+    """Ask after each epoch but the last; return the one after which the training is to end."""
+    for epoch, accuracy in enumerate(accuracies[:-1], start=1):
+        said = answer(EpochLearnt(epoch, accuracy))
+        assert said in (GoOn(epoch), Prune(epoch))
+        if said == Prune(epoch):
+            return epoch
+    return None
 
 
 def terms(fake: Fake, max_seconds: float | None = None) -> Terms:
@@ -84,6 +112,13 @@ def terms(fake: Fake, max_seconds: float | None = None) -> Terms:
 def plan_of(*grids: str, repeats: int = 1, overrides: Sequence[str] = (), **more: Any) -> SweepPlan:
     base = read_fields("mnist-dense", overrides)
     return make_plan(base, space_of_grid(grids, more.pop("drawn", None)), repeats, **more)
+
+
+def search_of(*grids: str, trials: int, overrides: Sequence[str] = (), **more: Any) -> SweepPlan:
+    base = read_fields("mnist-dense", overrides)
+    repeats, select_on = more.pop("repeats", 1), more.pop("select_on", "validation")
+    space = space_of_grid(grids, None, is_searched=True)
+    return make_plan(base, space, repeats, select_on, "", SearchOptions(trials, **more))
 
 
 def quiet(event: object) -> None:

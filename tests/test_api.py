@@ -85,6 +85,17 @@ def test_a_notebook_shows_tables_in_which_text_is_text(tmp_path):
         assert "<script" not in page
 
 
+def test_a_notebook_tells_a_share_in_points_and_a_size_as_more_or_less(tmp_path):
+    size = {"peak_rss_bytes": ([1e9] * 10, "bytes")}
+    more = {"peak_rss_bytes": ([2e9] * 10, "bytes")}
+    base = write_run(tmp_path / "base", {"train": times(10.0)}, metrics=size, accuracy=0.9)
+    new = write_run(tmp_path / "new", {"train": times(10.0)}, metrics=more, accuracy=0.8)
+    names = ["test_accuracy", "peak_rss_bytes"]
+    page = compare_results(base, new, metrics=names)._repr_html_()
+    assert "<td>test_accuracy</td><td>-10.00 points</td>" in page
+    assert "<td>peak_rss_bytes</td><td>2.00x more</td>" in page
+
+
 def test_what_is_wrong_is_an_input_error(tmp_path):
     with pytest.raises(mnistbench.InputError, match=r"no timings\.csv"):
         read_results(tmp_path)

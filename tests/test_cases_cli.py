@@ -238,7 +238,7 @@ def test_ctrl_c_at_any_moment_of_a_command_that_only_talks() -> None:
         (("benhcmark",), "no command 'benhcmark'; did you mean benchmark?"),
         (("mnist-mlp",), "no command 'mnist-mlp', but a config: mnistbench benchmark mnist-mlp"),
         (("mine.yaml",), "no command 'mine.yaml', but a config: mnistbench benchmark mine.yaml"),
-        (("zzz",), "no command 'zzz'; there are benchmark, train, evaluate, compare"),
+        (("zzz",), "no command 'zzz'; there are benchmark, train, evaluate, infer, compare"),
         (("benchmark", "mnist"), "no config named 'mnist'; did you mean mnist-cnn, mnist-mlp"),
     ],
 )

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import in_a_terminal
 from hand_written_runs import NOISE, OTHER_NOISE, compare, times, verdicts, write, write_run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -150,32 +151,9 @@ def test_case_22_a_misspelt_phase():
 
 
 def in_terminal(width: int, *arguments: object) -> str:
-    """Return what the command writes to a terminal of that width."""
-    import fcntl
-    import os
-    import pty
-    import struct
-    import termios
-
-    pid, terminal = pty.fork()
-    if pid == 0:
-        # Its own environment: readline sets COLUMNS behind Python's back, and a dumb terminal
-        # has 80 columns, whatever it says.
-        environment = {n: v for n, v in os.environ.items() if n != "COLUMNS"} | {"TERM": "xterm"}
-        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-        command = [sys.executable, "-m", "mnistbench", "compare", *map(str, arguments)]
-        os.execve(sys.executable, command, environment)
-    content = b""
-    while True:
-        try:
-            piece = os.read(terminal, 4096)
-        except OSError:
-            break
-        if not piece:
-            break
-        content += piece
-    os.waitpid(pid, 0)
-    return re.sub(r"\x1b\[[0-9;]*m", "", content.decode().replace("\r", ""))
+    """Return what `compare` writes to a terminal of that width, without its colours."""
+    told = in_a_terminal(width, "compare", *map(str, arguments))
+    return re.sub(r"\x1b\[[0-9;]*m", "", told)
 
 
 # --- other inputs of the same kinds

@@ -52,6 +52,10 @@ PARSED_ONLY = {
     "--checkpoint-every": "another training: tests/test_train.py",
     "--mistakes": "five times the same: tests/test_evaluate.py",
     "submit results": "runs as they must be: tests/test_submit.py",
+    "mnistbench infer": "seconds of queries each: tests/test_infer.py",
+    "compare applied/": "the same",
+    "mnistbench plot": "needs plotext: tests/test_plot.py",
+    "--trials": "needs Optuna: tests/test_trials.py",
     "data fetch cifar10": "a download: tests/test_data_command.py",
     "data import": "a file of 170 MB: tests/test_cifar10_files.py",
     "--data my-mnist.npz": "ten thousand images: tests/test_evaluate.py",
@@ -61,7 +65,18 @@ PARSED_ONLY = {
 UNLESS = {"mnistbench selfcheck": "--from", "mnistbench reproduce": "--from"}
 """What makes a command quick all the same."""
 
-OF_OTHERS = {"cd", "dask", "git", "make", "pip", "pipx", "python", "sbatch", "uvx"}
+OF_OTHERS = {
+    "cd",
+    "dask",
+    "git",
+    "make",
+    "optuna-dashboard",
+    "pip",
+    "pipx",
+    "python",
+    "sbatch",
+    "uvx",
+}
 ENDS = {"compare": {0, 3, 4, 5}}
 """Exit codes of a command that did what it should; 0 alone for all others."""
 OURS = [shown for shown in shown_commands() if shown.words[0] == "mnistbench"]

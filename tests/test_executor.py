@@ -37,7 +37,7 @@ class Fake:
 
     def run(
         self, task: object, argument: object, log: Path, tell: Callable[[Any], None],
-        stops_on_interrupt: bool = False,
+        stops_on_interrupt: bool = False, answer: object = None,
     ) -> Any:  # fmt: skip
         self.asked.append(argument)
         for message in TOLD:

@@ -88,12 +88,29 @@ def test_computing_is_set_against_the_measured_peak(explained: tuple[dict, Path]
     assert told["use"]["flops_per_second"] < told["use"]["peak_flops_per_second"]
 
 
+def test_what_of_a_predict_of_one_image_is_python(explained: tuple[dict, Path]) -> None:
+    told, folder = explained
+    one = told["one_image"]
+    assert Path(one["folder"]).parent == folder / "inference"
+    table = rows(Path(one["folder"]) / "inference.csv")
+    assert {(row["execution"], row["batch_size"]) for row in table} == {
+        ("predict", "1"), ("compiled", "1")
+    }  # fmt: skip
+    assert len(table) == 4
+    assert one["share"] > 0.9
+    assert one["share"] == pytest.approx(
+        1 - one["compiled_seconds"] / one["predict_seconds"], abs=0.1
+    )
+    assert one["low"] is None  # two processes of each are too few
+
+
 def test_a_fused_config_has_no_python_between_its_steps(tmp_path: Path) -> None:
     done = run_here("explain", "mnist-dense", *FEW, "--repeats", "1", "--set",
                "training.execution=fused", "--output", str(tmp_path))  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Python dispatch" not in done.stdout
     assert "the steps of the compiled epoch" in done.stdout
+    assert "A predict of one image takes" in done.stdout
 
 
 def test_settings_worth_a_trial() -> None:

@@ -9,7 +9,13 @@ from typing import get_args
 import pytest
 from rich.console import Console
 
-from mnistbench.measuring.jobs import Downloading, EpochEnded, Message, StopRequested
+from mnistbench.measuring.jobs import (
+    Downloading,
+    EpochEnded,
+    EpochLearnt,
+    Message,
+    StopRequested,
+)
 from mnistbench.measuring.partners import Ready
 from mnistbench.report.progress import BarProgress, PlainProgress
 from mnistbench.results.phases import PhaseRecord, PhaseStarted
@@ -31,6 +37,7 @@ EVENTS = (
     TurnStarted("mnist-dense", TURN, 121, 5),
     PhaseRecord("train", 1.5, 1.0, "", "ok"),
     EpochEnded(1),
+    EpochLearnt(1, 0.9),
     HistoryRow(1, 0.5, 0.8, None, None, 0.001, 2.0, 30.0),
     StopRequested(),
     TurnEnded("mnist-dense", RECORD),

@@ -136,6 +136,31 @@ def test_a_chart_tells_its_values(page):
     assert "train: 9.999 s (" in page.locator("#chart-phases .hoverlayer").text_content()
 
 
+@pytest.mark.parametrize(
+    ("chart", "words"),
+    [
+        ("phases", ["train: 9.999 s (", "train: 19.998 s (", "test: ", "test: "]),
+        ("repeats", ["anna: median 9.990, half of them from 9.8", "median 20.03"]),
+        ("accuracy", ["1", "2"]),
+    ],
+)
+def test_a_chart_tells_its_values_to_the_arrow_keys(page, chart, words):
+    place = page.locator(f"#chart-{chart}")
+    assert place.get_attribute("aria-label").endswith("the table beside it has them all")
+    place.focus()
+    told = page.locator(f"#told-{chart}")
+    for word in words:
+        before = told.text_content()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(
+            "([name, text]) => document.getElementById(name).textContent !== text",
+            arg=[f"told-{chart}", before],
+        )
+        assert word in told.text_content()
+    page.keyboard.press("Escape")
+    assert told.text_content() == ""
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_it_fits_and_follows_the_theme(browser, report, theme, size):
@@ -149,10 +174,10 @@ def test_it_fits_and_follows_the_theme(browser, report, theme, size):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_serious_hinders_a_reader(browser, report, theme):
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_nothing_serious_hinders_a_reader(browser, report, theme, size):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe here")
-    page = browser.new_page(viewport=DESKTOP, color_scheme=theme)
-    opened(page, report)
+    page = browser.new_page(viewport=size, color_scheme=theme)
     # The rules are put in by the tool, as a user's own extension would be: not by the page.
     page.context.new_cdp_session(page).send("Page.setBypassCSP", {"enabled": True})
     opened(page, report)

@@ -19,7 +19,8 @@ import pytest
 from conftest import command, rows, run
 from test_sweep import each_once, measured_repeats
 
-from mnistbench.session.sweep.plan import SweepPlan, read_plan
+from mnistbench.session.sweep.plan import SweepPlan
+from mnistbench.session.sweep.plan_file import read_plan
 
 TOOLS = Path(__file__).parents[1] / ".." / "shared" / "tools"
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "munged")

@@ -16,7 +16,7 @@ import pytest
 from conftest import command, rows, run_here
 from test_sweep import each_once, measured_repeats
 
-from mnistbench.session.sweep.plan import read_plan
+from mnistbench.session.sweep.plan_file import read_plan
 
 FEW = (
     "--set", "dataset.train_samples=256", "--set", "dataset.test_samples=128", "--no-calibrate",

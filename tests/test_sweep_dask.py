@@ -16,7 +16,7 @@ from test_sweep import each_once, measured_repeats
 
 from mnistbench.errors import OutputError
 from mnistbench.session.sweep.launchers.dask import measure_point_here, write_attempt
-from mnistbench.session.sweep.plan import plan_text, read_plan
+from mnistbench.session.sweep.plan_file import plan_text, read_plan
 
 distributed = pytest.importorskip("distributed", reason="the extra [dask] is not installed")
 

@@ -22,7 +22,7 @@ from mnistbench.config.sweep_space import (
     value_text,
 )
 from mnistbench.errors import InputError
-from mnistbench.session.sweep.plan import plan_text, read_plan
+from mnistbench.session.sweep.plan_file import plan_text, read_plan
 
 
 def points(*grids: str, drawn: int | None = None, seed: int = 42) -> list[dict[str, object]]:

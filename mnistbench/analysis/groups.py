@@ -8,6 +8,7 @@ session measured several configs on one machine, by config.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -36,6 +37,9 @@ some are wrong by chance."""
 
 UNKNOWN = "(unknown machine)"
 
+_READERS = 2
+"""Each is a database, which leaves its cores to others and takes memory."""
+
 By = Literal["result", "machine", "config"]
 
 
@@ -63,7 +67,8 @@ def read_groups(names: Sequence[str], metrics: Sequence[str]) -> Groups:
 
     Raises InputError for what cannot be read, and for a run that two names hold.
     """
-    given = tuple(read_runs(name, (ALL_PHASES,), metrics) for name in names)
+    with ThreadPoolExecutor(_READERS) as pool:
+        given = tuple(pool.map(lambda name: read_runs(name, (ALL_PHASES,), metrics), names))
     _check_apart(given)
     heap = _joined(given)
     machines = _by_machine(heap.loaded)
@@ -206,6 +211,7 @@ def part_of(given: GivenRuns, numbers: Sequence[int], name: str) -> GivenRuns:
         seconds=loaded.seconds[own],
         accuracies=tuple(loaded.accuracies[number] for number in numbers),
         unfinished=tuple(loaded.unfinished[number] for number in numbers),
+        pruned=tuple(loaded.pruned[number] for number in numbers),
         zeros=tuple(loaded.zeros[number] for number in numbers),
         left_out=(),
         contended=tuple(loaded.contended[number] for number in numbers),
@@ -240,6 +246,7 @@ def _joined(given: Sequence[GivenRuns]) -> GivenRuns:
         seconds=_one([each.seconds for each in loaded]),
         accuracies=tuple(each for some in loaded for each in some.accuracies),
         unfinished=tuple(each for some in loaded for each in some.unfinished),
+        pruned=tuple(each for some in loaded for each in some.pruned),
         zeros=tuple(each for some in loaded for each in some.zeros),
         left_out=_all_left_out(loaded),
         contended=tuple(each for some in loaded for each in some.contended),

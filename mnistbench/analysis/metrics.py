@@ -61,10 +61,16 @@ def _above_zero(values: Values, kind: MetricKind) -> Values:
 
 def unknown_metric(name: str, names: Iterable[str], phases: Iterable[str]) -> InputError:
     """Return the error of a metric that neither the files nor mnistbench know."""
-    if name in phases:
-        hint = f"it is a phase: --phase {name}"
-    else:
-        known = sorted({*names, *KINDS})
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+    hint = f"it is a phase: --phase {name}" if name in phases else _meant(name, names)
     return InputError(f"no metric {name!r}", source="--metric", hint=hint)
+
+
+def unknown_quantity(name: str, names: Iterable[str]) -> InputError:
+    """Return the error of what is neither a metric nor a phase; `names` are those of the files."""
+    return InputError(f"no metric or phase {name!r}", source="METRIC", hint=_meant(name, names))
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    known = sorted({*names, *KINDS})
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"

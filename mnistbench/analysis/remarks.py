@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mnistbench.analysis.identity import DATA, HARDWARE, Difference
 from mnistbench.analysis.judging import Samples
 from mnistbench.analysis.pairing import Design
-from mnistbench.analysis.sides import ConfigRuns, Side, Values
+from mnistbench.analysis.sides import ConfigRuns, Side, Values, unfinished_text
 from mnistbench.analysis.teardown import teardown_remarks
 
 Measured = tuple[ConfigRuns, Side]
@@ -78,7 +78,8 @@ def _side(config: ConfigRuns, side: Side) -> list[str]:
     if not config.identity.parts[DATA]:
         lines.append(f"{side.name} does not tell what data it was measured on")
     if config.unfinished:
-        lines.append(f"{side.name}: {config.unfinished} repeats did not finish and are left out")
+        text = unfinished_text(config.unfinished, config.pruned)
+        lines.append(f"{side.name}: {text}{',' if config.pruned else ''} and are left out")
     lines += [f"{side.name}: {line}" for line in side.left_out]
     if config.drifts:
         worst = max(config.drifts, key=lambda ratio: max(ratio, 1 / ratio))

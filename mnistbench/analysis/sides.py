@@ -76,7 +76,7 @@ class ConfigRuns:
     accuracies: Array
     """Test accuracy of every repeat that has one, from 0 to 1."""
     unfinished: int
-    """Repeats that failed or were killed; their times are not used."""
+    """Repeats that failed, were killed or were pruned; their times are not used."""
     contended: int
     """Repeats that something else disturbed, as far as is known."""
     repeats: int
@@ -87,6 +87,8 @@ class ConfigRuns:
     """Of each run whose train phase clearly drifted: how much longer its last repeat took."""
     metrics: Mapping[str, Values] = field(default_factory=dict)
     """Those asked for and known."""
+    pruned: int = 0
+    """Of the unfinished ones, those that a search ended early."""
 
 
 @dataclass(frozen=True)
@@ -175,12 +177,18 @@ def _load(
         raise unknown_phase(absent[0], names, given)
     reasons = [str(reason) for reason in loaded.left_out]
     if any(loaded.unfinished):
-        reasons.append(f"{sum(loaded.unfinished)} repeats did not finish")
+        reasons.append(unfinished_text(sum(loaded.unfinished), sum(loaded.pruned)))
     raise InputError(
         "; ".join(["holds no time of a finished repeat", *reasons]),
         source=given,
         hint="measure again, or mend the file" if reasons else WHAT,
     )
+
+
+def unfinished_text(unfinished: int, pruned: int) -> str:
+    """Return how many repeats have no time of a whole training, and how many by a search."""
+    text = f"{unfinished} repeats did not finish"
+    return f"{text}, {pruned} of them pruned by a search" if pruned else text
 
 
 def _phases_in(files: Sequence[Path], logs: bool) -> list[str]:
@@ -249,6 +257,7 @@ def _config(
         phases=times,
         accuracies=np.array([a for number in numbers for a in loaded.accuracies[number]]),
         unfinished=sum(loaded.unfinished[number] for number in numbers),
+        pruned=sum(loaded.pruned[number] for number in numbers),
         contended=_count(loaded, contended),
         repeats=repeats,
         zeros=frozenset().union(*(loaded.zeros[number] for number in numbers)) - {*times},

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from mnistbench.analysis import stats
-from mnistbench.results.phases import STATUS_OK
+from mnistbench.results.phases import STATUS_OK, STATUS_PRUNED
 from mnistbench.results.rows import PointRow, SweepRow
 
 SelectOn = Literal["test", "validation"]
@@ -27,6 +27,7 @@ LEAST_PAIRS = 3
 BEST, FASTEST, FASTEST_TO = "best_accuracy", "fastest", "fastest_to_accuracy"
 TRAIN_RATIO, ACCURACY_DIFFERENCE = "train_ratio", "accuracy_difference"
 PLANNED, BEGUN, MEASURED, FAILED = "planned", "begun", "measured", "failed"
+PRUNED = "pruned"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,21 @@ class Point:
     def finished(self) -> list[RepeatFigures]:
         """Return the repeats that came to their end."""
         return [repeat for repeat in self.repeats if repeat.status == STATUS_OK]
+
+    @property
+    def failed(self) -> list[RepeatFigures]:
+        """Return the repeats that broke off."""
+        whole = (STATUS_OK, STATUS_PRUNED)
+        return [repeat for repeat in self.repeats if repeat.status not in whole]
+
+    @property
+    def is_pruned(self) -> bool:
+        """Return whether a search ended a training of it early: it is measured no more."""
+        return any(repeat.status == STATUS_PRUNED for repeat in self.repeats)
+
+    def is_done(self, planned: int) -> bool:
+        """Return whether nothing of it is left to measure, of so many planned repeats."""
+        return self.is_pruned or len(self.repeats) >= planned
 
     def median(self, figure: str) -> float | None:
         """Return the median of a figure over the finished repeats that have it."""
@@ -142,8 +158,10 @@ def findings_of(points: Sequence[Point], fields: Sequence[str], select_on: Selec
 
 def state_of(point: Point, planned: int) -> str:
     """Return how far a point is, of so many planned repeats."""
-    if any(repeat.status != STATUS_OK for repeat in point.repeats):
+    if point.failed:
         return FAILED
+    if point.is_pruned:
+        return PRUNED
     if len(point.repeats) >= planned:
         return MEASURED
     return BEGUN if point.repeats else PLANNED
@@ -157,7 +175,7 @@ def point_row(point: Point, planned: int, with_test_accuracy: bool = True) -> Po
         state_of(point, planned),
         point.folder if point.repeats else "",
         len(point.repeats),
-        len(point.repeats) - len(point.finished),
+        len(point.failed),
         sum(repeat.contended for repeat in point.repeats),
         point.median("train_seconds"),
         point.median("total_seconds"),
@@ -229,6 +247,8 @@ def _front(points: Iterable[Point], accuracy: str) -> frozenset[int]:
 
 def _effects(points: Sequence[Point], place: int, field: str, accuracy: str) -> list[Effect]:
     """Return what each value of one setting does against the first point's value of it."""
+    if not points:
+        return []
     base = points[0].values[place]
     alike: dict[tuple[str, ...], dict[str, Point]] = defaultdict(dict)
     for point in points:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_configs, complete_paths
 from mnistbench.cli.output import progress, show_log
 from mnistbench.cli.parameters import Count, Share, TimeSpan
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
@@ -23,7 +24,7 @@ _DEFAULT_MAX_SECONDS = 600.0
 
 
 @click.command("benchmark")
-@click.argument("configs", nargs=-1, metavar="[CONFIG]...")
+@click.argument("configs", nargs=-1, metavar="[CONFIG]...", shell_complete=complete_configs)
 @options.repeats(
     1,
     "Recorded repeats of each config, each in a fresh process; with --target-ci, the fewest, 10 "
@@ -80,6 +81,7 @@ _DEFAULT_MAX_SECONDS = 600.0
 @click.option(
     "--against",
     metavar="PYTHON",
+    shell_complete=complete_paths,
     help="Measure the config by this mnistbench's Python and by another one, as other/bin/python: "
     "are its versions faster? The rows of the second run are the other's.",
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_metrics, complete_paths, complete_phases
 from mnistbench.cli.parameters import Share, Word
 from mnistbench.errors import INCONCLUSIVE, NOT_COMPARABLE, OK, SLOWER
 
@@ -41,8 +42,8 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
 
 
 @click.command("compare")
-@click.argument("base")
-@click.argument("new", nargs=-1, required=True)
+@click.argument("base", shell_complete=complete_paths)
+@click.argument("new", nargs=-1, required=True, shell_complete=complete_paths)
 @click.option(
     "--margin",
     type=Share(0.0001, 1.0),
@@ -71,8 +72,9 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
     multiple=True,
     type=Word(),
     metavar="PHASE",
+    shell_complete=complete_phases,
     help="Compare this phase, several times for several; `all` for all.  [default: train and "
-    "test; where neither is there, all]",
+    "test; where neither is there, all; of runs of infer the metrics of latency and throughput]",
 )
 @click.option(
     "--metric",
@@ -80,6 +82,7 @@ class _FailOn(click.ParamType[tuple[str, ...]]):
     multiple=True,
     type=Word(),
     metavar="NAME",
+    shell_complete=complete_metrics,
     help="Compare this number of metrics.csv, as peak_rss_bytes or test_accuracy; several times "
     "for several. Then phases only with --phase.",
 )
@@ -113,10 +116,12 @@ def command(
     """
     from concurrent.futures import ThreadPoolExecutor
 
+    from mnistbench.analysis.inference import usual_metrics
     from mnistbench.analysis.sides import read_side
     from mnistbench.report.exports import export
 
     names = (base, *new)
+    metrics = metrics if phases or metrics else usual_metrics(names)
     with ThreadPoolExecutor(_READERS) as pool:
         sides = pool.map(lambda name: read_side(name, phases, without_contended, metrics), names)
         # Imported while the files are read: SciPy takes a third of a second.

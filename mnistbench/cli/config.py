@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_configs
 
 
 @click.group("config")
@@ -22,7 +23,7 @@ def list_configs() -> None:
 
 
 @command.command("show")
-@click.argument("config")
+@click.argument("config", shell_complete=complete_configs)
 @options.overrides
 def show(config: str, overrides: tuple[str, ...]) -> None:
     """Print CONFIG (a name or a file) with every field filled in, and its digest."""
@@ -30,7 +31,7 @@ def show(config: str, overrides: tuple[str, ...]) -> None:
 
 
 @command.command("validate")
-@click.argument("file")
+@click.argument("file", shell_complete=complete_configs)
 @options.overrides
 def validate(file: str, overrides: tuple[str, ...]) -> None:
     """Check FILE as `benchmark` would, without running it."""

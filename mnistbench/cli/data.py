@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_data
 from mnistbench.cli.output import progress
 from mnistbench.errors import OK, RUN_FAILED, InputError
 
@@ -41,7 +42,7 @@ def list_data() -> None:
 
 
 @command.command("fetch")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_data)
 @options.quiet
 @options.verbose
 def fetch(name: str, quiet: bool, verbose: bool) -> None:
@@ -118,7 +119,7 @@ def verify() -> int:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_data)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_configs
 from mnistbench.cli.output import progress, show_log
 from mnistbench.errors import OK, RUN_FAILED, InputError
 from mnistbench.report.exports import export
@@ -40,7 +41,11 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 @click.option("--mistakes", is_flag=True, help="Show the worst mistakes in predictions.png.")
 @options.repeats(1, "Times the test is run, each in a fresh process.")
-@click.option("--config", help="The config of a model that has no config.yaml beside it.")
+@click.option(
+    "--config",
+    help="The config of a model that has no config.yaml beside it.",
+    shell_complete=complete_configs,
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path),

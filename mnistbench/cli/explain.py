@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_configs
 from mnistbench.cli.output import progress
 from mnistbench.cli.parameters import Count
 from mnistbench.errors import OK
@@ -14,7 +15,7 @@ from mnistbench.report.exports import export
 
 
 @click.command("explain")
-@click.argument("config", required=False, metavar="[CONFIG]")
+@click.argument("config", required=False, metavar="[CONFIG]", shell_complete=complete_configs)
 @options.repeats(3, "Repeats of the config, and of each setting that is tried.")
 @click.option(
     "--epochs",

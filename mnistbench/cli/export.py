@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_paths
 from mnistbench.report.exports import EXPORTS, export, is_written
 
 _MLFLOW = "mlflow"
@@ -14,7 +15,7 @@ _MLFLOW = "mlflow"
 
 @click.command("export")
 @click.argument("output_format", metavar="FORMAT", type=click.Choice([*EXPORTS["export"]]))
-@click.argument("results", nargs=-1, required=True)
+@click.argument("results", nargs=-1, required=True, shell_complete=complete_paths)
 @click.option(
     "-o",
     "--output",
@@ -46,16 +47,12 @@ def command(
     out is counted on standard error.
     """
     from mnistbench.report.exporters.measured import measured
-    from mnistbench.results.folder import output_error
 
     place = _place(output_format, output, uri)
     with measured(results) as found:
         for note in found.notes:
             click.echo(f"mnistbench: {note}", err=True)
-        try:
-            export("export", output_format, found, place=place)
-        except OSError as error:
-            raise output_error(output or Path(), error) from None
+        export("export", output_format, found, place=place)
 
 
 def _place(output_format: str, output: Path | None, uri: str | None) -> Path | str | None:

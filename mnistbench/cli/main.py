@@ -19,10 +19,12 @@ COMMANDS = {
     "benchmark": "mnistbench.cli.benchmark",
     "train": "mnistbench.cli.train",
     "evaluate": "mnistbench.cli.evaluate",
+    "infer": "mnistbench.cli.infer",
     "compare": "mnistbench.cli.compare",
     "merge": "mnistbench.cli.merge",
     "export": "mnistbench.cli.export",
     "report": "mnistbench.cli.report",
+    "plot": "mnistbench.cli.plot",
     "submit": "mnistbench.cli.submit",
     "selfcheck": "mnistbench.cli.selfcheck",
     "explain": "mnistbench.cli.explain",
@@ -32,6 +34,7 @@ COMMANDS = {
     "machine-info": "mnistbench.cli.machine_info",
     "peak": "mnistbench.cli.peak",
     "reproduce": "mnistbench.cli.reproduce",
+    "completion": "mnistbench.cli.completion",
 }
 """Each subcommand and the module that holds it as `command`; loaded when asked for."""
 
@@ -57,7 +60,9 @@ class _LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        is_strange = args and args[0] not in COMMANDS and not args[0].startswith("-")
+        # Where a shell asks how a line goes on, nothing may be said of a slip in it.
+        if is_strange and not ctx.resilient_parsing:
             ctx.fail(f"no command {args[0]!r}{_meant(args[0])}")
         return super().resolve_command(ctx, args)
 

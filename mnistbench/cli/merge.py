@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_paths
 
 if TYPE_CHECKING:
     from mnistbench.results.merge import Merged
 
 
 @click.command("merge")
-@click.argument("results", nargs=-1, required=True)
+@click.argument("results", nargs=-1, required=True, shell_complete=complete_paths)
 @click.option(
     "-o",
     "--output",

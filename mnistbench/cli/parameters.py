@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import TypeVar
 
 import click
+
+Value = TypeVar("Value")
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", re.ASCII)
@@ -131,3 +135,52 @@ class Word(click.ParamType):  # type: ignore[type-arg]  # generic only in late C
         except UnicodeEncodeError:
             self.fail(f"{text!r} is no text", param, ctx)
         return text
+
+
+class Counts(Count):
+    """Whole numbers within limits, by commas: `1,8,64`."""
+
+    name = "N,..."
+
+    def convert(  # type: ignore[override]  # several of what one Count is
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the numbers; fail in one line."""
+        if isinstance(value, tuple):
+            return value
+        convert = super().convert
+        return _each_once(self, [convert(w, param, ctx) for w in str(value).split(",")], param, ctx)
+
+
+class Words(click.ParamType):  # type: ignore[type-arg]  # generic only in late Click
+    """Some words of a list, by commas."""
+
+    name = "LIST"
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        """`allowed` are all there are."""
+        self._allowed = allowed
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the words; fail in one line."""
+        if isinstance(value, tuple):
+            return value
+        words = [word.strip() for word in str(value).split(",")]
+        for word in words:
+            if word not in self._allowed:
+                self.fail(f"{word!r} is none of {', '.join(self._allowed)}", param, ctx)
+        return _each_once(self, words, param, ctx)
+
+
+def _each_once(
+    kind: click.ParamType,  # type: ignore[type-arg]  # generic only in late Click
+    values: Sequence[Value],
+    param: click.Parameter | None,
+    ctx: click.Context | None,
+) -> tuple[Value, ...]:
+    for value in values:
+        if values.count(value) > 1:
+            kind.fail(f"{value} is there twice", param, ctx)
+    return tuple(values)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_configs, complete_paths
 from mnistbench.cli.output import progress
 from mnistbench.cli.parameters import Count
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
@@ -23,7 +24,7 @@ DEFAULT_CONFIG = "mnist-dense-512"
 
 
 @click.command("selfcheck")
-@click.argument("config", required=False)
+@click.argument("config", required=False, shell_complete=complete_configs)
 @click.option(
     "--pairs",
     type=Count(5),
@@ -37,6 +38,7 @@ DEFAULT_CONFIG = "mnist-dense-512"
     nargs=2,
     multiple=True,
     metavar="RUN RUN",
+    shell_complete=complete_paths,
     help="Measure nothing: read the two runs of an earlier selfcheck, or of benchmark A A; twice "
     "for those measured in turn and those of a duet.",
 )

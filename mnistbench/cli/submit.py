@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_paths
 from mnistbench.errors import NOT_COMPARABLE, OK, InputError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("submit")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=complete_paths)
 @click.option(
     "-o",
     "--output",

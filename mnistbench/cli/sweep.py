@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_configs
 from mnistbench.cli.output import progress
 from mnistbench.cli.parameters import Count, TimeSpan
 from mnistbench.cli.sweep_launch import (
@@ -22,6 +23,7 @@ from mnistbench.cli.sweep_launch import (
     terms_of,
 )
 from mnistbench.cli.sweep_points import plan_of
+from mnistbench.cli.sweep_search import search_options
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 from mnistbench.report.exports import export
 
@@ -40,7 +42,10 @@ _OF_A_RESUMED_ONE = (
 
 @click.command("sweep")
 @click.argument(
-    "words", nargs=-1, metavar="[CONFIG | status DIR | collect DIR | stop DIR | point DIR N]"
+    "words",
+    nargs=-1,
+    metavar="[CONFIG | status DIR | collect DIR | stop DIR | point DIR N]",
+    shell_complete=complete_configs,
 )
 @click.option(
     "--grid",
@@ -71,10 +76,8 @@ _OF_A_RESUMED_ONE = (
 @click.option(
     "--select-on",
     type=click.Choice(["test", "validation"]),
-    default="test",
-    show_default=True,
     help="The images that the best accuracy is chosen on; validation: a part of the training set, "
-    "and the test set is for the chosen point alone.",
+    "and the test set is for the chosen point alone.  [default: test; of --trials validation]",
 )
 @click.option(
     "--max-time",
@@ -89,6 +92,7 @@ _OF_A_RESUMED_ONE = (
     metavar="DIR",
     help="Go on with the sweep in this folder, however it ended.",
 )
+@search_options
 @launch_options
 @options.device
 @options.until
@@ -228,6 +232,8 @@ def _show_plan(planned: SweepResult, given: dict[str, Any]) -> int:
         click.echo(plan_line(planned.plan, planned.points))
         for point in planned.points:
             click.echo(f"  {point.number}: {point.settings}")
+        if planned.plan.search is not None:
+            click.echo("\n".join(f"  {line}" for line in planned.plan.search.lines))
         return OK
     export("sweep", given["output_format"], planned)
     return OK
@@ -254,5 +260,5 @@ def _conclude(result: SweepResult, given: dict[str, Any]) -> int:
         kept = f"{result.ended} of {result.plan.turns} repeats are kept"
         click.echo(f"mnistbench: {result.ending}; {kept}", err=True)
         return INTERRUPTED
-    not_whole = result.ending == "finished" and result.missing
+    not_whole = result.ending == "finished" and not result.is_whole
     return RUN_FAILED if result.failed or not_whole else OK

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.sweep_search import choosing_set, search_of
 
 if TYPE_CHECKING:
     from mnistbench.config.loading import ConfigFields
@@ -26,20 +27,22 @@ def plan_of(name: str | None, given: dict[str, Any]) -> SweepPlan:
         options.refuse_twice("--device", ("device=",), fields)
         fields = (*fields, f"device={given['device']}")
     base = options.read(name or DEFAULT_CONFIG, fields)
-    space, repeats = _space(base, given)
+    search = search_of(given)
+    space, repeats = _space(base, given, search is not None)
     _refuse_set_twice(space, fields)
+    select_on = given["select_on"] or ("test" if search is None else choosing_set(search, base))
+    return make_plan(base, space, repeats, select_on, given["tag"], search)
 
-    return make_plan(base, space, repeats, given["select_on"], given["tag"])
 
-
-def _space(base: ConfigFields, given: dict[str, Any]) -> tuple[Space, int]:
+def _space(base: ConfigFields, given: dict[str, Any], is_searched: bool) -> tuple[Space, int]:
     """Return where the points come from, and the repeats of each."""
     from mnistbench.config import sweep_space
 
     if given["grids"] and given["listed"] is not None:
         raise click.UsageError("--list: --grid gives points too; leave out either")
     if given["grids"]:
-        return sweep_space.space_of_grid(given["grids"], given["drawn"]), given["repeats"] or 1
+        space = sweep_space.space_of_grid(given["grids"], given["drawn"], is_searched)
+        return space, given["repeats"] or 1
     if given["listed"] is not None:
         return sweep_space.space_of_list(given["listed"], given["drawn"]), given["repeats"] or 1
     block = base.block()
@@ -50,7 +53,9 @@ def _space(base: ConfigFields, given: dict[str, Any]) -> tuple[Space, int]:
         )
     if given["drawn"] is not None:
         block = block.model_copy(update={"random": given["drawn"]})
-    space = sweep_space.space_of_block(block, base.source, base.set_by)
+    if is_searched:
+        block = block.model_copy(update={"random": None})
+    space = sweep_space.space_of_block(block, base.source, base.set_by, is_searched)
     return space, given["repeats"] or block.repeats
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistbench.cli import options
+from mnistbench.cli.completing import complete_configs
 from mnistbench.cli.output import progress, show_log
 from mnistbench.cli.parameters import Count
 from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED, InputError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("train")
-@click.argument("config", required=False, metavar="[CONFIG]")
+@click.argument("config", required=False, metavar="[CONFIG]", shell_complete=complete_configs)
 @options.overrides
 @options.device
 @options.execution

@@ -47,6 +47,12 @@ class Range:
     whole: bool
     """Whether they are whole numbers."""
 
+    @property
+    def text(self) -> str:
+        """Return it as it is written behind `--grid`."""
+        ends = [str(int(end)) if self.whole else repr(end) for end in (self.low, self.high)]
+        return "..".join(ends) + (":log" if self.log else "")
+
     def draw(self, source: random.Random) -> float | int:
         """Return one of them, of four figures."""
         if self.whole and not self.log:
@@ -60,7 +66,11 @@ class Range:
             drawn_at = math.exp(source.uniform(math.log(self.low), math.log(self.high)))
         else:
             drawn_at = source.uniform(self.low, self.high)
-        return min(max(float(f"{drawn_at:.{_FIGURES}g}"), self.low), self.high)
+        return self.rounded(drawn_at)
+
+    def rounded(self, value: float) -> float:
+        """Return a number between the ends to four figures, and not beyond them."""
+        return min(max(float(f"{value:.{_FIGURES}g}"), self.low), self.high)
 
 
 Values = tuple[Any, ...] | Range
@@ -90,8 +100,13 @@ def checked_block(block: object, file: str, set_by: Mapping[str, str]) -> SweepB
         raise as_input_error(error, file, set_by) from None
 
 
-def space_of_block(block: SweepBlock, file: str, set_by: Mapping[str, str]) -> Space:
-    """Return what a block asks for; raise InputError, naming who gave it and the field."""
+def space_of_block(
+    block: SweepBlock, file: str, set_by: Mapping[str, str], is_searched: bool = False
+) -> Space:
+    """Return what a block asks for; raise InputError, naming who gave it and the field.
+
+    In a space that is searched there may be ranges.
+    """
     source = f"{set_by_whom('sweep', file, set_by)}: sweep"
     folder = Path(file).parent
     grid = {
@@ -101,10 +116,10 @@ def space_of_block(block: SweepBlock, file: str, set_by: Mapping[str, str]) -> S
     if block.grid and block.listed:
         raise InputError("has a grid and a list", source=source, hint="leave out either")
     listed = _points(block.listed, f"{source}.list", folder) if block.listed else None
-    return _complete(Space(grid, listed, block.random, source))
+    return _complete(Space(grid, listed, block.random, source), is_searched)
 
 
-def space_of_grid(texts: Sequence[str], drawn: int | None) -> Space:
+def space_of_grid(texts: Sequence[str], drawn: int | None, is_searched: bool = False) -> Space:
     """Return what `--grid FIELD=VALUES` options ask for; raise InputError."""
     grid: dict[str, Values] = {}
     for text in texts:
@@ -120,7 +135,7 @@ def space_of_grid(texts: Sequence[str], drawn: int | None) -> Space:
                 f"{field} is given twice", source=source, hint="give all its values in one --grid"
             )
         grid[field] = _values(field, _read_values(values, source), source, Path())
-    return _complete(Space(grid, None, drawn, "--grid"))
+    return _complete(Space(grid, None, drawn, "--grid"), is_searched)
 
 
 def space_of_list(path: Path, drawn: int | None) -> Space:
@@ -180,7 +195,7 @@ def settings_text(settings: Settings) -> str:
     return " ".join(texts) or "as it is"
 
 
-def _complete(space: Space) -> Space:
+def _complete(space: Space, is_searched: bool = False) -> Space:
     """Return the space if points can be made of it; raise InputError."""
     if not space.grid and space.listed is None:
         raise InputError("names no points", source=space.source, hint="give it a grid or a list")
@@ -190,10 +205,16 @@ def _complete(space: Space) -> Space:
             hint="leave out either",
         )  # fmt: skip
     ranges = [field for field, values in space.grid.items() if isinstance(values, Range)]
-    if ranges and space.random is None:
+    if ranges and space.random is None and not is_searched:
         raise InputError(
             f"{ranges[0]} is a range, from which points are drawn", source=space.source,
-            hint="say how many with --random N (in a file random: N), or list its values",
+            hint="say how many with --random N (in a file random: N) or --trials N, or list its "
+            "values",
+        )  # fmt: skip
+    if is_searched and space.listed is not None:
+        raise InputError(
+            "--trials searches a grid, and a list is given", source=space.source,
+            hint="leave out either",
         )  # fmt: skip
     return space
 

@@ -28,10 +28,10 @@ def has_heard(message: object) -> bool:
     return message in _heard
 
 
-def wait_for(message: object) -> None:
-    """Return once the command has sent this message."""
+def wait_for(*messages: object) -> object:
+    """Return the first of these messages that the command sends."""
     with _hearing:
-        _hearing.wait_for(lambda: message in _heard)
+        return _hearing.wait_for(lambda: next((each for each in messages if each in _heard), None))
 
 
 def main() -> None:

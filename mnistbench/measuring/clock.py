@@ -28,6 +28,7 @@ class PhaseClock:
         `teardown_seconds` returns what releasing input pipelines took so far, if that is known.
         """
         self._listener = listener
+        self._paused_ns = self._paused_cpu_ns = 0
         self._teardown_seconds = teardown_seconds
         self.records: dict[str, PhaseRecord] = {}
 
@@ -37,6 +38,7 @@ class PhaseClock:
         self._listener(PhaseStarted(name))
         start_utc = utc_now()
         status = STATUS_FAILED
+        self._paused_ns = self._paused_cpu_ns = 0
         teardown_start = self._teardown_seconds()
         cpu_start = time.process_time_ns()
         start = time.perf_counter_ns()
@@ -44,8 +46,8 @@ class PhaseClock:
             yield
             status = STATUS_OK
         finally:
-            end = time.perf_counter_ns()
-            cpu_end = time.process_time_ns()
+            end = time.perf_counter_ns() - self._paused_ns
+            cpu_end = time.process_time_ns() - self._paused_cpu_ns
             record = PhaseRecord(
                 name,
                 (end - start) / 1e9,
@@ -56,6 +58,16 @@ class PhaseClock:
             )
             self.records[name] = record
             self._listener(record)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the block, in which nothing that is measured goes on, out of the present phase."""
+        cpu_start, start = time.process_time_ns(), time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            self._paused_ns += time.perf_counter_ns() - start
+            self._paused_cpu_ns += time.process_time_ns() - cpu_start
 
     def total(self) -> None:
         """Record `total`: the sum of the phases so far, without what lay between them."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from mnistbench.measuring.jobs import Listener
+from mnistbench.measuring.jobs import Answer, Listener
 
 StartMethod = Literal["auto", "fork", "spawn"]
 Task = Callable[[Any, Listener], Any]
@@ -40,10 +40,12 @@ class Executor(Protocol):
         log: Path,
         tell: Listener,
         stops_on_interrupt: bool = False,
+        answer: Answer | None = None,
     ) -> Any:
         """Run `task(argument, tell)` and return its value.
 
-        Its standard error is appended to `log`. What it tells is told here. With
+        Its standard error is appended to `log`. What it tells is told here; `answer` says what
+        is sent back to it. With
         `stops_on_interrupt`, the first Ctrl-C is passed on to the task, which asks for it with
         `stop_requested`; the second, as any without it, raises KeyboardInterrupt.
         Raises TaskFailure if it fails or is killed, InputError where what it was given is wrong,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from mnistbench.data.dataset import DataIdentity
 from mnistbench.data.preprocessing import Split
 from mnistbench.machine.workloads import Point
 from mnistbench.measuring.partners import Ready
+from mnistbench.results.inference import InferenceRow
 from mnistbench.results.phases import PhaseRecord, PhaseStarted
 from mnistbench.results.rows import HistoryRow, Metric
 
@@ -37,6 +38,8 @@ class RepeatJob:
     """`auto`, `cpu` or `gpu`."""
     seed: int
     """The seed of this repeat, derived from the config's root."""
+    asks: bool = field(default=False, kw_only=True)
+    """Whether it asks after each epoch but the last if it is to go on."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,21 @@ class GuessJob:
 
 
 @dataclass(frozen=True)
+class InferJob(RepeatJob):
+    """A network to be applied in one way at one batch size, again and again."""
+
+    model: Path | None
+    """The `.keras` file; None for the config's network, its weights as drawn."""
+    round: int
+    repeat: int
+    execution: str
+    """A key of `results.inference.WAYS`."""
+    batch_size: int
+    seconds: float
+    """Of single queries, and as long again of offline ones."""
+
+
+@dataclass(frozen=True)
 class RatesJob:
     """Workloads whose rates are to be measured."""
 
@@ -117,14 +135,43 @@ class EpochEnded:
 
 
 @dataclass(frozen=True)
+class EpochLearnt:
+    """An epoch is over, and its process waits for `GoOn` or `Prune` of the same epoch."""
+
+    epoch: int
+    """From 1."""
+    accuracy: float
+    """On the images that each epoch is validated on, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class GoOn:
+    """To a process: the training goes on after this epoch."""
+
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Prune:
+    """To a process: the training ends after this epoch, as it promises too little."""
+
+    epoch: int
+
+
+@dataclass(frozen=True)
 class StopRequested:
     """The training has seen that the user asked for an early end."""
 
 
-Message = PhaseStarted | PhaseRecord | EpochEnded | Downloading | StopRequested | HistoryRow | Ready
+Message = (
+    PhaseStarted | PhaseRecord | EpochEnded | EpochLearnt | Downloading | StopRequested
+    | HistoryRow | Ready
+)  # fmt: skip
 """All that a measuring process tells while it works."""
 
 Listener = Callable[[Message], None]
+Answer = Callable[[Message], GoOn | Prune | None]
+"""What is sent back to the process for what it tells; None for nothing."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +196,8 @@ class RepeatResult:
     identity: DataIdentity
     import_phase: PhaseRecord
     """The import in this process, or in the one it was forked from."""
+    pruned_epoch: int | None = field(default=None, kw_only=True)
+    """The epoch after which it was told to end, without a test; None for a whole training."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +208,15 @@ class EvaluationResult(RepeatResult):
     """float32, (n, classes), in the order of the images; None if they were not asked for."""
     remarks: tuple[str, ...] = ()
     """In what the model was judged by terms of its own, a line each."""
+
+
+@dataclass(frozen=True)
+class InferenceResult(RepeatResult):
+    """What one process measured of one way to apply a network."""
+
+    row: InferenceRow
+    remarks: tuple[str, ...] = ()
+    """As those of an EvaluationResult."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from mnistbench.measuring.jobs import (
     EvaluationResult,
     Guesses,
     GuessJob,
+    InferenceResult,
+    InferJob,
     Listener,
     Probe,
     RatesJob,
@@ -123,6 +125,16 @@ def guess(job: GuessJob, tell: Listener) -> Guesses:
     from mnistbench.measuring.inside.evaluate import run_guesses
 
     return run_guesses(job)
+
+
+def infer(job: InferJob, tell: Listener) -> InferenceResult:
+    """Apply a network in one way at one batch size, again and again."""
+    from mnistbench.measuring.inside.framework import import_record
+
+    imported = import_record()
+    from mnistbench.measuring.inside.infer import run_inference
+
+    return run_inference(job, imported, tell)
 
 
 def rates(job: RatesJob, tell: Listener) -> tuple[Sample, ...]:

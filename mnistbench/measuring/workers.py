@@ -24,7 +24,7 @@ from mnistbench.measuring.executor import StartMethod, Task, TaskFailure
 from mnistbench.measuring.fork_servers import server_of
 from mnistbench.measuring.interpreters import Surroundings
 from mnistbench.measuring.interrupts import passed_on
-from mnistbench.measuring.jobs import Listener
+from mnistbench.measuring.jobs import Answer, Listener
 from mnistbench.results.phases import STATUS_FAILED
 
 
@@ -77,12 +77,13 @@ class Workers:
         log: Path,
         tell: Listener,
         stops_on_interrupt: bool = False,
+        answer: Answer | None = None,
     ) -> Any:
         """Run a task in a fresh process, as `Executor` promises."""
         process = self.start(task, argument, log)
         passing = passed_on(process.channel) if stops_on_interrupt else nullcontext()
         with passing:
-            return result_of(process, tell)
+            return result_of(process, tell, answer)
 
     def start(self, task: Task, argument: object, log: Path) -> Process:
         """Start a fresh process on a task; `result_of` waits for what comes of it.
@@ -208,10 +209,10 @@ def end(process: Process) -> None:
     process.channel.close()
 
 
-def result_of(process: Process, tell: Listener) -> Any:
+def result_of(process: Process, tell: Listener, answer: Answer | None = None) -> Any:
     """Return what a started task returns, as `Executor.run` promises; its process has ended."""
     try:
-        return _answer(process, tell)
+        return _result(process, tell, answer)
     except BaseException:
         process.kill()
         raise
@@ -220,7 +221,7 @@ def result_of(process: Process, tell: Listener) -> Any:
         process.channel.close()
 
 
-def _answer(process: Process, tell: Listener) -> Any:
+def _result(process: Process, tell: Listener, answer: Answer | None) -> Any:
     while True:
         try:
             message: Any = process.channel.receive()
@@ -233,6 +234,9 @@ def _answer(process: Process, tell: Listener) -> Any:
                 raise InputError(message.reason)
             raise TaskFailure(STATUS_FAILED, message.reason)
         tell(message)
+        if answer is not None and (said := answer(message)) is not None:
+            with suppress(OSError):  # it has just ended
+                process.channel.send(said)
 
 
 def fork_is_safe() -> bool:

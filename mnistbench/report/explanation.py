@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mnistbench.config.frameworks import BACKENDS
 from mnistbench.machine.workloads import BYTES, FLOPS
 from mnistbench.report.terminal import seconds_text
+from mnistbench.report.values import seconds_text as precise_text
 from mnistbench.report.values import unit_text
 from mnistbench.results.rows import PartRow, SettingRow, to_csv
 from mnistbench.session.explain import LEAST_REPEATS, Explanation
+from mnistbench.session.one_image import OneImage
 from mnistbench.session.parts import COMPUTING
 
 _COLORS = (
@@ -33,6 +36,8 @@ def print_explanation(console: Console, explanation: Explanation) -> None:
     console.print(_bar(explanation.parts, min(console.width, 100)))
     for line in _use(explanation):
         console.print(line, soft_wrap=True, highlight=False)
+    if explanation.one_image is not None:
+        console.print(_one_image(explanation.one_image), soft_wrap=True, highlight=False)
     if explanation.trials:
         console.print(_settings_table(explanation))
     for line in _advice(explanation):
@@ -53,6 +58,7 @@ def as_json(explanation: Explanation) -> str:
         "folders": [str(run.folder.path) for run in explanation.result.runs],
         "parts": [asdict(part) for part in explanation.parts],
         "use": asdict(explanation.use) if explanation.use else None,
+        "one_image": _one_image_as_json(explanation.one_image),
         "test_accuracy": explanation.accuracy,
         "settings": [asdict(trial) for trial in explanation.trials],
         "advice": [trial.setting for trial in explanation.advice],
@@ -101,6 +107,31 @@ def _use(explanation: Explanation) -> list[str]:
         f"{unit_text(moved, BYTES)}, {moved / copied:.1%} of the measured memory copy "
         f"({unit_text(copied, BYTES)})"
     ]
+
+
+def _one_image(one: OneImage) -> str:
+    share = f"{one.share:.1%}"
+    if one.low is not None and one.high is not None:
+        share += f" ({one.low:.1%} to {one.high:.1%})"
+    wait = ""
+    if one.teardown_seconds is not None:
+        title = BACKENDS[one.run.config.backend].title
+        wait = (
+            f"; {precise_text(one.teardown_seconds)} of it is the wait until {title} has released "
+            "its pipeline"
+        )
+    return (
+        f"A predict of one image takes {precise_text(one.predict_seconds)}, as one program "
+        f"{precise_text(one.compiled_seconds)}: {share} of it is Python and what Keras sets up for "
+        f"each call, not the network{wait}"
+    )
+
+
+def _one_image_as_json(one: OneImage | None) -> dict[str, object] | None:
+    if one is None:
+        return None
+    figures = {field.name: getattr(one, field.name) for field in fields(one) if field.name != "run"}
+    return {**figures, "folder": str(one.run.folder.path)}
 
 
 def _letter(explanation: Explanation) -> str:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+from mnistbench.errors import OutputError
 
 EXPORTS: Mapping[str, Mapping[str, str]] = {
     "benchmark": {
@@ -48,6 +51,23 @@ EXPORTS: Mapping[str, Mapping[str, str]] = {
         "otava": "exporters.otava.write_folder",
         "parquet": "exporters.parquet.write_file",
         "pytest-benchmark": "exporters.pytest_benchmark.as_json",
+    },
+    "infer": {
+        "table": "inference.print_inference",
+        "csv": "inference.as_csv",
+        "json": "inference.as_json",
+    },
+    "plot": {
+        "terminal": "quick_plot.print_plot",
+        "png": "figures.write_figure",
+        "svg": "figures.write_figure",
+        "pdf": "figures.write_figure",
+    },
+    "report": {
+        "html": "html.page.as_html",
+        "markdown": "markdown.as_markdown",
+        "png": "figures.write_pngs",
+        "svg": "figures.write_svgs",
     },
     "machine-info": {
         "table": "machine.print_machine",
@@ -88,23 +108,45 @@ def is_written(command: str, output_format: str) -> bool:
 def export(
     command: str, output_format: str, *result: object, place: Path | str | None = None
 ) -> None:
-    """Write a command's result in one of its formats, to standard output or to a place."""
+    """Write a command's result in one of its formats, to standard output or to a place.
+
+    Raises OutputError for a place that cannot be written.
+    """
     module, _, name = EXPORTS[command][output_format].rpartition(".")
     function = getattr(importlib.import_module(f"mnistbench.report.{module}"), name)
     if name.startswith("print"):
         from mnistbench.report.terminal import output_console
 
         function(output_console(_FILE_COLUMNS.get(command, 120)), *result)
-        return
-    if is_written(command, output_format):
-        function(*result, place)
-        return
-    text = function(*result)
-    text = text if text.endswith("\n") else f"{text}\n"
-    if place is not None:
-        from mnistbench.results.whole import write_whole
+    elif is_written(command, output_format):
+        with _told(place):
+            function(*result, place)
+    else:
+        text = function(*result)
+        _deliver(text if text.endswith("\n") else f"{text}\n", place)
 
-        write_whole(Path(place), text.encode())
+
+def _deliver(text: str, place: Path | str | None) -> None:
+    if place is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
         return
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    from mnistbench.results.whole import write_whole
+
+    path = Path(place)
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file with -o, as -o {path / 'FILE'}")
+    with _told(path):
+        # A name that is no text, as an odd file's, is shown and not refused.
+        write_whole(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+@contextmanager
+def _told(place: Path | str | None) -> Iterator[None]:
+    """Tell in one line what the system says of a place."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{place}: cannot be written: {error.strerror or error}; choose another place with -o"
+        ) from None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import PercentFormatter
 
-from mnistbench.errors import InputError
-from mnistbench.report.document.parts import Bars, Boxes, Cells, Figure, Points
+from mnistbench.report.document.parts import Bars, Boxes, Cells, Document, Figure, Points
 from mnistbench.results.pictures import save
 
 _COLORS = (
@@ -26,36 +26,41 @@ _STYLES = {
     "dashes": ("none", "--"),
 }
 _MOST_IN_LEGEND = 14
+_MOST_LETTERS = 70
+"""Of the names side by side below boxes."""
+_BOX_WIDTH = 0.4
 
 
-def chosen(figures: Sequence[Figure], names: Sequence[str]) -> list[Figure]:
-    """Return the figures asked for, or all; raise InputError for one that is not there."""
-    known = {figure.name: figure for figure in figures}
-    for name in names:
-        if name not in known:
-            there = f"there are {', '.join(known)}" if known else "these results give none"
-            raise InputError(f"no figure {name!r}; {there}", source="--figure")
-    return [known[name] for name in names] or [*figures]
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as its path ends, .png, .svg or .pdf; raise OutputError if it cannot be."""
+    save(canvas_of(figure), path)
 
 
-def write_figures(figures: Sequence[Figure], folder: Path, ending: str) -> list[Path]:
-    """Write each figure as `NAME.png` or `NAME.svg`; raise OutputError if one cannot be."""
-    written = []
-    for figure in figures:
-        path = folder / f"{figure.name}.{ending}"
-        save(canvas_of(figure), path)
-        written.append(path)
-    return written
+def write_pngs(document: Document, folder: Path) -> None:
+    """Write each figure of a report as `NAME.png`; raise OutputError if one cannot be."""
+    _write_each(document, folder, "png")
+
+
+def write_svgs(document: Document, folder: Path) -> None:
+    """Write each figure of a report as `NAME.svg`; raise OutputError if one cannot be."""
+    _write_each(document, folder, "svg")
+
+
+def _write_each(document: Document, folder: Path, ending: str) -> None:
+    for figure in document.figures:
+        write_figure(figure, folder / f"{figure.name}.{ending}")
 
 
 def canvas_of(figure: Figure) -> Canvas:
     """Return a figure as matplotlib draws it."""
     bars = [mark for mark in figure.marks if isinstance(mark, Bars)]
+    boxes = [mark for mark in figure.marks if isinstance(mark, Boxes)]
+    width = max(_WIDTH, _BOX_WIDTH * len(boxes))
     height = 2.2 + _BAR_HEIGHT * len(bars[0].labels) if bars else _HEIGHT
-    canvas = Canvas(figsize=(_WIDTH, height), layout="constrained")
+    canvas = Canvas(figsize=(width, height), layout="constrained")
     axes = canvas.add_subplot()
     _draw_bars(axes, bars)
-    _draw_boxes(axes, [mark for mark in figure.marks if isinstance(mark, Boxes)])
+    _draw_boxes(axes, boxes)
     for mark in figure.marks:
         if isinstance(mark, Points):
             _draw_points(axes, mark)
@@ -112,7 +117,10 @@ def _draw_boxes(axes: Axes, marks: Sequence[Boxes]) -> None:
         axes.boxplot([mark.values], positions=[place], widths=0.5, showfliers=False)
         spread = place + aside.uniform(-0.15, 0.15, len(mark.values))
         axes.scatter(spread, mark.values, s=12, alpha=0.6, color=_color(mark.color))
-    axes.set_xticks(range(len(marks)), [_literal(mark.name) for mark in marks])
+    names = [_literal(mark.name) for mark in marks]
+    is_full = sum(map(len, names)) > _MOST_LETTERS
+    turned: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(marks)), names, **(turned if is_full else {}))
 
 
 def _draw_points(axes: Axes, mark: Points) -> None:

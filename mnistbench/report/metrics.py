@@ -21,12 +21,13 @@ _FIGURES = 4
 def row_of(metric: MetricComparison) -> tuple[str, str, str, str]:
     """Return what the typical values are, what NEW is, and the interval."""
     base, new = (
-        _value_text(value, metric.kind) for value in (metric.base_typical, metric.new_typical)
+        value_text(value, metric.kind) for value in (metric.base_typical, metric.new_typical)
     )
     return base, new, _change(metric), _interval(metric)
 
 
-def _value_text(value: float | None, kind: MetricKind) -> str:
+def value_text(value: float | None, kind: MetricKind) -> str:
+    """Return a value of a metric with its unit; empty for the unknown."""
     if value is None:
         return ""
     if kind.scale == "points":
@@ -35,9 +36,14 @@ def _value_text(value: float | None, kind: MetricKind) -> str:
         return seconds_text(value)
     if kind.unit.startswith("samples"):
         return f"{value:,.0f} {kind.unit}"
-    if kind.unit in (BYTES, "J", "Hz", "W") or kind.unit.endswith("/s"):
+    if has_prefix(kind):
         return unit_text(value, kind.unit, _FIGURES)
     return f"{value:.6g}"
+
+
+def has_prefix(kind: MetricKind) -> bool:
+    """Return whether large values of a metric are told in thousands or millions of its unit."""
+    return kind.unit in (BYTES, "J", "Hz", "W") or kind.unit.endswith("/s")
 
 
 def _change(metric: MetricComparison) -> str:

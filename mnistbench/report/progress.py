@@ -17,11 +17,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from mnistbench.analysis.learning import broken_loss
-from mnistbench.measuring.jobs import Downloading, EpochEnded, StopRequested
+from mnistbench.measuring.jobs import Downloading, EpochEnded, EpochLearnt, StopRequested
 from mnistbench.measuring.partners import Ready
-from mnistbench.report.terminal import seconds_text
-from mnistbench.results.phases import STATUS_OK, TEST, TRAIN, PhaseRecord, PhaseStarted
+from mnistbench.report.event_texts import download_text, event_text, turn_text
+from mnistbench.report.notebook import NotebookProgress
+from mnistbench.results.phases import PhaseRecord, PhaseStarted
 from mnistbench.results.phrases import duration
 from mnistbench.results.rows import HistoryRow
 from mnistbench.session.events import Event, Gauging, News, TurnEnded, TurnStarted
@@ -61,7 +61,7 @@ class PlainProgress:
         match event:
             case Downloading():
                 if not event.done_bytes:
-                    self._print(_download_text(event))
+                    self._print(download_text(event))
             case TurnStarted():
                 self._first_start = self._first_start or time.monotonic()
                 self._turns = event.turns
@@ -69,8 +69,8 @@ class PlainProgress:
                 self._done += 1
                 self._print(self._line(event))
             case HistoryRow() | StopRequested() | Gauging() | News():
-                self._print(_event_text(event))
-            case PhaseStarted() | PhaseRecord() | EpochEnded() | Ready():
+                self._print(event_text(event))
+            case PhaseStarted() | PhaseRecord() | EpochEnded() | EpochLearnt() | Ready():
                 pass
             case _:
                 assert_never(event)
@@ -137,8 +137,8 @@ class BarProgress:
                     self._progress.advance(self._turns)
                 self._progress.print(turn_text(event), highlight=False)
             case HistoryRow() | StopRequested() | Gauging() | News():
-                self._progress.print(_event_text(event), highlight=False)
-            case PhaseStarted() | Ready():
+                self._progress.print(event_text(event), highlight=False)
+            case PhaseStarted() | EpochLearnt() | Ready():
                 pass
             case _:
                 assert_never(event)
@@ -168,51 +168,8 @@ class BarProgress:
         self._epochs = self._progress.add_task("epochs", total=event.epochs, note=note)
 
 
-def progress_on(console: Console) -> BarProgress | PlainProgress:
-    """Return bars for a terminal, and lines for everything else."""
+def progress_on(console: Console) -> BarProgress | PlainProgress | NotebookProgress:
+    """Return bars for a terminal or a notebook, and lines for everything else."""
+    if console.is_jupyter:
+        return NotebookProgress()
     return BarProgress(console) if console.is_terminal else PlainProgress(console)
-
-
-def _download_text(event: Downloading) -> str:
-    return f"Downloading {event.title}, {event.total_bytes // _MEGABYTE} MB ..."
-
-
-def _event_text(event: HistoryRow | StopRequested | Gauging | News) -> str:
-    match event:
-        case News():
-            return event.text
-        case Gauging():
-            return f"Measuring this machine's peak, {event.moment} the repeats ..."
-        case StopRequested():
-            return "Stopping; what the finished epochs taught is kept. Ctrl-C again: stop at once."
-        case HistoryRow():
-            return _epoch_text(event)
-        case _:
-            assert_never(event)
-
-
-def _epoch_text(row: HistoryRow) -> str:
-    text = f"epoch {row.epoch}: loss {row.loss:.4f}, accuracy {row.accuracy:.4f}"
-    if row.val_loss is not None and row.val_accuracy is not None:
-        text += f", validation loss {row.val_loss:.4f}, accuracy {row.val_accuracy:.4f}"
-    return f"{text}, {row.seconds:.1f} s"
-
-
-def turn_text(event: TurnEnded) -> str:
-    """Return what a repeat measured, in one line."""
-    turn, record = event.record.turn, event.record
-    which = f"warm-up {turn.repeat}" if turn.is_warmup else f"repeat {turn.repeat}"
-    if record.status != STATUS_OK:
-        return f"{event.config} {which}: {record.status}, {record.reason}"
-    main = TRAIN if any(phase.phase == TRAIN for phase in record.phases) else TEST
-    seconds = next(phase.seconds for phase in record.phases if phase.phase == main)
-    split, accuracy = next(
-        (m.name.split("_")[0], m.value)
-        for m in record.metrics
-        if m.name in ("test_accuracy", "train_accuracy")
-    )
-    times = f"{main} {seconds_text(seconds)} s"
-    broken = broken_loss({metric.name: metric.value for metric in record.metrics})
-    mark = f", {broken}" if broken else ""
-    mark += ", contended" if record.is_contended else ""
-    return f"{event.config} {which}: {times}, {split} accuracy {accuracy:.4f}{mark}"

@@ -56,7 +56,8 @@ def as_json(result: SweepResult) -> str:
         "ending": result.ending,
         "repeats": plan.repeats,
         "select_on": plan.select_on,
-        "expected_seconds": result.expected_seconds if result.missing else 0.0,
+        "search": plan.search.as_written() if plan.search else None,
+        "expected_seconds": 0.0 if result.is_whole else result.expected_seconds,
         "points": [
             _point_as_json(result, *each) for each in zip(plan.points, _rows(result), strict=True)
         ],
@@ -119,9 +120,10 @@ def title_of(result: SweepResult) -> str:
     """Return what was measured: the config, the points and their repeats."""
     plan = result.plan
     name = plan.base.fields.get("name")
-    return (
-        f"{name}: {_count(len(plan.points), 'point')} x {_count(plan.repeats, 'repeat')}, medians"
-    )
+    points = _count(plan.planned, "point")
+    if len(plan.points) < plan.planned:
+        points = f"{len(plan.points):,} of {points}"
+    return f"{name}: {points} x {_count(plan.repeats, 'repeat')}, medians"
 
 
 def _shown(result: SweepResult) -> Sequence[Point]:
@@ -138,6 +140,8 @@ def _hidden(result: SweepResult) -> list[str]:
 
 def _ended(point: Point, planned: int) -> str:
     finished = len(point.finished)
+    if point.is_pruned:
+        return "pruned"
     return str(finished) if finished == planned else f"{finished} of {planned}"
 
 
@@ -236,6 +240,8 @@ def _accuracy_cells(effect: Effect | None) -> tuple[str, str]:
 
 def effect_lines(result: SweepResult) -> list[str]:
     """Return which settings nothing can be told of."""
+    if result.plan.search is not None:
+        return []
     told = {effect.field for effect in result.findings.effects}
     untold = [field for field in result.plan.fields if field not in told]
     if not result.ended or not untold:
@@ -249,6 +255,7 @@ def state_lines(result: SweepResult) -> list[str]:
     made_up = next((c for c in result.plan.configs if c.dataset.source == SYNTHETIC), None)
     if made_up is not None:
         lines.append(f"Data: synthetic; its accuracy is not that of {made_up.facts.title}")
+    lines += _search_lines(result)
     if result.failed:
         lines.append(
             f"A repeat did not finish of {_numbers(result.failed)}: see log.txt of its folder"
@@ -258,9 +265,23 @@ def state_lines(result: SweepResult) -> list[str]:
         lines.append(f"{contended} of {result.ended} repeats were contended: see metrics.csv")
     if result.machines:
         lines.append(result.machines)
-    if result.missing:
+    if not result.is_whole:
         lines += _missing_lines(result)
     return [*lines, f"Files: {result.folder}"]
+
+
+def _search_lines(result: SweepResult) -> list[str]:
+    """Return what chose the points, and how many of them were not measured whole."""
+    search, pruned = result.plan.search, len(result.pruned)
+    if search is None:
+        return []
+    lines = [f"Each point was chosen by those before it: {search.text}"]
+    if pruned:
+        lines.append(
+            f"{pruned} of {_count(len(result.points), 'point')} were pruned: a part of a training "
+            "is no measurement, and in no figure"
+        )
+    return lines
 
 
 def _missing_lines(result: SweepResult) -> list[str]:
@@ -269,8 +290,7 @@ def _missing_lines(result: SweepResult) -> list[str]:
         "running": "It is running", "planned": "It is not running", "finished": "Not whole",
         "detached": "It goes on",
     }  # fmt: skip
-    ended = f"{result.ended} of {result.plan.turns} repeats have ended"
-    line = f"{reasons[result.ending]}: {ended}; missing are repeats of {_numbers(result.missing)}"
+    line = f"{reasons[result.ending]}: {_what_is_there(result)}"
     lines = [line]
     if result.ending == "running":
         lines = [f"{line}; {_left(result)}", *_task_lines(result)]
@@ -283,6 +303,14 @@ def _missing_lines(result: SweepResult) -> list[str]:
     if result.ending == "running":
         return lines
     return [*lines, f"To go on: mnistbench sweep --resume {result.folder}"]
+
+
+def _what_is_there(result: SweepResult) -> str:
+    if result.plan.search is not None:
+        done = len(result.points) - len(result.missing)
+        return f"{done} of {_count(result.plan.planned, 'point')} are done"
+    ended = f"{result.ended} of {result.plan.turns} repeats have ended"
+    return f"{ended}; missing are repeats of {_numbers(result.missing)}"
 
 
 def _task_lines(result: SweepResult) -> list[str]:

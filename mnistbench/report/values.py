@@ -47,6 +47,11 @@ def seconds_text(seconds: float | None) -> str:
     return f"{1e3 * seconds:#.4g} ms" if seconds >= 1e-4 else f"{1e6 * seconds:#.4g} µs"
 
 
+def times_text(ratio: float) -> str:
+    """Return how many times as much something is: `1.25`, `340`."""
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}"
+
+
 _SHORT = {"bytes": "B", "bytes/s": "B/s", "calls/s": "/s"}
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -55,7 +60,17 @@ def unit_text(amount: float | None, unit: str, figures: int = 3) -> str:
     """Return an amount or a rate, as `432 GFLOP/s`, `12.5 GB/s`; empty for the unknown."""
     if amount is None:
         return ""
-    scale, prefix = next(((s, p) for s, p in _PREFIXES if abs(amount) >= s), (1.0, ""))
+    scale, prefix = prefix_of(amount)
     number = amount / scale
     digits = max(0, figures - len(str(int(number))))
-    return f"{number:.{digits}f} {prefix}{_SHORT.get(unit, unit)}".rstrip()
+    return f"{number:.{digits}f} {prefix}{short_unit(unit)}".rstrip()
+
+
+def short_unit(unit: str) -> str:
+    """Return a unit as it stands behind a number: `B` for bytes."""
+    return _SHORT.get(unit, unit)
+
+
+def prefix_of(amount: float) -> tuple[float, str]:
+    """Return what an amount is told in units of, as (1e6, "M")."""
+    return next(((scale, prefix) for scale, prefix in _PREFIXES if abs(amount) >= scale), (1.0, ""))

@@ -18,7 +18,9 @@ def connect() -> duckdb.DuckDBPyConnection:
 
     database = duckdb.connect()
     database.execute(f"SET threads = {_THREADS}")
-    database.execute("SET enable_progress_bar = false")
+    # In a notebook without ipywidgets it is off, and DuckDB refuses even to leave it so.
+    if database.execute("SELECT current_setting('enable_progress_bar')").fetchall()[0][0]:
+        database.execute("SET enable_progress_bar = false")
     # Reading is faster without, and memory lower; whoever needs an order sorts.
     database.execute("SET preserve_insertion_order = false")
     return database

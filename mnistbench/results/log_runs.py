@@ -49,6 +49,7 @@ def load_logs(paths: Sequence[Path], phases: Sequence[str] | None) -> LoadedRuns
         seconds=np.array([time.seconds for _, time in rows], dtype=np.float64),
         accuracies=((),) * len(facts),
         unfinished=(0,) * len(facts),
+        pruned=(0,) * len(facts),
         zeros=tuple(frozenset(zeros.get(key, ())) for key in facts),
         left_out=tuple(
             LeftOut(reason, len(lines), lines[0][0], lines[0][1].line, lines[0][1].value)

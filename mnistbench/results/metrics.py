@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mnistbench.results.inference import WAYS
+
 Better = Literal["less", "more", "neither"]
 Scale = Literal["ratio", "points"]
 
@@ -58,6 +60,13 @@ KINDS: Mapping[str, MetricKind] = {
     **_kinds("FLOP/s", "more", "ratio", "train_flops_per_second"),
     **_kinds("bytes/s", "more", "ratio", "train_bytes_per_second"),
     **_kinds("1", "more", "points", "train_peak_share", "train_bandwidth_share"),
+    # Of a network applied.
+    **_kinds(
+        "s", "less", "ratio",
+        *(f"{way}_batch_N_{part}_seconds" for way in WAYS
+          for part in ("latency", "latency_pN", "teardown")),
+    ),
+    **_kinds("samples/s", "more", "ratio", *(f"{way}_batch_N_samples_per_second" for way in WAYS)),
     # What was learnt.
     **_kinds(
         "1", "more", "points",

@@ -14,6 +14,8 @@ TRAIN = "train"
 TEST = "test"
 TOTAL = "total"
 MODEL_LOAD = "model-load"
+WARM_UP = "warm-up"
+INFER = "infer"
 
 PHASES = (IMPORT, DATA_LOAD, PREPROCESS, BUILD, COMPILE, TRAIN, TEST, TOTAL)
 
@@ -21,6 +23,10 @@ DATA_DOWNLOAD = "data-download"
 """Not of every repeat: before the first one of a session whose data had to be downloaded."""
 EVALUATION_PHASES = (IMPORT, DATA_LOAD, PREPROCESS, MODEL_LOAD, TEST, TOTAL)
 """What `evaluate` times."""
+INFERENCE_PHASES = (IMPORT, DATA_LOAD, MODEL_LOAD, PREPROCESS, WARM_UP, INFER, TOTAL)
+"""What `infer` times of a saved model."""
+UNTRAINED_PHASES = (IMPORT, DATA_LOAD, BUILD, PREPROCESS, WARM_UP, INFER, TOTAL)
+"""What it times of a config's network."""
 
 STATUS_OK = "ok"
 STATUS_FAILED = "failed"
@@ -28,6 +34,8 @@ STATUS_INHERITED = "inherited"
 STATUS_NOT_RUN = "not-run"
 STATUS_INTERRUPTED = "interrupted"
 """The user stopped it before its end."""
+STATUS_PRUNED = "pruned"
+"""A search ended the training after an epoch that promised too little: no time of a whole one."""
 STATUS_DUET = "duet"
 """It ended, on half of the cores beside a busy neighbour: a time to compare with its own only."""
 STATUS_PARALLEL = "parallel:"
@@ -55,8 +63,8 @@ class PhaseRecord:
     start_utc: str
     """Start by the wall clock, ISO 8601 in UTC; empty if the phase did not start."""
     status: str
-    """`ok`, `failed`, `killed:SIGNAL`, `inherited`, `not-run`, `interrupted`, `resumed`, `duet` or
-    `parallel:N`."""
+    """`ok`, `failed`, `killed:SIGNAL`, `inherited`, `not-run`, `interrupted`, `pruned`, `resumed`,
+    `duet` or `parallel:N`."""
     teardown_seconds: float | None = None
     """Of its wall time, what the framework took to release its input pipelines; None where that is
     not known."""

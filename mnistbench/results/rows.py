@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 
 from mnistbench.results.cells import defused
+from mnistbench.results.inference import InferenceRow
 
 Cell = str | int | float | bool | None
 
@@ -198,7 +199,7 @@ class PointRow:
     settings: str
     """As for `--set`, a blank between two."""
     state: str
-    """`planned`, `begun`, `measured`, or `failed` where a repeat did not finish."""
+    """`planned`, `begun`, `measured`, `failed` where a repeat did not finish, or `pruned`."""
     folder: str
     """In the sweep's folder; empty before its first repeat has ended."""
     repeats: int
@@ -247,7 +248,7 @@ class SweepRow:
 
 Row = (
     TimingRow | MetricRow | MachineRow | HistoryRow | PredictionRow | ClassRow | GuessRow
-    | PartRow | SettingRow | RateRow | SelfcheckRow | PointRow | SweepRow
+    | PartRow | SettingRow | RateRow | SelfcheckRow | PointRow | SweepRow | InferenceRow
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from mnistbench.results.csv import columns_of, load_table, parts, rows_of
 from mnistbench.results.database import connect
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.metric_rows import NO_METRICS, LoadedMetrics, load_metrics
+from mnistbench.results.phases import STATUS_PRUNED
 from mnistbench.results.run_facts import (
     RunFigures,
     leave_out_half,
@@ -53,7 +54,9 @@ class LoadedRuns:
     accuracies: tuple[Sequence[float], ...]
     """Of each run: the test accuracy of every repeat that has one."""
     unfinished: tuple[int, ...]
-    """Of each run: repeats that failed or were killed."""
+    """Of each run: repeats that failed, were killed or were pruned."""
+    pruned: tuple[int, ...]
+    """Of each run: those of them that a search ended early."""
     zeros: tuple[frozenset[str], ...]
     """Of each run: the phases that took 0 s in a repeat; no ratio can be made of that."""
     left_out: tuple[LeftOut, ...]
@@ -183,12 +186,8 @@ def _loaded(
     names = [
         name for (name,) in database.execute("SELECT phase FROM phases ORDER BY code").fetchall()
     ]
-    unfinished = dict(
-        database.execute(
-            "SELECT number, count(DISTINCT repeat) FROM times "
-            f"WHERE NOT ({MEASURED} OR status = 'inherited') GROUP BY number"
-        ).fetchall()
-    )
+    unfinished = _repeats_with(database, f"NOT ({MEASURED} OR status = 'inherited')")
+    pruned = _repeats_with(database, f"status = '{STATUS_PRUNED}'")
     zeros: dict[int, set[str]] = {}
     for number, phase in database.execute("FROM zeros").fetchall():
         zeros.setdefault(number, set()).add(phase)
@@ -200,8 +199,18 @@ def _loaded(
         seconds=np.asarray(times["seconds"], dtype=np.float64),
         accuracies=tuple(tuple(run.accuracies.values()) for run in figures),
         unfinished=tuple(unfinished.get(number, 0) for number in range(len(facts))),
+        pruned=tuple(pruned.get(number, 0) for number in range(len(facts))),
         zeros=tuple(frozenset(zeros.get(number, ())) for number in range(len(facts))),
         left_out=tuple(left_out),
         contended=tuple(frozenset(run.contended) for run in figures),
         metrics=metrics,
+    )
+
+
+def _repeats_with(database: DuckDBPyConnection, condition: str) -> dict[int, int]:
+    """Return of each run how many repeats have such a row; nothing of those that have none."""
+    return dict(
+        database.execute(
+            f"SELECT number, count(DISTINCT repeat) FROM times WHERE {condition} GROUP BY number"
+        ).fetchall()
     )

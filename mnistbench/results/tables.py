@@ -13,6 +13,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mnistbench.errors import InputError
 from mnistbench.results.cells import restored
+from mnistbench.results.inference import InferenceRow
 from mnistbench.results.rows import (
     ClassRow,
     GuessRow,
@@ -45,6 +46,7 @@ PARTS = "explain.csv"
 SETTINGS = "settings.csv"
 POINTS = "points.csv"
 FINDINGS = "sweep.csv"
+INFERENCE = "inference.csv"
 
 TABLES: Mapping[str, type[Row]] = {
     TIMINGS: TimingRow,
@@ -61,6 +63,7 @@ TABLES: Mapping[str, type[Row]] = {
     SETTINGS: SettingRow,
     POINTS: PointRow,
     FINDINGS: SweepRow,
+    INFERENCE: InferenceRow,
 }
 """Each table and what a row of it is; a new one is an entry here."""
 
@@ -69,6 +72,8 @@ CONFIG = "config.yaml"
 CONFIGS = "configs"
 """Of a merged folder: the config of each run, named by the run's id."""
 SWEEP_PLAN = "sweep.yaml"
+STUDY = "study.db"
+"""Of a search: Optuna's own record of its trials."""
 LAUNCHED = "launched.json"
 """What of a sweep was given to a scheduler."""
 ATTEMPTS = "attempts"
@@ -84,6 +89,7 @@ ARCHITECTURE = "architecture.png"
 TENSORBOARD = "tensorboard"
 CHECKPOINTS = "checkpoints"
 EVALUATIONS = "evaluations"
+INFERENCES = "inference"
 CONFUSION = "confusion.csv"
 """As wide as there are classes, so no table of rows."""
 CONFUSION_PICTURE = "confusion.png"

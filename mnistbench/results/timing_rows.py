@@ -27,7 +27,7 @@ MEASURED = "(status IN ('ok', 'duet') OR starts_with(status, 'parallel:'))"
 
 HEADER = "header"
 """Of a row that begins a second table: what its problem is called."""
-_STATUSES = "('ok', 'failed', 'inherited', 'not-run', 'interrupted', 'resumed', 'duet')"
+_STATUSES = "('ok', 'failed', 'inherited', 'not-run', 'interrupted', 'pruned', 'resumed', 'duet')"
 _COLUMN_OF = {
     left_out.TORN: "run_id", left_out.STATUS: "status", left_out.REPEAT: "repeat",
     left_out.ZERO: "seconds", left_out.TIME: "seconds", left_out.TWICE: "seconds",

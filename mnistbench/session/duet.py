@@ -19,7 +19,7 @@ from mnistbench.machine import evidence, readings
 from mnistbench.machine.cgroups import cgroup_facts
 from mnistbench.machine.shares import cores, shares
 from mnistbench.measuring.executor import StartMethod, Task
-from mnistbench.measuring.jobs import Listener, Message, RepeatJob
+from mnistbench.measuring.jobs import Answer, Listener, Message, RepeatJob
 from mnistbench.measuring.partners import Go, PartnerEnded, Ready
 from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.tasks import duet
@@ -147,8 +147,9 @@ class _Side:
         return self.workers.startup_text
 
     def run(
-        self, task: Task, argument: object, log: Path, tell: Listener, stops: bool = False
-    ) -> Any:
+        self, task: Task, argument: object, log: Path, tell: Listener, stops: bool = False,
+        answer: Answer | None = None,
+    ) -> Any:  # fmt: skip
         """Run the task; what it tells of its own step goes to the conductor."""
 
         def hear(message: Message) -> None:
@@ -158,7 +159,7 @@ class _Side:
         try:
             process = self.workers.start(task, argument, log)
             self.conductor.add(self.number, process)
-            return result_of(process, hear)
+            return result_of(process, hear, answer)
         finally:
             self.conductor.leave(self.number)
 

@@ -88,10 +88,13 @@ class Evaluation:
     """In what the model was judged by terms of its own, a line each."""
 
 
-def find_model(target: Path, config: str | None) -> tuple[Path, RunConfig]:
+def find_model(
+    target: Path, config: str | None, overrides: Sequence[str] = ()
+) -> tuple[Path, RunConfig]:
     """Return the model file of a run's folder or of a bare path, and the config it goes with.
 
-    Raises InputError if there is no model, or no config beside it and none given.
+    `overrides` of that config are as for `--set`. Raises InputError if there is no model, or no
+    config beside it and none given.
     """
     model = target / MODEL if target.is_dir() else target
     if not model.is_file():
@@ -106,7 +109,7 @@ def find_model(target: Path, config: str | None) -> tuple[Path, RunConfig]:
         raise InputError(
             f"has no {CONFIG} beside it", source=model, hint="give its config with --config"
         )
-    return model, load_config(config if config is not None else str(beside))
+    return model, load_config(config if config is not None else str(beside), overrides)
 
 
 def run_evaluation(plan: EvaluationPlan, tell: Listener) -> Evaluation:

@@ -29,6 +29,7 @@ from mnistbench.results.tables import LOG, PARTS, PARTS_PICTURE, SETTINGS
 from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
 from mnistbench.session.crews import executor_of
 from mnistbench.session.events import Listener
+from mnistbench.session.one_image import OneImage, measure_one_image
 from mnistbench.session.parts import (
     COMPUTING,
     UNTOLD,
@@ -92,6 +93,8 @@ class Explanation:
     """Settings that this machine or the config rules out, and why."""
     use: Use | None
     """Of the machine by the computing; None where its peak in this precision is not measured."""
+    one_image: OneImage | None = None
+    """What a `predict` of one image takes, and what of that is not the network."""
 
     @property
     def run(self) -> Run:
@@ -145,7 +148,12 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     trials.sort(key=lambda trial: trial.train_seconds)
     accuracy = median(metric_values(base, "test_accuracy"))
     use = _use(base, next(part.seconds for part in rows if part.part == COMPUTING))
-    explanation = Explanation(result, rows, accuracy, tuple(trials), tuple(not_tried), use)
+    one_image = measure_one_image(
+        plan.config, plan.repeats, base.folder.path, plan.start_method, tell
+    )
+    explanation = Explanation(
+        result, rows, accuracy, tuple(trials), tuple(not_tried), use, one_image
+    )
     _keep(explanation)
     return explanation
 

@@ -13,10 +13,11 @@ from mnistbench.config.frameworks import BACKENDS
 from mnistbench.config.run_config import RunConfig
 from mnistbench.machine import host
 from mnistbench.measuring.interrupts import held_back
+from mnistbench.measuring.jobs import InferenceResult
 from mnistbench.results.folder import RunFolder, new_run_id
 from mnistbench.results.phases import PhaseRecord, utc_now
 from mnistbench.results.rows import MachineRow, MetricRow, TimingRow, cell
-from mnistbench.results.tables import MACHINE, METRICS, SCHEMA, SCHEMA_FACT, TIMINGS
+from mnistbench.results.tables import INFERENCE, MACHINE, METRICS, SCHEMA, SCHEMA_FACT, TIMINGS
 from mnistbench.session.crews import Crew
 from mnistbench.session.records import RepeatRecord, Run
 
@@ -112,14 +113,17 @@ def _data_facts(identity: data.DataIdentity) -> Mapping[str, object]:
 
 
 def keep(record: RepeatRecord, run: Run) -> None:
-    """Write the repeat's rows to the disk, to both tables or to none."""
+    """Write the repeat's rows to the disk, to all its tables or to none."""
     if run.download is not None and not run.repeats:
         record = replace(record, phases=(run.download, *record.phases))
     number = record.turn.repeat
     metrics = [MetricRow(run.run_id, number, m.name, m.value, m.unit) for m in record.metrics]
+    result = record.result
+    own = {INFERENCE: [result.row]} if isinstance(result, InferenceResult) else {}
     with held_back():
         # Its times last: whoever reads takes a repeat that has them for whole.
-        run.folder.append_together({METRICS: metrics, TIMINGS: timing_rows(record, run)})
+        times = timing_rows(record, run)
+        run.folder.append_together({**own, METRICS: metrics, TIMINGS: times})
         run.repeats.append(record)  # from here on its folder is kept, whatever fails next
     run.folder.log(f"repeat {number} ended: {record.status} {record.reason}")
 

@@ -14,7 +14,7 @@ from mnistbench.config.run_config import RunConfig
 from mnistbench.machine import evidence
 from mnistbench.measuring.executor import Task
 from mnistbench.measuring.interpreters import Interpreter
-from mnistbench.measuring.jobs import RepeatResult
+from mnistbench.measuring.jobs import Answer, RepeatResult
 from mnistbench.results.folder import RunFolder
 from mnistbench.results.phases import (
     PHASES,
@@ -56,6 +56,8 @@ class Measurement:
     """The phases it times, in order, `import` and `total` included."""
     stops_on_interrupt: bool = False
     """Whether Ctrl-C asks the task to stop, instead of ending its process."""
+    answer: Answer | None = None
+    """What says to the task what it asks for; None where it asks for nothing."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class RepeatRecord:
     """One for each phase, in order; before them the download of the data, if there was one."""
     metrics: tuple[Metric, ...]
     status: str
-    """`ok`, `failed`, `interrupted` or `killed:SIGNAL`."""
+    """`ok`, `failed`, `interrupted`, `pruned` or `killed:SIGNAL`."""
     reason: str = ""
     """Why it did not finish, in one line."""
     result: RepeatResult | None = None

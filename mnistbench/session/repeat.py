@@ -18,6 +18,7 @@ from mnistbench.results.phases import (
     STATUS_INTERRUPTED,
     STATUS_NOT_RUN,
     STATUS_OK,
+    STATUS_PRUNED,
     TOTAL,
     TRAIN,
     PhaseRecord,
@@ -56,7 +57,9 @@ def measured(
     run.folder.log(f"repeat {turn.repeat} begins, seed {turn.seed}, order {turn.order}")
     start = time.perf_counter()
     try:
-        result = executor.run(wanted.task, wanted.job, log, listen, wanted.stops_on_interrupt)
+        result = executor.run(
+            wanted.task, wanted.job, log, listen, wanted.stops_on_interrupt, wanted.answer
+        )
     except (TaskFailure, InputError, RunError) as failure:
         status = failure.status if isinstance(failure, TaskFailure) else "failed"
         record = _unfinished(turn, phases, running, wanted.phases, status, str(failure))
@@ -65,17 +68,31 @@ def measured(
         reason = f"stopped by the user after epoch {result.epoch}"
         return _unfinished(turn, phases, running, wanted.phases, STATUS_INTERRUPTED, reason)
     wall_seconds = time.perf_counter() - start
-    total = phases[TOTAL].seconds or 0.0
     # Forked repeats share the import of their server: it was measured once, and counts once.
     shared = executor.forks and any(record.status == STATUS_OK for record in run.repeats)
     phases[IMPORT] = inherited(result.import_phase) if shared else result.import_phase
     own_import = 0.0 if executor.forks else result.import_phase.seconds or 0.0
+    outside_seconds = wall_seconds - (phases[TOTAL].seconds or 0.0) - own_import
+    return _ended(turn, run.config, phases, wanted.phases, result, outside_seconds)
+
+
+def _ended(
+    turn: Turn,
+    config: RunConfig,
+    phases: Mapping[str, PhaseRecord],
+    names: tuple[str, ...],
+    result: RepeatResult,
+    outside_seconds: float,
+) -> RepeatRecord:
+    """Return the record of a repeat whose process came to its end."""
     extra = (
-        Metric("outside_phases_seconds", wall_seconds - total - own_import, "s"),
+        Metric("outside_phases_seconds", outside_seconds, "s"),
         Metric("order", turn.order, ""),
     )
-    work = _work_metrics(run.config, result, phases)
-    ordered = tuple(phases[name] for name in wanted.phases)
+    if result.pruned_epoch is not None:
+        return _pruned(turn, config, phases, names, result, extra)
+    work = _work_metrics(config, result, phases)
+    ordered = tuple(phases[name] for name in names)
     return RepeatRecord(turn, ordered, (*result.metrics, *work, *extra), STATUS_OK, result=result)
 
 
@@ -86,6 +103,28 @@ def _work_metrics(
     if TRAIN not in phases:
         return []
     return work_metrics(config, result.metrics, phases[TRAIN].seconds, result.precision)
+
+
+def _pruned(
+    turn: Turn,
+    config: RunConfig,
+    phases: Mapping[str, PhaseRecord],
+    names: tuple[str, ...],
+    result: RepeatResult,
+    extra: tuple[Metric, ...],
+) -> RepeatRecord:
+    """Return the record of a training that a search ended after an epoch: its time is a part's."""
+    partial = {
+        **phases,
+        TRAIN: replace(phases[TRAIN], status=STATUS_PRUNED),
+        TOTAL: PhaseRecord(TOTAL, None, None, "", STATUS_PRUNED),
+    }
+    not_run = {name: PhaseRecord(name, None, None, "", STATUS_NOT_RUN) for name in names}
+    ordered = tuple((not_run | partial)[name] for name in names)
+    epoch = Metric("pruned_epoch", result.pruned_epoch, "1")
+    reason = f"after epoch {result.pruned_epoch} of {config.training.epochs}"
+    metrics = (*result.metrics, epoch, *extra)
+    return RepeatRecord(turn, ordered, metrics, STATUS_PRUNED, reason, result)
 
 
 def _unfinished(

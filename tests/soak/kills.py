@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import signal
@@ -85,6 +86,60 @@ def _below(process_id: int) -> list[psutil.Process]:
         return []
 
 
+def resumed(seed: int, folder: Path) -> Outcome:
+    """Kill a sweep, go on with it and kill that too; at last each repeat is there exactly once."""
+    draw = random.Random(f"resumed:{seed}")
+    out, scratch = folder / "out", folder / "scratch"
+    scratch.mkdir()
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    arguments = draw.choice([
+        ["sweep", "mnist-dense", "--grid", "training.batch_size=64,128,256", *FEW, "--repeats", "3",
+         "--no-calibrate", "--output", str(out)],
+        ["sweep", "mnist-dense", "--grid", "training.learning_rate=1e-4..1e-1:log", *FEW,
+         "--set", "training.epochs=3", "--trials", "9", "--pruner", "median", "--no-calibrate",
+         "--output", str(out)],
+    ])  # fmt: skip
+    for _ in range(draw.randint(1, 3)):
+        process = subprocess.Popen(
+            mnistbench(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=environment, start_new_session=True,
+        )  # fmt: skip
+        time.sleep(draw.uniform(0.5, 15))
+        below = _below(process.pid)
+        process.kill()
+        process.wait()
+        psutil.wait_procs(below, timeout=3)
+        for plan in out.glob("*/sweep.yaml"):
+            arguments = ["sweep", "--resume", str(plan.parent), "--no-calibrate"]
+    began = time.monotonic()
+    done = subprocess.run(
+        mnistbench(*arguments), capture_output=True, text=True, env=environment, check=False
+    )
+    seconds = (time.monotonic() - began) / 10  # it measures
+    outcome = judged(arguments, done.returncode, done.stdout, done.stderr, seconds, 0.0, {0})
+    _look_after(outcome, out, scratch, [])
+    _count_repeats(outcome, next(out.glob("*/sweep.yaml")).parent)
+    return outcome
+
+
+def _count_repeats(outcome: Outcome, folder: Path) -> None:
+    """Count what is not there once, of every point of a sweep that is said to be whole."""
+    told = subprocess.run(
+        mnistbench("sweep", "status", str(folder), "--format", "json"),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    result = json.loads(told.stdout)
+    planned = result["search"]["trials"] if result["search"] else 3
+    points = result["points"]
+    wanted = {True: 1, False: result["repeats"]}
+    wrong = [p["point"] for p in points if p["repeats"] != wanted[p["state"] == "pruned"]]
+    outcome.lost += len(wrong) + len(result["missing"]) + abs(planned - len(points))
+    folders = [path.parent.name for path in folder.glob("*/timings.csv")]
+    outcome.doubled += len(folders) - len(points)
+    if outcome.lost or outcome.doubled:
+        outcome.problem = f"lost {outcome.lost}, doubled {outcome.doubled}; {outcome.problem}"
+
+
 def _look_after(outcome: Outcome, out: Path, scratch: Path, below: list[psutil.Process]) -> None:
     _, alive = psutil.wait_procs(below, timeout=3)
     outcome.orphans = len([p for p in alive if p.is_running() and p.status() != "zombie"])
@@ -154,5 +209,6 @@ WAYS: Mapping[str, str] = {
 
 KINDS: Mapping[str, tuple[int, Callable[[int, Path], Outcome]]] = {
     "kills": (1000, killed),
+    "kills and resumes": (20, resumed),
     "surroundings": (400, surroundings),
 }

@@ -73,7 +73,7 @@ def run_evaluation(job: EvaluateJob, import_phase: PhaseRecord, tell: Listener) 
         *process_metrics(),
         Metric("startup_seconds", startup_seconds, "s"),
     )
-    guesses = _guesses(model, _numbers(images), config, logits) if job.with_guesses else None
+    guesses = guesses_of(model, _numbers(images), config, logits) if job.with_guesses else None
     framework, precision = keras.backend.backend(), keras.config.dtype_policy().name
     return EvaluationResult(
         metrics, framework, device, precision, identity, import_phase, guesses, remarks
@@ -101,9 +101,17 @@ def _some_numbers(images: data.Numbers | data.RawImages) -> Any:
     return images.part(0, _PROBED).numbers()
 
 
-def _guesses(model: keras.Model, images: Any, config: RunConfig, logits: bool) -> npt.NDArray[Any]:
+def guesses_of(
+    model: keras.Model, images: Any, config: RunConfig, logits: bool
+) -> npt.NDArray[Any]:
+    """Return the model's probabilities for images as it takes them: float32, (n, classes)."""
     # In batches as the test's: another size can round differently.
     outputs = model.predict(images, batch_size=config.training.batch_size)
+    return probabilities(outputs, logits)
+
+
+def probabilities(outputs: Any, logits: bool) -> npt.NDArray[Any]:
+    """Return what a model gives as probabilities, float32: of logits their softmax."""
     guesses = np.asarray(outputs, np.float32)
     return np.asarray(softmax(guesses, axis=1)) if logits else guesses
 
@@ -119,4 +127,4 @@ def run_guesses(job: GuessJob) -> Guesses:
         reference = data.select(data.load(config), config, trains=False).x_train
     numbers = images_for(model, data.image_numbers(job.images, config, reference))
     logits, remarks = compile_on_own_terms(model, terms, config, numbers)
-    return Guesses(_guesses(model, numbers, config, logits), remarks)
+    return Guesses(guesses_of(model, numbers, config, logits), remarks)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from mnistbench import data
 from mnistbench.config.run_config import RunConfig
 from mnistbench.data import Dataset, RawImages, Split
-from mnistbench.measuring.inside.backends.base import Jit
+from mnistbench.measuring.inside.backends.base import Jit, wanted_jit
 from mnistbench.measuring.inside.framework import backend
 
 
@@ -84,9 +84,7 @@ class FitExecution(Execution):
         """`model` is compiled; it was seeded before it was built, and needs no seed here."""
         self._model = model
         self._config = config
-        asked = config.training.jit != "auto"
-        reason = f"training.jit is {config.training.jit}" if asked else "Keras's own choice"
-        self.jit = Jit(bool(model.jit_compile), reason)
+        self.jit = keras_jit(model, config)
 
     def train(
         self,
@@ -156,7 +154,7 @@ class FusedExecution(Execution):
         self._model = model
         self._config = config
         self._seed = seed
-        self.jit = _fused_jit(config, device)
+        self.jit = wanted_jit(config, backend().automatic_jit(config, device))
         self._programs = backend().programs(model, config, self.jit.is_on)
 
     def train(
@@ -239,8 +237,7 @@ def _with_validation(
     return images, None
 
 
-def _fused_jit(config: RunConfig, device: str) -> Jit:
-    wanted = config.training.jit
-    if wanted != "auto":
-        return Jit(wanted == "on", f"training.jit is {wanted}")
-    return backend().automatic_jit(config, device)
+def keras_jit(model: keras.Model, config: RunConfig) -> Jit:
+    """Return whether Keras's own loops have the compiled model compiled by XLA, and why."""
+    is_on = bool(model.jit_compile)
+    return Jit(is_on, wanted_jit(config, Jit(is_on, "Keras's own choice")).reason)

@@ -93,14 +93,18 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
 
 def learning_metrics(
     history: dict[str, list[float]],
-    tested: dict[str, float],
+    tested: dict[str, float] | None,
     model: keras.Model,
     first_epoch: int,
 ) -> list[Metric]:
-    """Return losses and accuracies, of the test, of the training and of each epoch."""
-    metrics = [
-        Metric("test_loss", tested["loss"], ""),
-        Metric("test_accuracy", tested["accuracy"], "1"),
+    """Return losses and accuracies, of a test if there was one, the training and each epoch."""
+    metrics = []
+    if tested is not None:
+        metrics += [
+            Metric("test_loss", tested["loss"], ""),
+            Metric("test_accuracy", tested["accuracy"], "1"),
+        ]
+    metrics += [
         Metric("train_loss", history["loss"][-1], ""),
         Metric("train_accuracy", history["accuracy"][-1], "1"),
     ]
@@ -114,14 +118,21 @@ def learning_metrics(
         Metric("parameters", model.count_params(), "1"),
         Metric("parameters_trainable", trainable, "1"),
     ]
-    for epoch, (loss, accuracy) in enumerate(
-        zip(history["loss"], history["accuracy"], strict=True), start=first_epoch
-    ):
-        metrics += [
-            Metric(f"epoch_{epoch}_train_loss", loss, ""),
-            Metric(f"epoch_{epoch}_train_accuracy", accuracy, "1"),
-        ]
-    return metrics
+    return [*metrics, *_epoch_metrics(history, first_epoch)]
+
+
+def _epoch_metrics(history: dict[str, list[float]], first_epoch: int) -> list[Metric]:
+    """Return losses and accuracies of each epoch, on the validation set too where there is one."""
+    figures = (
+        ("train_loss", "loss", ""), ("train_accuracy", "accuracy", "1"),
+        ("validation_loss", "val_loss", ""), ("validation_accuracy", "val_accuracy", "1"),
+    )  # fmt: skip
+    return [
+        Metric(f"epoch_{first_epoch + place}_{figure}", history[name][place], unit)
+        for place in range(len(history["loss"]))
+        for figure, name, unit in figures
+        if name in history
+    ]
 
 
 def speed_metrics(
@@ -158,6 +169,8 @@ def _teardown_metrics(clock: PhaseClock) -> list[Metric]:
     """Return what of `train` and `test` went into releasing input pipelines, and what is left."""
     metrics = []
     for phase in (TRAIN, TEST):
+        if phase not in clock.records:  # what a search ended early is not tested
+            continue
         record = clock.records[phase]
         known = record.seconds is not None and record.teardown_seconds is not None
         left = record.seconds - record.teardown_seconds if known else None  # type: ignore[operator]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -17,6 +17,7 @@ from mnistbench import data
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import fresh_bytes
 from mnistbench.errors import RunError
+from mnistbench.measuring.child import wait_for
 from mnistbench.measuring.clock import PhaseClock
 from mnistbench.measuring.inside import memory, models
 from mnistbench.measuring.inside.execution import EXECUTIONS, Execution, Learned, training_samples
@@ -28,7 +29,14 @@ from mnistbench.measuring.inside.measures import (
     speed_metrics,
     target_metrics,
 )
-from mnistbench.measuring.jobs import Listener, RepeatJob, RepeatResult
+from mnistbench.measuring.jobs import (
+    EpochLearnt,
+    GoOn,
+    Listener,
+    Prune,
+    RepeatJob,
+    RepeatResult,
+)
 from mnistbench.results.phases import (
     BUILD,
     COMPILE,
@@ -62,13 +70,23 @@ class Prepared:
 def run_repeat(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> RepeatResult:
     """Run every phase once, telling `tell` of each as it starts and ends.
 
-    Raises InputError for data that cannot be read and for a GPU that is not there.
+    A training that was pruned is not tested. Raises InputError for data that cannot be read and for
+    a GPU that is not there.
     """
     prepared = prepare(job, tell)
     epochs = EpochClock(tell)
-    learned = train(prepared, [epochs, *target_callbacks(job.config)])
-    tested = test(prepared.clock, prepared.execution, prepared.test_images)
-    return repeat_result(job, prepared, epochs, learned, tested, import_phase)
+    if not job.asks:
+        learned = train(prepared, [epochs, *target_callbacks(job.config)])
+        tested = test(prepared.clock, prepared.execution, prepared.test_images)
+        return repeat_result(job, prepared, epochs, learned, tested, import_phase)
+    asking = _Asking(prepared.clock, job.config.training.epochs, tell)
+    learned = train(prepared, [epochs, *target_callbacks(job.config), asking])
+    whole = asking.pruned_epoch is None
+    images = prepared.test_images
+    last = test(prepared.clock, prepared.execution, images) if whole else None
+    result = repeat_result(job, prepared, epochs, learned, last, import_phase)
+    waited = Metric("pruning_seconds", asking.waited_seconds, "s")
+    return replace(result, metrics=(*result.metrics, waited), pruned_epoch=asking.pruned_epoch)
 
 
 def prepare(job: RepeatJob, tell: Listener) -> Prepared:
@@ -102,7 +120,7 @@ def repeat_result(
     prepared: Prepared,
     epochs: EpochClock,
     learned: Learned,
-    tested: dict[str, float],
+    tested: dict[str, float] | None,
     import_phase: PhaseRecord,
     finished_epochs: int = 0,
 ) -> RepeatResult:
@@ -223,4 +241,27 @@ class _UntilAccurate(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if (logs or {})["val_accuracy"] >= self._target:
+            self.model.stop_training = True
+
+
+class _Asking(keras.callbacks.Callback):  # type: ignore[misc]
+    """Asks after each epoch but the last if the training is to go on; no phase counts the wait."""
+
+    def __init__(self, clock: PhaseClock, epochs: int, tell: Listener) -> None:
+        super().__init__()
+        self._clock, self._epochs, self._tell = clock, epochs, tell
+        self.waited_seconds = 0.0
+        self.pruned_epoch: int | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        ended = epoch + 1
+        if ended == self._epochs or self.model.stop_training:
+            return
+        start = time.perf_counter()
+        with self._clock.paused():
+            self._tell(EpochLearnt(ended, float((logs or {})["val_accuracy"])))
+            said = wait_for(GoOn(ended), Prune(ended))
+        self.waited_seconds += time.perf_counter() - start
+        if said == Prune(ended):
+            self.pruned_epoch = ended
             self.model.stop_training = True

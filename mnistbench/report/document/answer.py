@@ -18,7 +18,7 @@ from mnistbench.analysis.groups import By, Groups
 from mnistbench.analysis.sides import ConfigRuns, Side
 from mnistbench.report.comparison import NOT_COMPARABLE, other_work_in
 from mnistbench.report.values import change_text, interval_text, seconds_text
-from mnistbench.results.phases import TEST, TRAIN
+from mnistbench.results.phases import INFER, TEST, TRAIN
 
 _MOST_DETAILS = 24
 _MOST_NAMED = 6
@@ -155,6 +155,8 @@ def _measured(config: ConfigRuns) -> str:
     phase = next((name for name in (TRAIN, TEST, *config.phases) if name in config.phases), None)
     if phase is None:
         return ""
+    if INFER in config.phases and phase not in _DOES:
+        return f"{config.name} was applied: how fast, is below"
     seconds = config.phases[phase].amounts
     found = stats.typical_time(seconds, 0.95)
     does = _DOES.get(phase, f"does {phase}")

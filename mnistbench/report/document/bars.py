@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,8 @@ def charts_of(sides: Sequence[Side]) -> list[Chart]:
     colors = {side.name: place for place, side in enumerate(sides)}
     for name, measured in measured_configs(sides):
         if len({side.name for side, _ in measured}) > 1:
-            bars = tuple(Bar(side.name, config, colors[side.name]) for side, config in measured)
-            charts.append(Chart(name or "unnamed", name, bars))
+            bars = [Bar(side.name, config, colors[side.name]) for side, config in measured]
+            charts.append(Chart(name or "unnamed", name, _told_apart(bars)))
         else:
             alone += [
                 Bar(_label(side, config, sides), config, len(alone) if len(sides) == 1 else
@@ -59,9 +60,23 @@ def charts_of(sides: Sequence[Side]) -> list[Chart]:
                 for side, config in measured
             ]  # fmt: skip
     if alone:
-        charts.append(Chart("others" if charts else "", "", tuple(alone)))
+        charts.append(Chart("others" if charts else "", "", _told_apart(alone)))
     # Of an only one the first line says what it is of.
     return [Chart("", "", charts[0].bars)] if len(charts) == 1 else charts
+
+
+def _told_apart(bars: Sequence[Bar]) -> tuple[Bar, ...]:
+    """Return bars of which no two have one label: a side may hold a config at several settings."""
+    counts = Counter(bar.label for bar in bars)
+    places: Counter[str] = Counter()
+    found = []
+    for bar in bars:
+        label = bar.label
+        if counts[label] > 1:
+            places[label] += 1
+            label += f" {bar.runs.digest[:8] or places[label]}"
+        found.append(replace(bar, label=label))
+    return tuple(found)
 
 
 def _label(side: Side, config: ConfigRuns, sides: Sequence[Side]) -> str:

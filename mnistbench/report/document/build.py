@@ -10,7 +10,9 @@ from pathlib import Path
 
 from mnistbench.analysis.comparison import Rules
 from mnistbench.analysis.groups import Groups, compare_groups, read_groups
+from mnistbench.errors import InputError
 from mnistbench.report.document.answer import answer
+from mnistbench.report.document.applied import applied_section
 from mnistbench.report.document.bars import charts_of
 from mnistbench.report.document.crowd import crowd
 from mnistbench.report.document.hardware import METRICS, contention_section, roofline_section
@@ -46,6 +48,25 @@ def build(names: Sequence[str]) -> Document:
     if groups:
         parts.append(read_section(groups))
     return Document(first, (*details, *told), _with_own_names(parts))
+
+
+def with_figures(document: Document, names: Sequence[str]) -> Document:
+    """Return a report with these figures alone; raise InputError for one that is not there.
+
+    Without names it is as it was.
+    """
+    known = [figure.name for figure in document.figures]
+    for name in names:
+        if name not in known:
+            there = f"there are {', '.join(known)}" if known else "these results give none"
+            raise InputError(f"no figure {name!r}; {there}", source="--figure")
+    if not names:
+        return document
+    sections = tuple(
+        replace(section, figures=tuple(each for each in section.figures if each.name in names))
+        for section in document.sections
+    )
+    return replace(document, sections=sections)
 
 
 def _told_apart(names: Sequence[str]) -> _Named:
@@ -113,6 +134,7 @@ def _of_runs(groups: Groups) -> tuple[str, tuple[str, ...], tuple[Section, ...]]
     first, details = answer(groups, comparisons, rules)
     return first, details, (
         verdicts_section(comparisons, rules),
+        applied_section(groups.sides),
         machines_section(groups.sides),
         phases_section(charts),
         repeats_section(charts),

@@ -24,13 +24,12 @@ from mnistbench.report.document.parts import (
     number,
     table,
 )
-from mnistbench.report.document.times import main_phase, phases_section, repeats_section
+from mnistbench.report.document.times import main_phase, phases_section, repeats_section, thinned
 from mnistbench.report.values import seconds_text
 
 _PLACES = (("fastest", 0.0), ("first quarter", 0.25), ("middle", 0.5),
            ("third quarter", 0.75), ("slowest", 1.0))  # fmt: skip
 _MOST_VALUES = 4
-_MOST_DOTS = 400
 _DOES = {"train": "train", "test": "test"}
 
 
@@ -140,13 +139,13 @@ def _machines(config: ConfigRuns, several: bool) -> Table:
 def _spread(config: ConfigRuns, several: bool) -> Figure:
     phase, medians = main_phase(config), _sorted_medians(config)
     seconds = np.array([each for _, each in medians])
-    places = np.linspace(0, len(seconds) - 1, min(len(seconds), _MOST_DOTS)).round().astype(int)
+    drawn = thinned(seconds)
     label = f"{len(seconds):,} machines"
-    box = Boxes(label, (label,) * len(places), tuple(map(float, seconds[places])), 0)
+    box = Boxes(label, (label,) * len(drawn), tuple(map(float, drawn)), 0)
     title = f"Median {phase} of each machine: {config.name}"
     says = "A dot is one machine's median; the box holds the middle half of the machines."
-    if len(places) < len(seconds):
-        says += f" {len(places)} dots are drawn, evenly spaced among them."
+    if len(drawn) < len(seconds):
+        says += f" {len(drawn)} dots are drawn, evenly spaced among them."
     shares = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
     rows = [
         (number(share, f"{share:.0%}"), seconds_cell(float(value)))

@@ -10,6 +10,7 @@ from mnistbench.analysis import drift
 from mnistbench.analysis.sides import ConfigRuns, Values, sort_phases
 from mnistbench.report.document.bars import (
     MOST_CHARTS,
+    Array,
     Bar,
     Chart,
     Typical,
@@ -167,12 +168,20 @@ def _repeat_row(bar: Bar, values: Values) -> tuple[Cell, ...]:
 
 
 def _box(bar: Bar, values: Values) -> Boxes:
-    amounts = values.amounts
-    if len(amounts) > _MOST_DOTS:
-        # Of the sorted ones, so that the box and its ends stay where they are.
-        places = np.linspace(0, len(amounts) - 1, _MOST_DOTS).round().astype(int)
-        amounts = np.sort(amounts)[places]
+    amounts = thinned(values.amounts)
     return Boxes(bar.label, (bar.label,) * len(amounts), tuple(map(float, amounts)), bar.color)
+
+
+def thinned(amounts: Array) -> Array:
+    """Return as many amounts as can be drawn as dots, evenly spaced among the sorted ones.
+
+    Their box and its ends stay where they are.
+    """
+    if len(amounts) <= _MOST_DOTS:
+        return amounts
+    places = np.linspace(0, len(amounts) - 1, _MOST_DOTS).round().astype(int)
+    drawn: Array = np.sort(amounts)[places]
+    return drawn
 
 
 def _in_order(chart: Chart) -> Figure | None:

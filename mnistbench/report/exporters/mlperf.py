@@ -10,7 +10,7 @@ from typing import Any
 
 from mnistbench.errors import InputError
 from mnistbench.report.exporters.folders import new_folder
-from mnistbench.report.exporters.measured import Measured, MeasuredRun, Time
+from mnistbench.report.exporters.measured import Measured, MeasuredRun, MetricValue, Time
 from mnistbench.report.exporters.series import file_names, groups
 from mnistbench.results.phases import TEST, TRAIN
 
@@ -43,16 +43,21 @@ def _lines(run: MeasuredRun, repeat: int) -> Iterator[str]:
     yield _line(init, START, "init_start", None)
     yield _line(begun, END, "init_stop", None)
     yield _line(begun, START, "run_start", None)
-    yield _line(begun, START, "block_start", None, first_epoch_num=1)
-    yield _line(ended, END, "block_stop", None, first_epoch_num=1)
+    # Where it went on until an accuracy, it ended after the epoch that reached it.
+    reached = run.metrics.get("epochs_to_accuracy", {}).get(repeat)
+    epochs = _count(reached) or _whole(run.facts.get("epochs", ""))
+    counted = {} if epochs is None else {"epoch_count": epochs}
+    yield _line(begun, START, "block_start", None, first_epoch_num=1, **counted)
+    yield _line(ended, END, "block_stop", None, first_epoch_num=1, **counted)
     test = run.times.get(TEST, {}).get(repeat)
     if test is not None:
+        after = {} if epochs is None else {"epoch_num": epochs}
         start, ended = _ends(run, test)
-        yield _line(start, START, "eval_start", None)
+        yield _line(start, START, "eval_start", None, **after)
         accuracy = run.metrics.get("test_accuracy", {}).get(repeat)
         if accuracy is not None:
-            yield _line(ended, POINT, "eval_accuracy", accuracy.value)
-        yield _line(ended, END, "eval_stop", None)
+            yield _line(ended, POINT, "eval_accuracy", accuracy.value, **after)
+        yield _line(ended, END, "eval_stop", None, **after)
     yield _line(ended, END, "run_stop", None, status="success")
 
 
@@ -67,17 +72,29 @@ def _ends(run: MeasuredRun, time: Time) -> tuple[datetime, datetime]:
 
 
 def _facts(run: MeasuredRun, repeat: int, train: Time) -> Iterator[tuple[str, Any]]:
-    samples = run.metrics.get("train_samples", {}).get(repeat)
-    batch_size = run.facts.get("batch_size", "")
+    samples = {
+        name: run.metrics[name][repeat]
+        for name in ("train_samples", "test_samples")
+        if repeat in run.metrics.get(name, {})
+    }
     values = {
         "submission_benchmark": run.config,
         "submission_division": "open",
         "submission_platform": run.node or None,
         "seed": train.seed,
-        "global_batch_size": int(batch_size) if batch_size.isdecimal() else None,
-        "train_samples": int(samples.value) if samples else None,
+        "global_batch_size": _whole(run.facts.get("batch_size", "")),
+        "train_samples": _count(samples.get("train_samples")),
+        "eval_samples": _count(samples.get("test_samples")),
     }
     return ((key, value) for key, value in values.items() if value is not None)
+
+
+def _whole(cell: str) -> int | None:
+    return int(cell) if cell.isdecimal() else None
+
+
+def _count(found: MetricValue | None) -> int | None:
+    return None if found is None else int(found.value)
 
 
 def _line(moment: datetime, kind: str, key: str, value: Any, **metadata: Any) -> str:

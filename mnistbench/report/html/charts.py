@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mnistbench.report.document.parts import Axis, Bars, Boxes, Cells, Figure, Points
+from mnistbench.report.short_names import ShortNames
 from mnistbench.report.values import seconds_text
 
 _BAR_PIXELS = 46
-_LONGEST_NAME, _HEAD, _TAIL = 28, 16, 11
 
 
 def chart(figure: Figure) -> dict[str, Any]:
@@ -69,19 +69,11 @@ def _axis(axis: Axis) -> dict[str, Any]:
     return found
 
 
-class _Names(dict[str, str]):
-    """The names in a figure as they fit its margins, no two alike: the table has them whole."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._taken: set[str] = set()
+class _Names(ShortNames):
+    """The names in a figure as they fit its margins, and as Plotly makes no tag of them."""
 
     def __missing__(self, name: str) -> str:
-        short = name if len(name) <= _LONGEST_NAME else f"{name[:_HEAD]}…{name[-_TAIL:]}"
-        while short in self._taken:
-            short += "'"
-        self._taken.add(short)
-        self[name] = _plain(short)
+        self[name] = _plain(super().__missing__(name))
         return self[name]
 
 

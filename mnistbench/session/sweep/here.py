@@ -21,7 +21,9 @@ from mnistbench.session.sweep.progress import SweepProgress, repeat_seconds, wri
 from mnistbench.session.sweep.rounds import Ending, Rounds
 from mnistbench.session.sweep.side_by_side import SideBySide, side_by_side
 from mnistbench.session.sweep.stations import PointRuns, check_data, data_key, open_stations
+from mnistbench.session.sweep.study import Study, open_study
 from mnistbench.session.sweep.terms import Terms
+from mnistbench.session.sweep.trials import TrialMeasurer, Trials
 from mnistbench.session.sweep.turns import InAttempt
 from mnistbench.session.turns import InTurn, Measurer, take_turns
 
@@ -37,9 +39,18 @@ class Here:
     tell_and_log: Callable[[News], None]
     at_once: SideBySide | None = None
     """Who measures several at a time; None for one after the other."""
+    study: Study | None = None
+    """What chooses the points of a search; None where they are planned."""
 
     def run(self, deadline: float | None) -> Ending:
         """Measure; return how it ended."""
+        if self.progress.plan.search is None:
+            return self._run(deadline)
+        with open_study(self.progress.plan, self.folder.path) as self.study:
+            self.study.mend(self.progress.points)
+            return self._run(deadline)
+
+    def _run(self, deadline: float | None) -> Ending:
         if self.terms.parallel > 1:
             self.at_once = side_by_side(self.terms)
         runs = self._prepare()
@@ -65,6 +76,7 @@ class Here:
         """Have ready what every turn needs, so that what is wrong comes before the first one."""
         plan = self.progress.plan
         configs = [plan.configs[point.number - 1] for point in self.progress.missing()]
+        configs += plan.ends  # a search may come near all of them
         check_installed({config.backend for config in configs})
         first_reading = readings.take()
         of_each_data = list({data_key(config): config for config in configs}.values())
@@ -83,7 +95,7 @@ class Here:
             self.tell_and_log(News(f"warning: {text}"))
         self._tell_of_other_machines()
         begun = {point.number - 1 for point in self.progress.points if point.repeats}
-        runs = PointRuns(plan, self.folder.path, stations, identities, downloads, begun)
+        runs = PointRuns(self.progress, self.folder.path, stations, identities, downloads, begun)
         runs.session_id, runs.extra_facts = self._session()
         return runs
 
@@ -114,11 +126,22 @@ class Here:
     def _measurer(self, runs: PointRuns) -> Measurer:
         if self.at_once is not None:
             return self.at_once
+        if self.study is not None:
+            return TrialMeasurer(runs.executor_of, self.study)
         in_turn = InTurn(runs.executor_of)
         return in_turn if self.terms.attempt is None else InAttempt(in_turn, self.terms.attempt.key)
 
-    def _schedule(self, deadline: float | None) -> Rounds:
+    def _schedule(self, deadline: float | None) -> Rounds | Trials:
         plan, progress = self.progress.plan, self.progress
+        if self.study is not None:
+            return Trials(
+                progress,
+                self.study,
+                self.folder.path,
+                deadline,
+                self._is_stopped,
+                self.tell_and_log,
+            )
         seconds = {
             point.number - 1: seconds
             for point in progress.points
@@ -131,18 +154,25 @@ class Here:
             progress.done() | {(0, repeat) for repeat in kept},
             seconds,
             deadline,
-            lambda: lock.is_asked_to_stop(self.folder.path),
+            self._is_stopped,
             self.tell_and_log,
             at_once=self.terms.parallel,
         )
+
+    def _is_stopped(self) -> bool:
+        return lock.is_asked_to_stop(self.folder.path)
 
     def _keep(self, event: TurnEnded, runs: PointRuns) -> None:
         """Take a repeat whose rows are on the disk; let go of all but its figures."""
         index = event.record.turn.config_index
         self.progress.add(event.record)
         runs[index].repeats[-1] = replace(event.record, metrics=(), result=None)
-        if len(self.progress.points[index].repeats) == self.progress.plan.repeats:
-            self._report(index)
+        point = self.progress.points[index]
+        if not point.is_done(self.progress.plan.repeats):
+            return
+        self._report(index)
+        if self.study is not None:
+            self.study.tell(point)
 
     def _calibrate(self, runs: PointRuns) -> bool:
         """Measure the machine once more; return whether the user let it."""
@@ -163,7 +193,7 @@ class Here:
             if point.repeats
             and not (
                 (self.folder.path / point.folder / CLOUDMESH).is_file()
-                and (index not in runs.used or len(point.repeats) == self.progress.plan.repeats)
+                and (index not in runs.used or point.is_done(self.progress.plan.repeats))
             )
         ]
 

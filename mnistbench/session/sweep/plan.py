@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-import mnistbench
 from mnistbench.analysis.sweeps import SelectOn
-from mnistbench.config.files import config_text
 from mnistbench.config.loading import ConfigFields
 from mnistbench.config.run_config import RunConfig, TrainingConfig
+from mnistbench.config.sweep_search import corners
 from mnistbench.config.sweep_space import (
     Settings,
     Space,
@@ -24,18 +18,11 @@ from mnistbench.config.sweep_space import (
     settings_text,
     value_text,
 )
-from mnistbench.config.versions import version_line
-from mnistbench.config.yaml_text import MOST_BYTES_OF_POINTS, read_yaml
 from mnistbench.errors import InputError
 from mnistbench.machine import host
 from mnistbench.results.folder import new_run_id
-from mnistbench.results.phases import utc_now
-from mnistbench.results.tables import SWEEP_PLAN
+from mnistbench.session.sweep.search import Search, SearchOptions, checked_search
 
-_HEAD = "# The plan of a sweep; mnistbench sweep --resume reads it, and refuses a changed one.\n"
-_POINTS = "points:\n"
-_ITEM = "- "
-_KINDS = {"sweep": str, "digest": str, "repeats": int, "select_on": str, "tag": str, "config": dict}
 _LONGEST_NAME = 64
 _LONGEST_BASE = 24
 _LONGEST_LABEL = 80
@@ -60,40 +47,48 @@ class SweepPlan:
     """The images that the best is chosen on."""
     tag: str = ""
     """The user's word for every row."""
+    search: Search | None = None
+    """What chooses one point after the other; None where all of them are planned."""
+    ends: tuple[RunConfig, ...] = ()
+    """Of a search: the configs at the ends of its space."""
 
     @property
     def fields(self) -> tuple[str, ...]:
         """Return the settings that the points differ in, in the order they first come."""
+        if self.search is not None:
+            return tuple(self.search.space.grid)
         return tuple(dict.fromkeys(field for point in self.points for field in point))
+
+    @property
+    def planned(self) -> int:
+        """Return how many points there are to be."""
+        return len(self.points) if self.search is None else self.search.options.trials
 
     @property
     def turns(self) -> int:
         """Return the repeats of all points."""
-        return len(self.points) * self.repeats
+        return self.planned * self.repeats
 
     def run_id(self, index: int) -> str:
         """Return the id of a point's run, which is also its folder's name: the same every time."""
         stamp, _, rest = self.sweep_id.partition("-")
         return f"{stamp}-{self.configs[index].name}-{rest.rpartition('-sweep-')[2]}"
 
-    def values(self) -> list[tuple[str, ...]]:
-        """Return every point's value of every setting; the config's own where it leaves it."""
-        fields = self.fields
-        texts = []
-        for point, config in zip(self.points, self.configs, strict=True):
-            resolved = config.model_dump(mode="json")
-            # A group is shown as it was given, without the defaults of all its fields.
-            texts.append(
-                tuple(
-                    value_text(
-                        point[field]
-                        if isinstance(point.get(field), dict)
-                        else _value_of(resolved, field)
-                    )
-                    for field in fields
-                )
+    def values_of(self, index: int) -> tuple[str, ...]:
+        """Return a point's value of every setting; the config's own where it leaves it."""
+        point, resolved = self.points[index], self.configs[index].model_dump(mode="json")
+        # A group is shown as it was given, without the defaults of all its fields.
+        return tuple(
+            value_text(
+                point[field] if isinstance(point.get(field), dict) else _value_of(resolved, field)
             )
-        return texts
+            for field in self.fields
+        )
+
+    def with_point(self, settings: Settings, config: RunConfig) -> SweepPlan:
+        """Return the plan with one more point."""
+        points, configs = (*self.points, settings), (*self.configs, config)
+        return replace(self, points=points, configs=configs)
 
 
 def make_plan(
@@ -102,22 +97,26 @@ def make_plan(
     repeats: int,
     select_on: SelectOn = "test",
     tag: str = "",
+    options: SearchOptions | None = None,
 ) -> SweepPlan:
-    """Return the plan of a sweep that is new; raise InputError, naming the point that is wrong."""
+    """Return the plan of a sweep that is new; raise InputError, naming the point that is wrong.
+
+    With `options` its points are chosen later, and the ends of the space are checked.
+    """
     if select_on == "validation":
         base = _held_out(base)
-    points = points_of(space, _seed(base))
-    configs = checked_points(base, points)
-    for number, config in enumerate(configs, start=1):
-        if select_on == "validation" and not isinstance(config.training.validation, float):
-            raise InputError(
-                "holds no part of the training set out, and --select-on validation chooses on it",
-                source=_label(number, points[number - 1]),
-                field="training.validation",
-                hint="leave it out of the sweep, or give fractions, as 0.1",
-            )
-
     sweep_id = new_run_id(f"{_short_name(base)}-sweep", host.node())
+    seed = _seed(base)
+    if options is not None:
+        ends = checked_ends(base, space)
+        _check_held_out(select_on, [(f"a trial ({text})", config) for text, config in ends])
+        configs = tuple(config for _, config in ends)
+        search = checked_search(options, space, seed, configs)
+        return SweepPlan(sweep_id, base, (), (), repeats, select_on, tag, search, configs)
+    points = points_of(space, seed)
+    configs = checked_points(base, points)
+    labels = [label_of_point(number, settings) for number, settings in enumerate(points, start=1)]
+    _check_held_out(select_on, list(zip(labels, configs, strict=True)))
     return SweepPlan(sweep_id, base, tuple(points), configs, repeats, select_on, tag)
 
 
@@ -140,6 +139,41 @@ def _held_out(base: ConfigFields) -> ConfigFields:
     return replace(base, fields={**base.fields, "training": held_out})
 
 
+def _check_held_out(select_on: SelectOn, configs: Sequence[tuple[str, RunConfig]]) -> None:
+    """Raise InputError for the first that has no images of its own to be chosen on."""
+    for label, config in configs:
+        if select_on == "validation" and not isinstance(config.training.validation, float):
+            raise InputError(
+                "holds no part of the training set out, and --select-on validation chooses on it",
+                source=label,
+                field="training.validation",
+                hint="leave it out of the sweep, or give fractions, as 0.1",
+            )
+
+
+def checked_ends(base: ConfigFields, space: Space) -> list[tuple[str, RunConfig]]:
+    """Return what the ends of a space set and are; raise InputError for one that is not possible.
+
+    Where ends exclude each other it is the search that finds out: such a trial is passed over.
+    """
+    texts = [(settings_text(settings), settings) for settings in corners(space)]
+    return [
+        (text, base.point(_short_name(base), f"a trial ({text})", settings))
+        for text, settings in texts
+    ]
+
+
+def config_of_trial(plan: SweepPlan, number: int, settings: Settings) -> RunConfig:
+    """Return the config of a point of a search; raise InputError if it cannot be."""
+    name = name_of_point(plan.base, settings, number, plan.planned)
+    return plan.base.point(name, label_of_point(number, settings), settings)
+
+
+def training_of(config: RunConfig) -> tuple[str, str, str | None]:
+    """Return what two configs of one and the same training share."""
+    return config.digest(), config.device, config.dataset.path
+
+
 def checked_points(base: ConfigFields, points: Sequence[Settings]) -> tuple[RunConfig, ...]:
     """Return the config of every point; raise InputError, naming the first that is wrong.
 
@@ -149,9 +183,9 @@ def checked_points(base: ConfigFields, points: Sequence[Settings]) -> tuple[RunC
     configs: list[RunConfig] = []
     seen: dict[tuple[str, str, str | None], str] = {}
     for number, settings in enumerate(points, start=1):
-        label = _label(number, settings)
-        config = base.point(_name(base, points, number), label, settings)
-        same = (config.digest(), config.device, config.dataset.path)
+        label = label_of_point(number, settings)
+        config = base.point(name_of_point(base, settings, number, len(points)), label, settings)
+        same = training_of(config)
         if same in seen:
             raise InputError(
                 f"is the same training as {seen[same]}",
@@ -163,21 +197,21 @@ def checked_points(base: ConfigFields, points: Sequence[Settings]) -> tuple[RunC
     return tuple(configs)
 
 
-def _label(number: int, settings: Settings) -> str:
+def label_of_point(number: int, settings: Settings) -> str:
+    """Return how messages name a point."""
     text = settings_text(settings)
     shown = text if len(text) <= _LONGEST_LABEL else f"{text[:_LONGEST_LABEL]}..."
     return f"point {number} ({shown})"
 
 
-def _name(base: ConfigFields, points: Sequence[Settings], number: int) -> str:
+def name_of_point(base: ConfigFields, settings: Settings, number: int, planned: int) -> str:
     """Return the name of a point's config: the config's, the point's number, its settings."""
 
-    place = f"{number:0{len(str(len(points)))}d}"
-    settings = "-".join(
-        f"{field.rpartition('.')[2]}-{value_text(value)}"
-        for field, value in points[number - 1].items()
+    place = f"{number:0{len(str(planned))}d}"
+    words = "-".join(
+        f"{field.rpartition('.')[2]}-{value_text(value)}" for field, value in settings.items()
     )
-    name = _plain(f"{_short_name(base)}-{place}-{settings}")
+    name = _plain(f"{_short_name(base)}-{place}-{words}")
     return name[:_LONGEST_NAME].strip("-._")
 
 
@@ -194,97 +228,3 @@ def _value_of(fields: Mapping[str, Any], field: str) -> Any:
     for name in field.split("."):
         fields = fields.get(name) if isinstance(fields, Mapping) else None  # type: ignore[assignment]
     return fields
-
-
-def plan_text(plan: SweepPlan) -> str:
-    """Return a plan as sweep.yaml has it: YAML, a point a line."""
-    head = {
-        "sweep": plan.sweep_id,
-        "mnistbench_version": mnistbench.__version__,
-        "created_utc": utc_now(),
-        "digest": _digest(plan),
-        "repeats": plan.repeats,
-        "select_on": plan.select_on,
-        "tag": plan.tag,
-        "config": dict(plan.base.fields),
-    }
-    text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=10_000)
-    # JSON is YAML too, and ten thousand lines of it are read in a moment.
-    lines = [f"{_ITEM}{json.dumps(point, default=str)}\n" for point in plan.points]
-    return "".join([version_line(), _HEAD, text, _POINTS, *lines])
-
-
-def read_plan(folder: Path) -> SweepPlan:
-    """Return the plan of a sweep's folder, checked anew; raise InputError.
-
-    A plan that was changed by hand, or that this version of mnistbench would measure otherwise
-    than it was begun, is refused: its repeats could not be set against each other.
-    """
-    head, points = _parts(folder)
-    base = ConfigFields(head["config"], str(folder / SWEEP_PLAN))
-    configs = checked_points(base, points)
-    plan = SweepPlan(
-        head["sweep"], base, points, configs, head["repeats"], head["select_on"], head["tag"]
-    )
-    if _digest(plan) != head["digest"]:
-        raise InputError(
-            "is no longer the plan that the sweep began with: it was changed, or mnistbench "
-            f"{mnistbench.__version__} reads it otherwise than {head.get('mnistbench_version')}",
-            source=folder / SWEEP_PLAN,
-            hint="restore it, or begin a new sweep",
-        )
-    return plan
-
-
-def read_point(folder: Path, number: int) -> SweepPlan:
-    """Return the plan of one point alone, from a sweep's folder; raise InputError.
-
-    The others are not checked again: ten thousand processes measure ten thousand points.
-    """
-    head, points = _parts(folder)
-    if not 1 <= number <= len(points):
-        raise InputError(f"has no point {number}, but 1 to {len(points)}", source=folder)
-    base = ConfigFields(head["config"], str(folder / SWEEP_PLAN))
-    settings = points[number - 1]
-    name, label = _name(base, points, number), _label(number, settings)
-    config = base.point(name, label, settings)
-    return SweepPlan(
-        head["sweep"], base, (settings,), (config,), head["repeats"], head["select_on"], head["tag"]
-    )
-
-
-def _parts(folder: Path) -> tuple[dict[str, Any], tuple[Settings, ...]]:
-    """Return what stands before the points, and the points."""
-    file = folder / SWEEP_PLAN
-    if not folder.is_dir():
-        raise InputError("no such folder", source=folder)
-    if not file.is_file():
-        raise InputError(f"holds no {SWEEP_PLAN}", source=folder, hint="give the folder of a sweep")
-    head, separator, lines = config_text(file, MOST_BYTES_OF_POINTS).partition(f"\n{_POINTS}")
-    fields = read_yaml(head, str(file))
-    if not separator or not isinstance(fields, dict) or not set(_KINDS) <= set(fields):
-        raise _damaged(folder)
-    try:
-        points = [json.loads(line.removeprefix(_ITEM)) for line in lines.splitlines()]
-    except ValueError:
-        raise _damaged(folder) from None
-    whole = all(isinstance(fields[name], kind) for name, kind in _KINDS.items())
-    if not (whole and points and all(isinstance(point, dict) for point in points)):
-        raise _damaged(folder)
-    return fields, tuple(points)
-
-
-def _damaged(folder: Path) -> InputError:
-    return InputError(
-        "is damaged: no plan can be read from it",
-        source=folder / SWEEP_PLAN,
-        hint="restore it, or begin a new sweep",
-    )
-
-
-def _digest(plan: SweepPlan) -> str:
-    """Return a sha256 over all that decides what is measured, and how often."""
-    whole = hashlib.sha256(f"{plan.sweep_id}:{plan.repeats}:{plan.select_on}".encode())
-    for config in plan.configs:
-        whole.update(f"{config.name}:{config.digest()}:{config.device}".encode())
-    return whole.hexdigest()

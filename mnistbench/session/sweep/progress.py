@@ -22,7 +22,8 @@ from mnistbench.analysis.sweeps import (
     point_row,
     sweep_rows,
 )
-from mnistbench.config.sweep_space import settings_text
+from mnistbench.config.run_config import RunConfig
+from mnistbench.config.sweep_space import Settings, settings_text
 from mnistbench.errors import InputError
 from mnistbench.machine import host
 from mnistbench.machine.evidence import CONTENDED, CONTENTION
@@ -56,12 +57,18 @@ class SweepProgress:
         """Every point begins without a repeat; `read` looks into the folders."""
         self.plan, self._folder = plan, folder
         self._since_index = 0
-        self._index_step = max(1, len(plan.points) // _INDEX_SHARE)
+        self._index_step = max(1, plan.planned // _INDEX_SHARE)
         self._torn: dict[int, set[int]] = {}
-        self.points = [
-            Point(index + 1, settings_text(settings), values, plan.run_id(index))
-            for index, (settings, values) in enumerate(zip(plan.points, plan.values(), strict=True))
-        ]
+        self.points = [self._point(index) for index in range(len(plan.points))]
+
+    def _point(self, index: int) -> Point:
+        text = settings_text(self.plan.points[index])
+        return Point(index + 1, text, self.plan.values_of(index), self.plan.run_id(index))
+
+    def add_point(self, settings: Settings, config: RunConfig) -> None:
+        """Take one more point that a search has chosen."""
+        self.plan = self.plan.with_point(settings, config)
+        self.points.append(self._point(len(self.points)))
 
     def read(self) -> None:
         """Take what the folders hold; half-written repeats are passed over."""
@@ -133,8 +140,12 @@ class SweepProgress:
         }
 
     def missing(self) -> list[Point]:
-        """Return the points with fewer repeats than planned."""
-        return [point for point in self.points if len(point.repeats) < self.plan.repeats]
+        """Return the points of which something is left to measure."""
+        return [point for point in self.points if not point.is_done(self.plan.repeats)]
+
+    def is_whole(self) -> bool:
+        """Return whether nothing is left to measure."""
+        return len(self.points) >= self.plan.planned and not self.missing()
 
 
 def shown_points(plan: SweepPlan, findings: Findings | None) -> set[int] | None:
@@ -286,17 +297,20 @@ def expected_seconds(plan: SweepPlan, points: Sequence[Point]) -> float | None:
     if not known:
         return None
     mean = sum(known) / len(known)
-    return sum(
-        (repeat_seconds(point) or mean) * max(0, plan.repeats - len(point.repeats))
+    not_begun = (plan.planned - len(points)) * plan.repeats * mean
+    return not_begun + sum(
+        (repeat_seconds(point) or mean) * (plan.repeats - len(point.repeats))
         for point in points
+        if not point.is_done(plan.repeats)
     )
 
 
 def plan_line(plan: SweepPlan, points: Sequence[Point]) -> str:
     """Return what is going to be measured, and how long it will take if that is known."""
-    left = plan.turns - sum(len(point.repeats) for point in points)
+    left = turns_left(plan, points)
     repeats = "once" if plan.repeats == 1 else f"{plan.repeats:,} times"
-    text = f"{len(plan.points):,} points, each {repeats}, round by round: {left:,} trainings"
+    order = "round by round" if plan.search is None else f"chosen by {plan.search.text}"
+    text = f"{plan.planned:,} points, each {repeats}, {order}: {left:,} trainings"
     text += "" if left == plan.turns else f" of {plan.turns:,} are left"
     if not left:
         return text
@@ -304,6 +318,14 @@ def plan_line(plan: SweepPlan, points: Sequence[Point]) -> str:
     if seconds is None:
         return f"{text}; how long they take is known once every point was measured"
     return f"{text}; about {duration(seconds)} by those that have ended"
+
+
+def turns_left(plan: SweepPlan, points: Sequence[Point]) -> int:
+    """Return the repeats that are left to measure; a point that was pruned has none."""
+    done = sum(
+        plan.repeats if point.is_done(plan.repeats) else len(point.repeats) for point in points
+    )
+    return plan.turns - done
 
 
 def write_report_of(folder: Path) -> None:

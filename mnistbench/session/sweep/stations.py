@@ -20,7 +20,7 @@ from mnistbench.session.crews import Crew, probe_device
 from mnistbench.session.files import checked_identity, describe
 from mnistbench.session.rates import AFTER, BEFORE, measure_calibration, rate_rows
 from mnistbench.session.records import Run
-from mnistbench.session.sweep.plan import SweepPlan
+from mnistbench.session.sweep.progress import SweepProgress
 
 Kind = tuple[str, str]
 """A device as the config names it, and a backend: configs of one kind share an executor."""
@@ -90,11 +90,12 @@ def data_key(config: RunConfig) -> str:
 class PointRuns:
     """The run of each point: its folder is made when its first repeat is about to begin."""
 
-    plan: SweepPlan
+    progress: SweepProgress
+    """Has the plan; that of a search grows."""
     folder: Path
     """The sweep's."""
     stations: Mapping[Kind, Station]
-    identities: Mapping[str, data.DataIdentity]
+    identities: dict[str, data.DataIdentity]
     downloads: dict[str, PhaseRecord]
     """Of data that was not here, by data set; each is of the first run of it."""
     begun: set[int]
@@ -117,9 +118,13 @@ class PointRuns:
         return self.stations[kind_of(run.config)].executor
 
     def _run(self, index: int) -> Run:
-        plan, config = self.plan, self.plan.configs[index]
+        plan = self.progress.plan
+        config = plan.configs[index]
         run_id, station = plan.run_id(index), self.stations[kind_of(config)]
-        identity = self.identities[data_key(config)]
+        key = data_key(config)
+        if key not in self.identities:  # a search may come to other images
+            self.identities[key] = checked_identity(config)
+        identity = self.identities[key]
         if index in self.begun:
             folder = RunFolder(self.folder / run_id)
             return Run(config, run_id, folder, identity, station.device, tag=plan.tag)

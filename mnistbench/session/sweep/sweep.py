@@ -30,7 +30,8 @@ from mnistbench.session.sweep.launchers.engine import (
     read_launched,
 )
 from mnistbench.session.sweep.machines import machines_line
-from mnistbench.session.sweep.plan import SweepPlan, plan_text, read_plan, read_point
+from mnistbench.session.sweep.plan import SweepPlan
+from mnistbench.session.sweep.plan_file import plan_text, read_plan, read_point
 from mnistbench.session.sweep.progress import (
     SweepProgress,
     expected_seconds,
@@ -38,6 +39,7 @@ from mnistbench.session.sweep.progress import (
     repeats_in,
 )
 from mnistbench.session.sweep.rounds import Ending
+from mnistbench.session.sweep.search import check_installed
 from mnistbench.session.sweep.terms import Terms
 
 State = Ending | Literal["planned", "running"]
@@ -62,8 +64,13 @@ class SweepResult:
 
     @property
     def missing(self) -> list[Point]:
-        """Return the points with fewer repeats than planned."""
-        return [point for point in self.points if len(point.repeats) < self.plan.repeats]
+        """Return the points of which something is left to measure."""
+        return [point for point in self.points if not point.is_done(self.plan.repeats)]
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether nothing is left to measure."""
+        return len(self.points) >= self.plan.planned and not self.missing
 
     @property
     def ended(self) -> int:
@@ -72,8 +79,13 @@ class SweepResult:
 
     @property
     def failed(self) -> list[Point]:
-        """Return the points with a repeat that did not come to its end."""
-        return [point for point in self.points if len(point.finished) < len(point.repeats)]
+        """Return the points with a repeat that broke off."""
+        return [point for point in self.points if point.failed]
+
+    @property
+    def pruned(self) -> list[Point]:
+        """Return the points whose training a search ended early."""
+        return [point for point in self.points if point.is_pruned]
 
     @property
     def expected_seconds(self) -> float | None:
@@ -87,12 +99,25 @@ def start_sweep(plan: SweepPlan, output: Path, terms: Terms, tell: Listener) -> 
     Raises InputError and OutputError before anything is measured, and OutputError if the disk
     fills meanwhile. A repeat that fails is recorded, and the others go on.
     """
+    if plan.search is not None:
+        check_installed(plan.search)
+        _check_alone(terms)
     folder = write_plan(plan, output)
     try:
         return _measure(plan, folder, terms, tell)
     finally:
         if not (any(folder.path.glob(f"*/{TIMINGS}")) or (folder.path / LAUNCHED).exists()):
             folder.remove()
+
+
+def _check_alone(terms: Terms) -> None:
+    """Raise InputError where others, or several at a time, would measure a search."""
+    if terms.launch is not None or terms.parallel > 1:
+        source = "--parallel" if terms.launch is None else f"--launcher {terms.launch.name}"
+        raise InputError(
+            "each point of a search is chosen by those before it: here, one after the other",
+            source=source, hint="leave it out",
+        )  # fmt: skip
 
 
 def write_plan(plan: SweepPlan, output: Path) -> RunFolder:
@@ -108,6 +133,9 @@ def resume_sweep(folder: Path, terms: Terms, tell: Listener) -> SweepResult:
     Raises as `start_sweep`, and InputError where there is no sweep, or one that is running.
     """
     plan = read_plan(folder)
+    if plan.search is not None:
+        check_installed(plan.search)
+        _check_alone(terms)
     if terms.launch is None and (tasks := _tasks_of(folder)):
         job = next(iter(tasks.values())).job
         raise InputError(
@@ -211,7 +239,7 @@ def _measure(plan: SweepPlan, folder: RunFolder, terms: Terms, tell: Listener) -
         progress.write_index()
         tell_and_log(News(plan_line(plan, progress.points)))
         ending: Ending = "finished"
-        if progress.missing():
+        if not progress.is_whole():
             call = (
                 Here(progress, folder, terms, tell, tell_and_log)
                 if terms.launch is None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -21,6 +22,10 @@ class Jit:
 
     is_on: bool
     reason: str
+
+
+Application = Callable[[npt.NDArray[np.float32]], Any]
+"""A model as one program: a batch of images in, outputs on the device out."""
 
 
 class Programs(Protocol):
@@ -102,6 +107,25 @@ class Backend(ABC):
     @abstractmethod
     def programs(self, model: Any, config: RunConfig, jit: bool) -> Programs:
         """Return the fused epoch and tests of a compiled model."""
+
+    def without_gradients(self) -> AbstractContextManager[object]:
+        """Return a context in which a model that is called notes nothing for a gradient."""
+        return nullcontext()
+
+    @abstractmethod
+    def one_program(
+        self, model: Any, images: npt.NDArray[np.float32], config: RunConfig, device: str
+    ) -> tuple[Application, Jit]:
+        """Return the model as one program over batches like `images`, and whether it is compiled.
+
+        Its outputs stay on the device. It may be compiled only when it is first called.
+        """
+
+
+def wanted_jit(config: RunConfig, automatic: Jit) -> Jit:
+    """Return what the config says, or where it leaves the choice, the automatic one."""
+    wanted = config.training.jit
+    return automatic if wanted == "auto" else Jit(wanted == "on", f"training.jit is {wanted}")
 
 
 def one_hot_classes(config: RunConfig) -> int | None:

@@ -8,11 +8,12 @@ from typing import Any
 import jax
 import jaxlib
 import numpy as np
+import numpy.typing as npt
 
 from mnistbench.config.network import Convolution
 from mnistbench.config.run_config import RunConfig
 from mnistbench.measuring.inside.backends import xla
-from mnistbench.measuring.inside.backends.base import Backend, Jit, Programs
+from mnistbench.measuring.inside.backends.base import Application, Backend, Jit, Programs
 
 
 class JaxBackend(Backend):
@@ -71,6 +72,19 @@ class JaxBackend(Backend):
         from mnistbench.measuring.inside.backends.fused_jax import JaxPrograms
 
         return JaxPrograms(model, config, self._scans(config))
+
+    def one_program(  # noqa: D102
+        self, model: Any, images: npt.NDArray[np.float32], config: RunConfig, device: str
+    ) -> tuple[Application, Jit]:
+        variables = model.trainable_variables, model.non_trainable_variables
+        # Copies: Keras's `predict` gives the variables' own arrays away to its program.
+        state = [[jax.numpy.copy(variable.value) for variable in part] for part in variables]
+
+        def apply(state: Any, batch: Any) -> Any:
+            return model.stateless_call(*state, batch, training=False)[0]
+
+        program = jax.jit(apply)
+        return (lambda batch: program(state, batch)), Jit(True, "auto: one program is compiled")
 
     def _scans(self, config: RunConfig) -> bool:
         """Return whether an epoch is one scan: on a CPU that made convolutions ten times slower."""

@@ -6,13 +6,21 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from mnistbench.config.network import Convolution
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import training_flops
 from mnistbench.measuring.inside.backends import xla
-from mnistbench.measuring.inside.backends.base import Backend, Jit, Programs
+from mnistbench.measuring.inside.backends.base import (
+    Application,
+    Backend,
+    Jit,
+    Programs,
+    wanted_jit,
+)
 from mnistbench.measuring.inside.backends.teardown import TeardownWatch
 
 _THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
@@ -114,6 +122,18 @@ class TensorFlowBackend(Backend):
         from mnistbench.measuring.inside.backends.fused_tensorflow import TensorFlowPrograms
 
         return TensorFlowPrograms(model, config, jit)
+
+    def one_program(  # noqa: D102
+        self, model: Any, images: npt.NDArray[np.float32], config: RunConfig, device: str
+    ) -> tuple[Application, Jit]:
+        jit = wanted_jit(config, self.automatic_jit(config, device))
+        program = tf.function(
+            lambda batch: model(batch, training=False),
+            input_signature=[tf.TensorSpec(images.shape, tf.float32)],
+            jit_compile=jit.is_on,
+            autograph=False,
+        ).get_concrete_function()
+        return (lambda batch: program(tf.constant(batch))), jit
 
 
 def _onednn_enabled() -> bool | None:

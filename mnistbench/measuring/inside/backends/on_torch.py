@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from mnistbench.config.network import Dropout
 from mnistbench.config.run_config import RunConfig
-from mnistbench.measuring.inside.backends.base import Backend, Jit, Programs
+from mnistbench.measuring.inside.backends.base import (
+    Application,
+    Backend,
+    Jit,
+    Programs,
+    wanted_jit,
+)
 
 
 class TorchBackend(Backend):
@@ -71,6 +81,26 @@ class TorchBackend(Backend):
         from mnistbench.measuring.inside.backends.fused_torch import TorchPrograms
 
         return TorchPrograms(model, config, jit)
+
+    def without_gradients(self) -> AbstractContextManager[object]:  # noqa: D102
+        context: AbstractContextManager[object] = torch.no_grad()
+        return context
+
+    def one_program(
+        self, model: Any, images: npt.NDArray[np.float32], config: RunConfig, device: str
+    ) -> tuple[Application, Jit]:
+        """Trace the model as a fused step is: its Python runs once."""
+        place = _device()
+        automatic = Jit(False, "auto: torch.compile takes longer than it saves; it is traced")
+        jit = wanted_jit(config, automatic)
+
+        def call(batch: Any) -> Any:
+            return model(batch, training=False)
+
+        program: Any = make_fx(call)(torch.from_numpy(images).to(place))
+        if jit.is_on:
+            program = torch.compile(program)
+        return (lambda batch: program(torch.from_numpy(batch).to(place))), jit
 
 
 def _device() -> torch.device:

@@ -26,6 +26,9 @@
     return value;
   };
 
+  // A shortened name beside a bar would take half of a phone.
+  const inTwoLines = (name) => name.replace("…", "…<br>");
+
   const axisOf = (axis, theme) => ({
     gridcolor: theme.line, zerolinecolor: theme.line, linecolor: theme.muted, ...axis,
   });
@@ -33,8 +36,11 @@
   const draw = (chart, place, forPaper) => {
     const theme = dark.matches && !forPaper ? DARK : LIGHT;
     const small = narrow.matches || forPaper;
-    const data = inTheme(chart.data, theme).map((trace) => trace.type === "heatmap"
-      ? { ...trace, colorbar: { thickness: small ? 10 : 18, outlinewidth: 0 } } : trace);
+    const data = inTheme(chart.data, theme).map((trace) => ({
+      ...trace,
+      ...(trace.type === "heatmap" ? { colorbar: { thickness: small ? 10 : 18, outlinewidth: 0 } } : {}),
+      ...(trace.type === "bar" && small ? { y: trace.y.map(inTwoLines) } : {}),
+    }));
     const layout = {
       margin: { l: 8, r: "ticktext" in chart.layout.xaxis ? 48 : 12, t: 8, b: 8 }, height: 360,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
@@ -65,6 +71,52 @@
   for (const query of [dark, narrow]) query.addEventListener("change", () => drawAll(print.matches));
   window.addEventListener("beforeprint", () => drawAll(true));
   window.addEventListener("afterprint", () => drawAll(false));
+
+  // Over a box the label is that of the nearest dot.
+  const boxText = (box, name) => {
+    const [low, median, high] = [box.q1, box.med, box.q3].map((value) => value.toPrecision(4));
+    return `${name}: median ${median}, half of them from ${low} to ${high}, n = ${box.pts2.length}`;
+  };
+
+  // Where each value of a chart lies, in the coordinates of its axes.
+  const valuesOf = (place) => place.calcdata.flatMap((points) => {
+    const kind = points[0].trace && points[0].trace.type;
+    if (kind === "heatmap") {
+      return points[0].z.flatMap((row, y) => row.map((value, x) => ({ xval: x, yval: y })));
+    }
+    if (kind === "bar") return points.map((each) => ({ xval: each.b + each.s / 2, yval: each.p }));
+    if (kind === "box") {
+      return points.map((each) => ({ xval: each.pos, yval: each.med, says: boxText(each, points[0].trace.name) }));
+    }
+    return points.map((each) => ({ xval: each.x, yval: each.y }));
+  }).filter(({ xval, yval }) => Number.isFinite(xval) && Number.isFinite(yval));
+
+  // By keyboard: arrows go from value to value, and a screen reader says what the label shows.
+  const makeWalkable = (place) => {
+    const told = document.getElementById(`told-${place.dataset.chart}`);
+    let at = -1;
+    const leave = () => { Plotly.Fx.unhover(place); told.textContent = ""; };
+    place.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (event.key === "Escape") leave();
+      if (!step || !place.calcdata) return;
+      event.preventDefault();
+      const values = valuesOf(place);
+      at = (Math.max(at, step > 0 ? -1 : 0) + step + values.length) % values.length;
+      const { says, ...where } = values[at];
+      Plotly.Fx.hover(place, where, "xy");
+      // Plotly may wait a moment before it shows the label.
+      setTimeout(() => {
+        const lines = [...place.querySelectorAll(".hoverlayer text.nums, .hoverlayer text.name")]
+          .flatMap((text) => text.querySelector("tspan.line")
+            ? [...text.querySelectorAll("tspan.line")].map((line) => line.textContent)
+            : [text.textContent]);
+        told.textContent = says || lines.filter(Boolean).join(", ");
+      }, 80);
+    });
+    place.addEventListener("blur", leave);
+  };
+  places.forEach((place) => makeWalkable(place));
 
   const valueOf = (row, column) => {
     const cell = row.cells[column];
