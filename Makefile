@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 
-.PHONY: all benchmark test test-pythons soak lint format docs lock audit sbom clean
+.PHONY: all benchmark test test-pythons soak lint format docs docs-site lock audit sbom clean
 
 all: lint test
 
@@ -87,3 +87,7 @@ sbom: $(TOOLS)/installed
 	$(TOOLS)/bin/cyclonedx-py requirements constraints-hashed.txt --pyproject pyproject.toml \
 		--output-reproducible --output-file dist/mnistbench.cdx.json
 	$(TOOLS)/bin/python supply/sbom.py dist/mnistbench-*.whl dist/mnistbench.cdx.json
+
+# The documents as a site, in build/site; its pages open from the disk too.
+docs-site: $(VENV)/installed-dev
+	$(BIN)/mkdocs build --strict

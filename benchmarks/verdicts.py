@@ -1,6 +1,6 @@
 """How often `mnistbench compare` is wrong, measured: its rules on noise whose truth is known.
 
-    python benchmarks/verdicts.py            # the tables of the README; under 3 minutes
+    python benchmarks/verdicts.py            # the tables of docs/verdicts.md; under 3 minutes
     python benchmarks/verdicts.py --quick    # a smoke test, in seconds
 
 Thousands of comparisons are drawn from noise of several kinds, once with both sides equal and

@@ -33,9 +33,9 @@ LONGEST_FIRST = (
     "test_slurm", "test_sweep_dask", "test_sweep_command", "test_sweep", "test_parallel",
     "test_ends", "test_notebook", "test_learning", "test_fused", "test_data_command",
     "test_benchmark", "test_failures", "test_backends", "test_devices", "test_train_interrupt",
-    "test_selfcheck", "test_packaging",
-    "test_foreign_code", "test_contention", "test_evaluate", "test_target_ci", "test_explain",
-    "test_infer", "test_roofline",
+    "test_selfcheck", "test_packaging", "test_infer", "test_sweep_search", "test_report_page",
+    "test_ci_files", "test_doc_commands", "test_foreign_code", "test_contention",
+    "test_evaluate", "test_target_ci", "test_explain", "test_roofline",
 )  # fmt: skip
 """Begun first, so that no worker is left alone with one of them at the end."""
 
