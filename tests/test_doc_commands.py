@@ -55,7 +55,7 @@ PARSED_ONLY = {
     "mnistbench infer": "seconds of queries each: tests/test_infer.py",
     "compare applied/": "the same",
     "mnistbench plot": "needs plotext: tests/test_plot.py",
-    "--trials": "needs Optuna: tests/test_trials.py",
+    "--trials": "needs Optuna: tests/test_sweep_search.py",
     "data fetch cifar10": "a download: tests/test_data_command.py",
     "data import": "a file of 170 MB: tests/test_cifar10_files.py",
     "--data my-mnist.npz": "ten thousand images: tests/test_evaluate.py",
@@ -85,11 +85,11 @@ OURS = [shown for shown in shown_commands() if shown.words[0] == "mnistbench"]
 class Trained(Fake):
     """Says of a training all that is shown of it."""
 
-    def run(self, task, argument, log, tell, stops_on_interrupt=False):
-        result = super().run(task, argument, log, tell, stops_on_interrupt)
+    def run(self, task, argument, *more):
+        result = super().run(task, argument, *more)
         if not isinstance(result, RepeatResult):
             return result
-        more = (
+        figures = (
             Metric("parameters", argument.config.parameters, "1"),
             Metric("train_samples_per_second", 1000.0, "samples/s"),
             Metric("train_loss", 0.5, ""),
@@ -97,7 +97,7 @@ class Trained(Fake):
             Metric("epoch_1_train_accuracy", 0.8, "1"),
             Metric("peak_rss_bytes", 10**9, "bytes"),
         )
-        return replace(result, metrics=(*result.metrics, *more))
+        return replace(result, metrics=(*result.metrics, *figures))
 
 
 def is_parsed_only(shown: Shown) -> bool:
