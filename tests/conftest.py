@@ -1,7 +1,7 @@
 """Runs of the real command, shared by the tests that only read what they left behind.
 
-With `-n auto` each worker of pytest has one core to itself, which its measuring processes inherit:
-two trainings at once on the same two cores would wait for each other's threads.
+With `-n auto` workers share the cores. One core to each was slower: TensorFlow's threads that tune a
+pipeline then sleep on after its end (see `measuring.inside.backends.teardown`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 
 from mnistbench.cli import main
+
+settings.register_profile("no deadlines", deadline=None)  # speed is for benchmarks
+settings.load_profile("no deadlines")
 
 # A shell's background job ignores Ctrl-C, and what it starts inherits that: the tests must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -47,9 +51,6 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--no-framework"):  # what a skipped test had begun is left open
         config.addinivalue_line("filterwarnings", "ignore::pytest.PytestUnraisableExceptionWarning")
-    worker = getattr(config, "workerinput", {}).get("workerid")
-    if worker is not None and len(_cores()) > 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {_cores()[int(worker.removeprefix("gw")) % len(_cores())]})
 
 
 def _cores() -> list[int]:
