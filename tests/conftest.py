@@ -1,7 +1,7 @@
 """Runs of the real command, shared by the tests that only read what they left behind.
 
-With `-n auto` workers share the cores. One core to each was slower: TensorFlow's threads that tune a
-pipeline then sleep on after its end (see `measuring.inside.backends.teardown`).
+With `-n auto` workers share the cores. One core to each was slower: TensorFlow's threads that tune
+a pipeline then sleep on after its end (see `measuring.inside.backends.teardown`).
 """
 
 from __future__ import annotations
