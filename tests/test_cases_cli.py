@@ -322,6 +322,10 @@ def test_every_format_of_a_command_has_its_function(name: str) -> None:
     assert code == 0
     if name == "export":
         assert f"FORMAT is {', '.join(EXPORTS[name])}." in " ".join(output.split())
+    elif name == "plot":  # by the name of the file
+        shown = " ".join(output.split())
+        assert "ends: .png, .svg or .pdf. [default: drawn in the terminal]" in shown
+        assert [*EXPORTS[name]] == ["terminal", "png", "svg", "pdf"]
     else:
         assert f"[{'|'.join(EXPORTS[name])}]" in output
     for place in EXPORTS[name].values():

@@ -172,7 +172,10 @@ def test_resumed_training_equals_the_unbroken_one(run: Path, tmp_path: Path) -> 
     mnistbench("train", "--resume", broken, "-q")
     whole, resumed = learnt(run), learnt(broken)
     done_before = {
-        f"epoch_{epoch}_train_{what}" for epoch in (1, 2) for what in ("loss", "accuracy")
+        f"epoch_{epoch}_{split}_{what}"
+        for epoch in (1, 2)
+        for split in ("train", "validation")
+        for what in ("loss", "accuracy")
     }
     assert resumed == {name: value for name, value in whole.items() if name not in done_before}
     for one, other in zip(table(run / "history.csv"), table(broken / "history.csv"), strict=True):

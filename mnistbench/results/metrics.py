@@ -74,9 +74,10 @@ KINDS: Mapping[str, MetricKind] = {
     **_kinds(
         "1", "more", "points",
         "test_accuracy", "train_accuracy", "validation_accuracy", "epoch_N_train_accuracy",
+        "epoch_N_validation_accuracy",
     ),
     **_kinds("", "less", "ratio", "test_loss", "train_loss", "validation_loss",
-             "epoch_N_train_loss"),
+             "epoch_N_train_loss", "epoch_N_validation_loss"),
     **_kinds("1", "less", "ratio", "epochs_to_accuracy"),
     # What was used.
     **_kinds("bytes", "less", "ratio", "peak_rss_bytes", "swapped_in_bytes"),
