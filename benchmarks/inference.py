@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from tables import rows_with
 
 from mnistbench.analysis import stats
 from mnistbench.config.loading import load_config
@@ -116,16 +117,8 @@ def _key(options: argparse.Namespace) -> dict[str, str]:
     }  # fmt: skip
 
 
-def rows_of(options: argparse.Namespace) -> list[dict[str, str]]:
-    if not options.table.exists():
-        return []
-    with options.table.open(newline="", encoding="utf-8") as text:
-        key = _key(options)
-        return [row for row in csv.DictReader(text) if key.items() <= row.items()]
-
-
 def report(options: argparse.Namespace) -> Iterator[str]:
-    rows = rows_of(options)
+    rows = rows_with(options.table, _key(options))
     how = f"batch size {options.batch_size}, {options.seconds:g} s, {options.start_method}"
     yield f"{options.config}, {how}, n = {len(rows)}"
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("tensorflow", "keras"))
@@ -173,7 +166,8 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     options.table = options.output / "inference.csv"
     if not options.read:
-        done = max((int(row["round"]) for row in rows_of(options)), default=0)
+        before = rows_with(options.table, _key(options))
+        done = max((int(row["round"]) for row in before), default=0)
         collect(options, done)
     print("\n".join(report(options)))
 

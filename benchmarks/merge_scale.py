@@ -10,16 +10,14 @@ with ten metrics and ten facts of the machine each.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-from scale import MACHINES, ROWS, SIDES, generate
+from scale import SIDES, generate, run
 
 from mnistbench.results.rows import MachineRow, MetricRow, to_csv
 
@@ -79,18 +77,5 @@ def report(folder: Path, machines: int, rows: int) -> None:
     print(f"\nMedian of {RUNS} runs of the whole command.")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a hundredth of the rows")
-    parser.add_argument("--keep", type=Path, help="write the files here and leave them")
-    options = parser.parse_args()
-    share = 100 if options.quick else 1
-    if options.keep:
-        report(options.keep, MACHINES // share, ROWS // share)
-        return
-    with tempfile.TemporaryDirectory(prefix="mnistbench-scale-") as folder:
-        report(Path(folder), MACHINES // share, ROWS // share)
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, report)

@@ -42,6 +42,7 @@ from statistics import median
 
 import numpy as np
 import numpy.typing as npt
+from tables import rows_with
 
 from mnistbench.analysis import stats
 from mnistbench.analysis.pairing import without_halves
@@ -264,16 +265,8 @@ def _key(options: argparse.Namespace) -> dict[str, str]:
     }  # fmt: skip
 
 
-def rows_of(options: argparse.Namespace) -> list[dict[str, str]]:
-    if not options.table.exists():
-        return []
-    with options.table.open(newline="", encoding="utf-8") as text:
-        key = _key(options)
-        return [row for row in csv.DictReader(text) if key.items() <= row.items()]
-
-
 def report(options: argparse.Namespace) -> Iterator[str]:
-    rows, others = rows_of(options), kinds(options.config)
+    rows, others = rows_with(options.table, _key(options)), kinds(options.config)
     epochs = f"{options.epochs} epoch{'s' if options.epochs > 1 else ''}"
     yield f"{options.config}, {epochs} of {options.train_samples or 'all'} images, {options.how}"
     yield _about()
@@ -358,7 +351,8 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     options.table = options.output / "overhead.csv"
     if not options.read:
-        done = max((int(row["round"]) for row in rows_of(options)), default=0)
+        before = rows_with(options.table, _key(options))
+        done = max((int(row["round"]) for row in before), default=0)
         collect(options, done)
     print("\n".join(report(options)))
 

@@ -10,17 +10,15 @@ more than the clock. The page is opened in Chromium, where there is one.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from scale import MACHINES, ROWS, SIDES, generate
+from scale import SIDES, generate, run
 
 RUNS = 3
 
@@ -91,19 +89,5 @@ def report(folder: Path, machines: int, rows: int) -> None:
     print(f"The page is drawn whole in {seconds[len(seconds) // 2]:.2f} s (median of {RUNS}).")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a hundredth of the rows")
-    parser.add_argument("--keep", type=Path, help="write the files here and leave them")
-    options = parser.parse_args()
-    share = 100 if options.quick else 1
-    if options.keep:
-        options.keep.mkdir(parents=True, exist_ok=True)
-        report(options.keep, MACHINES // share, ROWS // share)
-        return
-    with tempfile.TemporaryDirectory(prefix="mnistbench-scale-") as folder:
-        report(Path(folder), MACHINES // share, ROWS // share)
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, report)

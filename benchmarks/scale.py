@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mnistbench.results.phases import PHASES, STATUS_OK
@@ -105,13 +105,15 @@ def report(folder: Path, machines: int, rows: int) -> None:
     print(f"\nMedian of 3 runs of the whole command. It said:\n\n{output}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def run(document: str | None, report: Callable[[Path, int, int], None]) -> None:
+    """Take the command line, and report on files of so many machines and rows in a folder."""
+    parser = argparse.ArgumentParser(description=(document or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a hundredth of the rows")
     parser.add_argument("--keep", type=Path, help="write the files here and leave them")
     options = parser.parse_args()
     share = 100 if options.quick else 1
     if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
         report(options.keep, MACHINES // share, ROWS // share)
         return
     with tempfile.TemporaryDirectory(prefix="mnistbench-scale-") as folder:
@@ -119,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, report)

@@ -37,11 +37,8 @@ class Waiting:
         return more if len(more) and np.isfinite(more).all() else None
 
     def _amounts(self, config: ConfigRuns, values: Values) -> Values:
-        keys = [
-            (config.runs[run].run_id, int(repeat))
-            for run, repeat in zip(values.run, values.repeat, strict=True)
-        ]
-        amounts = np.array([self._busy.get(key, np.nan) for key in keys])
+        busy = [self._busy.get(repeat, np.nan) for repeat in repeats_of(config, values)]
+        amounts = np.array(busy)
         return Values(amounts, values.repeat, values.run)
 
 
@@ -60,3 +57,11 @@ def numbers_of(sides: Sequence[ConfigRuns], names: Collection[str]) -> Numbers:
     folders: dict[Path, None] = dict.fromkeys(run.folder for run in runs if run.folder is not None)
     files = [folder / METRICS for folder in folders if (folder / METRICS).is_file()]
     return numbers_beside(files, {run.run_id for run in runs}, names)
+
+
+def repeats_of(config: ConfigRuns, values: Values) -> list[Repeat]:
+    """Return the repeat that each value is of."""
+    return [
+        (config.runs[run].run_id, int(repeat))
+        for run, repeat in zip(values.run, values.repeat, strict=True)
+    ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnistbench.results.csv import load_table, parts
-from mnistbench.results.database import connect
+from mnistbench.results.database import connected
 from mnistbench.results.rows import HistoryRow
 from mnistbench.results.tables import HISTORY, METRICS, read_table
 
@@ -48,8 +48,7 @@ def load_curves(folders: Sequence[Path]) -> list[EpochFigure]:
 
 
 def _from_metrics(files: Sequence[Path]) -> list[EpochFigure]:
-    database = connect()
-    try:
+    with connected() as database:
         with parts(files, _NEEDED, "value") as joined:
             for part in joined:
                 load_table(
@@ -64,13 +63,11 @@ def _from_metrics(files: Sequence[Path]) -> list[EpochFigure]:
             "count(*), median(amount), min(amount), max(amount) FROM epochs "
             "GROUP BY figure, epoch ORDER BY figure, epoch"
         ).fetchall()
-    finally:
-        database.close()
     return [EpochFigure(*row) for row in rows]
 
 
 def _from_histories(folders: Sequence[Path]) -> list[EpochFigure]:
-    """Return what `train` alone has: the validation after each epoch."""
+    """Return the validation after each epoch, as the history.csv of `train` has it."""
     values: dict[tuple[str, int], list[float]] = {}
     for folder in folders:
         for row in read_table(folder, HISTORY, HistoryRow):

@@ -18,7 +18,7 @@ from mnistbench.config.temporary import temporary_folder
 from mnistbench.results import left_out, timing_rows
 from mnistbench.results.conflicts import Key, two_values
 from mnistbench.results.csv import TOO_MANY, first_row, load_table, parts
-from mnistbench.results.database import connect, literal, quoted
+from mnistbench.results.database import connected, literal, quoted
 from mnistbench.results.keyed_tables import KeyedTable, combinations, own_cells, value_of
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.phases import PHASES
@@ -57,26 +57,22 @@ def gather(
 
     Raises InputError, naming both files, for two values of one row.
     """
-    database = connect()
-    try:
-        with temporary_folder() as folder:
-            database.execute(f"SET threads = {_THREADS}")
-            database.execute(f"SET memory_limit = '{_MEMORY}'")
-            database.execute(f"SET temp_directory = {literal(str(folder))}")
-            names, gathered = _load(database, table, paths)
-            _number_runs(database, table, gathered, resumed)
-            with target.open("wb") as sink:
-                sink.write(header_line(names))
-                for runs in _batches(database):
-                    _make_batch(database, table, names, runs)
-                    _keep_once(database, table, names, paths, gathered)
-                    piece = folder / "piece.csv"
-                    gathered.rows += _write_batch(database, table, names, piece)
-                    with piece.open("rb") as source:
-                        shutil.copyfileobj(source, sink, 1 << 20)
-        return gathered
-    finally:
-        database.close()
+    with temporary_folder() as folder, connected() as database:
+        database.execute(f"SET threads = {_THREADS}")
+        database.execute(f"SET memory_limit = '{_MEMORY}'")
+        database.execute(f"SET temp_directory = {literal(str(folder))}")
+        names, gathered = _load(database, table, paths)
+        _number_runs(database, table, gathered, resumed)
+        with target.open("wb") as sink:
+            sink.write(header_line(names))
+            for runs in _batches(database):
+                _make_batch(database, table, names, runs)
+                _keep_once(database, table, names, paths, gathered)
+                piece = folder / "piece.csv"
+                gathered.rows += _write_batch(database, table, names, piece)
+                with piece.open("rb") as source:
+                    shutil.copyfileobj(source, sink, 1 << 20)
+    return gathered
 
 
 def header_line(names: Sequence[str]) -> bytes:

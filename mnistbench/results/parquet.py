@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistbench.errors import InputError
-from mnistbench.results.database import connect, literal, quoted
+from mnistbench.results.database import connected, literal, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -52,7 +52,7 @@ def write_parquet(source: Path, target: Path, numbers: Mapping[str, type]) -> No
         names = next(csv.reader(text))
     rows = _rows_of_csv(source, names)
     wanted = {name: "BIGINT" if kind is int else "DOUBLE" for name, kind in numbers.items()}
-    with closing(connect()) as database:
+    with connected() as database:
         # One thread, so that equal rows give equal bytes.
         database.execute("SET threads = 1")
         database.execute("SET preserve_insertion_order = true")
@@ -73,7 +73,7 @@ def _reading(path: Path) -> Iterator[DuckDBPyConnection]:
     """Give a database to read a file with; raise InputError if it cannot be read."""
     import duckdb
 
-    with closing(connect()) as database:
+    with connected() as database:
         try:
             yield database
         except duckdb.Error as error:

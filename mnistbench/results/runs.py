@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistbench.results.csv import columns_of, load_table, parts, rows_of
-from mnistbench.results.database import connect
+from mnistbench.results.database import connected
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.metric_rows import NO_METRICS, LoadedMetrics, load_metrics
 from mnistbench.results.phases import STATUS_PRUNED
@@ -74,8 +74,7 @@ def load(
 
     `phases` are those to keep; None keeps all. Raises InputError, naming the file.
     """
-    database = connect()
-    try:
+    with connected() as database:
         left_out = load_timings(database, paths, phases)
         names = ("run_id", *FACTS, "design")
         rows = database.execute(f"SELECT {', '.join(names)} FROM runs ORDER BY number").fetchall()
@@ -91,17 +90,12 @@ def load(
         if metrics and files:
             loaded, problems = load_metrics(database, files, metrics, resumed)
         return _loaded(database, facts, figures, [*left_out, *problems], loaded)
-    finally:
-        database.close()
 
 
 def phases_of(paths: Sequence[Path]) -> list[str]:
     """Return every phase that timings CSVs name."""
-    database = connect()
-    try:
+    with connected() as database:
         return phases_in(database, paths)
-    finally:
-        database.close()
 
 
 def run_folders(paths: Iterable[Path], run_ids: set[str]) -> dict[Path, str]:

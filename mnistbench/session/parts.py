@@ -130,7 +130,8 @@ def _train_parts(
 
 
 def _teardown(base: Run) -> list[tuple[str, float, str]]:
-    known = [seconds for seconds in metric_values(base, "train_teardown_seconds") if seconds]
+    values = metric_values(base, "train_teardown_seconds")
+    known = [seconds for seconds in values if seconds is not None]
     return [(TEARDOWN, median(known), "train_teardown_seconds")] if known else []
 
 

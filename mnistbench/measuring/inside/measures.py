@@ -171,11 +171,10 @@ def _teardown_metrics(clock: PhaseClock) -> list[Metric]:
     for phase in (TRAIN, TEST):
         if phase not in clock.records:  # what a search ended early is not tested
             continue
-        record = clock.records[phase]
-        known = record.seconds is not None and record.teardown_seconds is not None
-        left = record.seconds - record.teardown_seconds if known else None  # type: ignore[operator]
+        seconds, teardown = clock.records[phase].seconds, clock.records[phase].teardown_seconds
+        left = None if seconds is None or teardown is None else seconds - teardown
         metrics += [
-            Metric(f"{phase}_teardown_seconds", record.teardown_seconds, "s"),
+            Metric(f"{phase}_teardown_seconds", teardown, "s"),
             Metric(f"{phase}_without_teardown_seconds", left, "s"),
         ]
     return metrics

@@ -85,20 +85,15 @@ def run_repeat(job: RepeatJob, import_phase: PhaseRecord, tell: Listener) -> Rep
     """
     prepared = prepare(job, tell)
     epochs = EpochClock(tell)
-    if not job.asks:
-        learned = train(prepared, [epochs, *target_callbacks(job.config)])
+    asking = _Asking(prepared.clock, job.config.training.epochs, tell) if job.asks else None
+    callbacks = [epochs, *target_callbacks(job.config), *([asking] if asking else [])]
+    learned = train(prepared, callbacks)
+    tested = None
+    if asking is None or asking.pruned_epoch is None:
         tested = test(prepared.clock, prepared.execution, prepared.test_images)
-        result = repeat_result(job, prepared, epochs, learned, tested, import_phase)
-        prepared.replicas.leave()
-        return result
-    asking = _Asking(prepared.clock, job.config.training.epochs, tell)
-    learned = train(prepared, [epochs, *target_callbacks(job.config), asking])
-    whole = asking.pruned_epoch is None
-    images = prepared.test_images
-    last = test(prepared.clock, prepared.execution, images) if whole else None
-    result = repeat_result(job, prepared, epochs, learned, last, import_phase)
-    waited = Metric("pruning_seconds", asking.waited_seconds, "s")
-    return replace(result, metrics=(*result.metrics, waited), pruned_epoch=asking.pruned_epoch)
+    result = repeat_result(job, prepared, epochs, learned, tested, import_phase)
+    prepared.replicas.leave()
+    return result if asking is None else asking.told_in(result)
 
 
 def prepare(job: RepeatJob, tell: Listener) -> Prepared:
@@ -294,3 +289,8 @@ class _Asking(keras.callbacks.Callback):  # type: ignore[misc]
         if said == Prune(ended):
             self.pruned_epoch = ended
             self.model.stop_training = True
+
+    def told_in(self, result: RepeatResult) -> RepeatResult:
+        """Return what was measured, with the wait and the epoch that it ended after."""
+        waited = Metric("pruning_seconds", self.waited_seconds, "s")
+        return replace(result, metrics=(*result.metrics, waited), pruned_epoch=self.pruned_epoch)

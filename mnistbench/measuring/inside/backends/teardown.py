@@ -27,24 +27,24 @@ class TeardownWatch:
     def begin(self) -> None:
         """Time every release from now on.
 
-        It stays unknown where a TensorFlow releases its iterators in a way of its own.
+        It stays unknown where a TensorFlow releases its iterators in a way of its own, and becomes
+        so with the first of them that holds nothing to release.
         """
         if self._seconds is not None or hasattr(iterator_ops.OwnedIterator, "__del__"):
             return
         self._seconds = 0.0
-        iterator_ops.OwnedIterator.__del__ = self._release
+
+        def release(iterator: Any) -> None:
+            if self._seconds is None or _RESOURCE not in vars(iterator):
+                self._seconds = None
+                return
+            started = time.perf_counter()
+            delattr(iterator, _RESOURCE)
+            self._seconds += time.perf_counter() - started
+
+        iterator_ops.OwnedIterator.__del__ = release
 
     @property
     def seconds(self) -> float | None:
         """Return what all releases so far took; None where it is not known."""
         return self._seconds
-
-    @property
-    def _release(self) -> Any:
-        def release(iterator: Any) -> None:
-            held = vars(iterator).pop(_RESOURCE, None)
-            started = time.perf_counter()
-            del held
-            self._seconds = (self._seconds or 0.0) + time.perf_counter() - started
-
-        return release
