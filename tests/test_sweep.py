@@ -402,3 +402,19 @@ def test_accuracies_equal_in_every_pair_have_no_interval(tmp_path: Path) -> None
     differences = [e for e in result.findings.effects if e.finding == "accuracy_difference"]
     assert {(e.estimate, e.low, e.high) for e in differences} == {(0.0, None, None)}
     assert result.findings.front == {5}, "of equal accuracy the fastest alone"
+
+
+def test_a_repeat_on_the_disk_is_counted_whenever_the_interrupt_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came between the rows and the count, and `nothing was written` was said of a kept one."""
+    ended = Rounds.ended
+
+    def interrupted(rounds: Rounds, record: RepeatRecord) -> None:
+        signal.raise_signal(signal.SIGINT)
+        ended(rounds, record)
+
+    monkeypatch.setattr(Rounds, "ended", interrupted)
+    result = start_sweep(plan_of(*GRID), tmp_path, terms(Fake()), quiet)
+    assert result.ending == "interrupted"
+    assert result.ended == sum(measured_repeats(result.folder).values()) == 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mnistbench.measuring.executor import Executor
+from mnistbench.measuring.interrupts import held_back
 from mnistbench.measuring.jobs import RepeatJob
 from mnistbench.measuring.tasks import repeat
 from mnistbench.session.events import Listener, TurnEnded, TurnStarted
@@ -87,11 +88,12 @@ def _take(
         for run in chosen:
             run.folder.log(f"repeat {turns[0].repeat} interrupted by the user")
         raise
-    for run, record in zip(chosen, records, strict=True):
-        if not record.turn.is_warmup:
-            keep(record, run)
-        schedule.ended(record)
-        tell(TurnEnded(run.config.name, record))
+    with held_back():  # what is on the disk is counted too
+        for run, record in zip(chosen, records, strict=True):
+            if not record.turn.is_warmup:
+                keep(record, run)
+            schedule.ended(record)
+            tell(TurnEnded(run.config.name, record))
 
 
 def _next_turns(schedule: Schedule, count: int) -> list[Turn]:
