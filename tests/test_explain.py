@@ -14,8 +14,9 @@ from PIL import Image
 from mnistbench.config.loading import load_config
 from mnistbench.report.explanation import _advice
 from mnistbench.results.rows import PartRow, SettingRow
-from mnistbench.session.explain import Explanation, candidates
+from mnistbench.session.explain import Explanation
 from mnistbench.session.parts import UNTOLD, is_told
+from mnistbench.session.settings import candidates
 
 FEW = ("--set", "dataset.train_samples=2000", "--set", "dataset.test_samples=500")
 

@@ -31,12 +31,18 @@ class Framework:
     """What hides its GPUs, beside the variables of their makers."""
     thread_variables: tuple[str, ...] = ()
     """With which a user limits its threads, that of an operation first; empty where none does."""
+    threads_refused: str = ""
+    """Why `training.threads` can only be left to it; empty where it can be set."""
     has_input_pipeline: bool = False
     """Whether Keras brings it batches by a pipeline that can be measured without the training."""
     measures_the_machine: bool = False
     """Whether calibration and peak are measured with it; one does, so that all have one measure."""
     writes_tensorboard: bool = False
     """Whether Keras can write TensorBoard's logs with it."""
+    onednn_variable: str = ""
+    """With which oneDNN's kernels are switched on and off; empty where they cannot be."""
+    keras_compiles: bool = False
+    """Whether Keras has every network's `fit` compiled where nothing else is asked for."""
     fused_jit_refused: Mapping[str, str] = field(default_factory=dict)
     """Values of `training.jit` that a fused epoch cannot have, and why."""
     fused_jit_refused_with_dropout: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +63,8 @@ BACKENDS: dict[str, Framework] = {
         ("tensorflow",),
         "tensorflow>=2.18,<3",
         thread_variables=("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+        keras_compiles=True,
+        onednn_variable="TF_ENABLE_ONEDNN_OPTS",
         has_input_pipeline=True,
         measures_the_machine=True,
         writes_tensorboard=True,
@@ -75,6 +83,7 @@ BACKENDS: dict[str, Framework] = {
         ("jax", "jaxlib"),
         "jax>=0.4.31",
         cpu_variables={"JAX_PLATFORMS": "cpu"},
+        threads_refused="JAX has as many threads as it may use cores",
         fused_jit_refused={"off": "a fused epoch on jax, which compiles ahead; allowed: auto, on"},
     ),
     "torch": Framework(

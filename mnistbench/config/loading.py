@@ -134,6 +134,7 @@ def _checked(fields: Mapping[str, Any], file: str, set_by: Mapping[str, str]) ->
     _check_target(config, file, set_by)
     _check_network(config, file, set_by)
     _check_jit(config, file, set_by)
+    _check_kernels(config, file, set_by)
     _check_image_dtype(config, file, set_by)
     check_devices(config, file, set_by)
     return config
@@ -224,6 +225,26 @@ def _check_jit(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
             field=field,
             hint="leave it out, or use training.execution=fit",
         )
+
+
+def _check_kernels(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:
+    """Raise InputError for a choice that is not offered by the framework."""
+    framework = BACKENDS[config.backend]
+    fixed = f"{framework.title} has no switch for oneDNN"
+    refused = {
+        "onednn": "" if framework.onednn_variable else fixed,
+        "threads": framework.threads_refused,
+    }
+    for name, why in refused.items():
+        value = getattr(config.training, name)
+        if value != "auto" and why:
+            field = f"training.{name}"
+            raise InputError(
+                f"{value!r} is not possible on {config.backend}: {why}",
+                source=set_by_whom(field, file, set_by),
+                field=field,
+                hint="leave it out",
+            )
 
 
 def _check_image_dtype(config: RunConfig, file: str, set_by: Mapping[str, str]) -> None:

@@ -41,6 +41,7 @@ Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 _MOST_DEVICES = 1024
+_MOST_THREADS = 1024
 _Count = Annotated[int, Field(ge=1)]
 SWEEP = "sweep"
 """The block of a config file that is for `mnistbench sweep` alone."""
@@ -51,7 +52,7 @@ def _on_or_off(value: object) -> object:
     return ("on" if value else "off") if isinstance(value, bool) else value
 
 
-Jit = Annotated[Literal["auto", "on", "off"], BeforeValidator(_on_or_off)]
+Switch = Annotated[Literal["auto", "on", "off"], BeforeValidator(_on_or_off)]
 
 
 def _validation(value: object) -> str | float:
@@ -60,6 +61,23 @@ def _validation(value: object) -> str | float:
     if isinstance(value, float | int) and not isinstance(value, bool) and 0 < value < 1:
         return float(value)
     raise ValueError("must be none, test, or a fraction of the training set between 0 and 1")
+
+
+def _threads(value: object) -> str | int:
+    if value == "auto" and isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_THREADS:
+        return value
+    raise ValueError(f"must be auto, or a whole number from 1 to {_MOST_THREADS}")
+
+
+Threads = Annotated[
+    int | str,
+    PlainValidator(_threads),
+    WithJsonSchema(
+        {"anyOf": [{"enum": ["auto"]}, {"type": "integer", "minimum": 1, "maximum": _MOST_THREADS}]}
+    ),
+]
 
 
 def _devices(value: object) -> str | int:
@@ -147,10 +165,18 @@ class TrainingConfig(BaseModel):
     """`fit`: Keras's `model.fit`, step by step from Python, as the lessons do; `fused`: the images
     on the device as bytes and the batches of an epoch as one compiled program, shuffled anew each
     epoch."""
-    jit: Jit = "auto"
+    jit: Switch = "auto"
     """Compile by XLA, with torch by `torch.compile`: `on`, `off`, or `auto`: with `fit` what Keras
     decides, with `fused` what is faster; with TensorFlow XLA on a GPU and for dense networks, none
     for convolutions on a CPU. A fused JAX epoch is always compiled."""
+    onednn: Switch = "auto"
+    """Compute on a CPU with oneDNN's kernels, which TensorFlow has beside its own: `on`, `off`, or
+    `auto`: with `fused` and convolutions on, else what TensorFlow decides, which leaves it off on
+    processors without AVX-512; always what the variable `TF_ENABLE_ONEDNN_OPTS` says, where it is
+    set."""
+    threads: Threads = "auto"
+    """Threads that one operation may use on a CPU, on TensorFlow and PyTorch; `auto`: what the
+    framework decides, one for each core, and with `fused` one where a step is too small for two."""
     precision: Precision = "float32"
     """`float32`, or compute in 16 bits and keep the weights in 32, the softmax too:
     `mixed_bfloat16` where the processor has it, `mixed_float16` on GPUs."""

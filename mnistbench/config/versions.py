@@ -20,6 +20,7 @@ ADDED: Mapping[int, Mapping[str, Any]] = MappingProxyType(
         5: {"backend": "tensorflow"},
         6: {"dataset.image_dtype": "float32"},
         7: {"training.devices": 1, "training.processes": 1},
+        8: {"training.onednn": "auto", "training.threads": "auto"},
     }
 )
 """Version to its new fields, each with what was done before it existed. Whoever adds a field to

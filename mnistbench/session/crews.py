@@ -10,19 +10,24 @@ from mnistbench.config.devices import check_seen
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import RunError
 from mnistbench.measuring.executor import Executor, StartMethod, TaskFailure
+from mnistbench.measuring.fork_servers import make_room
 from mnistbench.measuring.interpreters import Interpreter
 from mnistbench.measuring.jobs import Probe
-from mnistbench.measuring.startup import measuring_environment
+from mnistbench.measuring.startup import environment_of, measuring_environment
 from mnistbench.measuring.tasks import probe
 from mnistbench.measuring.team import Team
 from mnistbench.measuring.workers import Workers
 from mnistbench.results.tables import LOG
 from mnistbench.session.records import Run
 
+Kind = tuple[str, frozenset[tuple[str, str]], int]
+"""A device as the config names it, the variables of its processes, the backend's name among them,
+and the processes of a repeat."""
+
 
 @dataclass(frozen=True)
 class Crew:
-    """Runs of one backend, device, interpreter and number of processes, and what makes these."""
+    """Runs that their processes can share, by all that a framework is told before its import."""
 
     executor: Executor
     runs: tuple[Run, ...]
@@ -35,13 +40,19 @@ def crews_of(runs: Sequence[Run], start_method: StartMethod) -> list[Crew]:
     """
     groups: dict[tuple[object, ...], list[Run]] = {}
     for run in runs:
-        processes = run.config.training.processes
-        key = (run.config.device, run.config.backend, processes, run.interpreter)
+        key = (*kind_of(run.config), run.interpreter)
         groups.setdefault(key, []).append(run)
+    make_room(len(groups))  # they take turns: none may end another's server
     return [
         Crew(executor_of(group[0].config, start_method, group[0].interpreter), tuple(group))
         for group in groups.values()
     ]
+
+
+def kind_of(config: RunConfig) -> Kind:
+    """Return what configs have in common that are measured by the same processes."""
+    variables = frozenset(environment_of(config).items())
+    return config.device, variables, config.training.processes
 
 
 def executor_of(
@@ -51,10 +62,18 @@ def executor_of(
 
     `interpreter` is the one that measures, where it is not the command's own.
     """
-    variables = measuring_environment(config.device, config.backend)
+    variables = environment_of(config)
     if config.training.processes > 1:
         return Team(variables, start_method, config.training.processes, interpreter)
     return Workers(variables, start_method, interpreter=interpreter)
+
+
+def may_gauge(config: RunConfig) -> bool:
+    """Return whether a config's processes may measure the machine itself.
+
+    All configs have one measure of it: not with kernels or threads that one of them asks for.
+    """
+    return environment_of(config) == measuring_environment(config.device)
 
 
 def probe_devices(crew: Crew) -> Mapping[str, object]:

@@ -22,7 +22,7 @@ from mnistbench.machine.shares import cores, shares
 from mnistbench.measuring.executor import StartMethod, Task
 from mnistbench.measuring.jobs import Answer, Listener, Message, RepeatJob
 from mnistbench.measuring.partners import Go, PartnerEnded, Ready
-from mnistbench.measuring.startup import measuring_environment
+from mnistbench.measuring.startup import environment_of
 from mnistbench.measuring.tasks import duet
 from mnistbench.measuring.workers import Process, Workers, own_cpu_seconds, result_of
 from mnistbench.results.phases import STATUS_DUET, STATUS_OK, TEST, TRAIN, PhaseRecord
@@ -187,8 +187,7 @@ class Halves:
         self.cores = cut[0], cut[1]
         self._workers = [
             [
-                Workers(measuring_environment(run.config.device, run.config.backend),
-                        start_method, half, run.interpreter)
+                Workers(environment_of(run.config), start_method, half, run.interpreter)
                 for half in cut
             ]
             for run in runs

@@ -8,7 +8,6 @@ it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -16,8 +15,9 @@ from statistics import median
 import numpy as np
 
 from mnistbench.analysis import stats
-from mnistbench.config.devices import refuse_several
+from mnistbench.config.frameworks import BACKENDS
 from mnistbench.config.run_config import RunConfig
+from mnistbench.config.temporary import temporary_folder
 from mnistbench.config.work import train_phase_work
 from mnistbench.errors import RunError
 from mnistbench.machine.workloads import COPY, MATRIX_PRODUCT_OF
@@ -28,7 +28,7 @@ from mnistbench.results.phases import TRAIN
 from mnistbench.results.rows import PartRow, SettingRow
 from mnistbench.results.tables import LOG, PARTS, PARTS_PICTURE, SETTINGS
 from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
-from mnistbench.session.crews import executor_of
+from mnistbench.session.crews import executor_of, probe_device
 from mnistbench.session.events import Listener
 from mnistbench.session.one_image import OneImage, measure_one_image
 from mnistbench.session.parts import (
@@ -42,6 +42,7 @@ from mnistbench.session.parts import (
     phase_seconds,
 )
 from mnistbench.session.records import Run, metric_values
+from mnistbench.session.settings import Setting, candidates, check_explainable
 
 LEAST_REPEATS = 3
 """Fewer give an interval from nothing to a thousandfold: they are too few to tell."""
@@ -56,15 +57,6 @@ class ExplainPlan:
     repeats: int
     output: Path
     start_method: StartMethod = "auto"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A change of the config that could make it faster."""
-
-    text: str
-    """As for `--set`; several with a blank between them."""
-    config: RunConfig
 
 
 @dataclass(frozen=True)
@@ -124,7 +116,8 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     Raises RunError if a repeat fails, and KeyboardInterrupt if the user stops it: the repeats
     that ended are kept.
     """
-    settings, not_tried = candidates(plan.config)
+    check_explainable(plan.config)
+    settings, not_tried = candidates(plan.config, _has_onednn(plan))
     configs = (plan.config, *(setting.config for setting in settings))
     benchmark = BenchmarkPlan(
         configs,
@@ -159,6 +152,20 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     return explanation
 
 
+def _has_onednn(plan: ExplainPlan) -> bool | None:
+    """Return whether the config as it is computes with oneDNN, where there is a choice.
+
+    Raises RunError if no process can tell.
+    """
+    if not BACKENDS[plan.config.backend].onednn_variable:
+        return None
+    executor = executor_of(plan.config, plan.start_method)
+    with temporary_folder() as scratch:
+        told = probe_device(executor, plan.config.device, scratch / LOG)
+    has_it = told.facts.get(f"{plan.config.backend}_onednn")
+    return has_it if isinstance(has_it, bool) and told.device == "cpu" else None
+
+
 def _keep(explanation: Explanation) -> None:
     """Write the parts as a table and a picture into the folder of the config as it is."""
     from mnistbench.results import pictures
@@ -169,62 +176,6 @@ def _keep(explanation: Explanation) -> None:
     title = f"{config.name} on {explanation.run.device}, epochs {config.training.epochs}"
     figure = pictures.parts_figure(title, [(part.part, part.seconds) for part in explanation.parts])
     pictures.save(figure, folder.path / PARTS_PICTURE)
-
-
-def candidates(config: RunConfig) -> tuple[list[Setting], list[str]]:
-    """Return the settings worth a measurement, the compiled epoch first, and those ruled out.
-
-    Raises InputError for a config of several devices.
-    """
-    refuse_several(
-        [config],
-        "where the time of several goes is not told",
-        "explain",
-        "add --set training.devices=1",
-    )
-    fused = {"training.execution": "fused"}
-    changes = []
-    if has_python_between_steps(config):
-        changes.append(fused)
-        if config.dataset.image_dtype != "float32":
-            changes.append({"dataset.image_dtype": "float32"})
-    not_tried = []
-    if config.training.jit != "auto":
-        changes.append({**fused, "training.jit": "auto"})
-    if config.training.precision == "float32":
-        if _has_bfloat16(config):
-            changes.append({**fused, "training.precision": "mixed_bfloat16"})
-        else:
-            not_tried.append(
-                "training.precision=mixed_bfloat16: this processor does not compute in bfloat16"
-            )
-    return [_setting(config, changed) for changed in changes], not_tried
-
-
-def _setting(config: RunConfig, changed: Mapping[str, str]) -> Setting:
-    """Return the config with fields changed, and what follows from them."""
-    if changed.get("training.execution") == "fused":
-        changed = {**changed, "dataset.image_dtype": "float32"}  # it knows no other
-    groups = {"dataset": config.dataset, "training": config.training}
-    news = {}
-    for field, value in changed.items():
-        group, _, name = field.partition(".")
-        if getattr(groups[group], name) != value:
-            news[field] = value
-            groups[group] = groups[group].model_copy(update={name: value})
-    text = " ".join(f"{field}={value}" for field, value in news.items())
-    name = "-".join([config.name[:40], *news.values()])
-    return Setting(text, config.model_copy(update={**groups, "name": name}))
-
-
-def _has_bfloat16(config: RunConfig) -> bool:
-    """Return whether the device computes in bfloat16, and does not merely take it."""
-    from mnistbench.machine.host import machine_facts
-
-    facts = machine_facts({})
-    features = str(facts.get("cpu_features") or "").split()
-    on_cpu = any(name in features for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    return on_cpu or (config.device != "cpu" and bool(facts.get("gpu_count")))
 
 
 def _pipeline_seconds(plan: ExplainPlan, run: Run) -> list[float]:

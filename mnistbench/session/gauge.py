@@ -13,7 +13,7 @@ from mnistbench.measuring.startup import measuring_environment
 from mnistbench.measuring.workers import Workers
 from mnistbench.results.rows import MetricRow, Sample
 from mnistbench.results.tables import CALIBRATION, LOG, METRICS, PEAK
-from mnistbench.session.crews import Crew
+from mnistbench.session.crews import Crew, may_gauge
 from mnistbench.session.events import Gauging, Listener
 from mnistbench.session.rates import measure_calibration, measure_peak, rate_rows
 from mnistbench.session.records import RepeatRecord, Run
@@ -84,7 +84,7 @@ class MachineGauge:
         """Measure in a process of TensorFlow's, a run's kind of process if there is one."""
         for crew in self._crews:
             first = crew.runs[0]
-            if first.device == device and first.config.backend == MACHINE_BACKEND:
+            if first.device == device and may_gauge(first.config):
                 return measure(crew.executor, device, log)
         return measure(Workers(measuring_environment(device), "auto"), device, log)
 

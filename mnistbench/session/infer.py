@@ -117,7 +117,7 @@ def run_inference(plan: InferencePlan, tell: Listener) -> Inference:
     A process that fails, or whose network answers wrongly, is recorded, and the others go on.
     """
     check_installed(subject.config.backend for subject in plan.subjects)
-    plan = replace(plan, subjects=tuple(map(_on_one_device, plan.subjects)))
+    plan = replace(plan, subjects=tuple(map(_as_applied, plan.subjects)))
     environment = dict(os.environ)
     downloads = fetch_missing([subject.config for subject in plan.subjects], tell)
     runs = _create(plan)
@@ -141,9 +141,14 @@ def run_inference(plan: InferencePlan, tell: Listener) -> Inference:
     return Inference(plan, tuple(run for run in runs if run.repeats), not finished)
 
 
-def _on_one_device(subject: Subject) -> Subject:
-    """Return the same to be applied on one device, whatever it was trained on."""
-    return replace(subject, config=on_one_device(subject.config))
+def _as_applied(subject: Subject) -> Subject:
+    """Return the same on one device, and without what `fused` sets for the steps of a training.
+
+    So every way has the same threads and kernels, whatever the network was trained by.
+    """
+    config = on_one_device(subject.config)
+    training = config.training.model_copy(update={"execution": "fit"})
+    return replace(subject, config=config.model_copy(update={"training": training}))
 
 
 def _create(plan: InferencePlan) -> list[Run]:

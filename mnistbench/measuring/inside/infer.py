@@ -88,7 +88,7 @@ def run_inference(job: InferJob, import_phase: PhaseRecord, tell: Listener) -> I
     outputs that are not those of `evaluate`.
     """
     started = time.perf_counter()
-    device = start(job.device, job.seed, _as_fit(job.config))
+    device = start(job.device, job.seed, job.config)
     startup_seconds = time.perf_counter() - started
     clock = PhaseClock(tell, backend().teardown_seconds)
     whole = load(clock, job.config)
@@ -121,12 +121,6 @@ def run_inference(job: InferJob, import_phase: PhaseRecord, tell: Listener) -> I
         metrics, keras.backend.backend(), device, keras.config.dtype_policy().name, identity,
         import_phase, row, subject.remarks,
     )  # fmt: skip
-
-
-def _as_fit(config: RunConfig) -> RunConfig:
-    """Return the config without what `fused` sets for its steps: every way has the same threads."""
-    training = config.training.model_copy(update={"execution": "fit"})
-    return config.model_copy(update={"training": training})
 
 
 def _subject(clock: PhaseClock, job: InferJob, dataset: data.Dataset) -> _Subject:

@@ -172,6 +172,7 @@ def _settings(job: RepeatJob, prepared: Prepared) -> list[Metric]:
         Metric("execution", job.config.training.execution, ""),
         Metric("jit_compile", jit.is_on, ""),
         Metric("jit_reason", jit.reason, ""),
+        Metric("onednn", backend().has_onednn(), ""),
         Metric("xla_flags", os.environ.get("XLA_FLAGS"), ""),
         Metric("intra_op_threads", backend().threads(), "1"),
         Metric("seed", job.seed, ""),
@@ -203,6 +204,8 @@ def start(wanted_device: str, seed: int, config: RunConfig, member: Member | Non
         framework.be_deterministic()
     if config.training.execution == "fused":
         framework.prepare_fused(config)
+    if isinstance(config.training.threads, int):
+        framework.set_threads(config.training.threads)
     if is_parallel(config):
         framework.prepare_replicas(config, wanted_device, member)
     device = framework.choose_device(wanted_device)

@@ -13,7 +13,7 @@ from mnistbench.machine.warnings import logical_devices, warnings_before
 from mnistbench.measuring.executor import Executor
 from mnistbench.results.folder import RunFolder
 from mnistbench.results.tables import CLOUDMESH, LOG
-from mnistbench.session.crews import executor_of
+from mnistbench.session.crews import executor_of, kind_of
 from mnistbench.session.events import Event, Listener, News, TurnEnded
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.sweep import lock
@@ -24,7 +24,6 @@ from mnistbench.session.sweep.stations import (
     PointRuns,
     check_data,
     data_key,
-    kind_of,
     open_stations,
 )
 from mnistbench.session.sweep.study import Study, open_study

@@ -17,15 +17,16 @@ from mnistbench.machine.shares import cores, shares
 from mnistbench.measuring.executor import Executor, Task
 from mnistbench.measuring.fork_servers import make_room
 from mnistbench.measuring.jobs import Message, RepeatJob
-from mnistbench.measuring.startup import measuring_environment
+from mnistbench.measuring.startup import environment_of
 from mnistbench.measuring.tasks import repeat
 from mnistbench.measuring.workers import Process, Workers, own_cpu_seconds
 from mnistbench.results.phases import STATUS_OK, STATUS_PARALLEL
 from mnistbench.results.rows import Metric
+from mnistbench.session.crews import Kind, kind_of
 from mnistbench.session.events import Listener
 from mnistbench.session.records import Measurement, RepeatRecord, Run, Turn
 from mnistbench.session.repeat import measured
-from mnistbench.session.sweep.stations import Kind, Station, kind_of
+from mnistbench.session.sweep.stations import Station
 from mnistbench.session.sweep.terms import Terms
 
 SOURCE = "--parallel"
@@ -97,7 +98,7 @@ class SideBySide:
     def _new_executor(self, config: RunConfig, share: int) -> Executor:
         if self.terms.executor_of is not None:
             return self.terms.executor_of(config)
-        variables = measuring_environment(config.device, config.backend)
+        variables = environment_of(config)
         return _Pinned(variables, self.terms.start_method, self.shares[share])
 
     def check_configs(self, configs: Iterable[RunConfig]) -> None:

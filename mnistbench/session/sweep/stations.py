@@ -13,19 +13,18 @@ from mnistbench.config.frameworks import MACHINE_BACKEND
 from mnistbench.config.run_config import RunConfig
 from mnistbench.machine import host
 from mnistbench.measuring.executor import Executor
+from mnistbench.measuring.fork_servers import make_room
+from mnistbench.measuring.startup import measuring_environment
+from mnistbench.measuring.workers import Workers
 from mnistbench.results.folder import RunFolder
 from mnistbench.results.phases import PhaseRecord
 from mnistbench.results.rows import Sample
 from mnistbench.results.tables import CALIBRATION, LOG
-from mnistbench.session.crews import Crew, probe_device
+from mnistbench.session.crews import Crew, Kind, kind_of, may_gauge, probe_device
 from mnistbench.session.files import checked_identity, describe
 from mnistbench.session.rates import AFTER, BEFORE, measure_calibration, rate_rows
 from mnistbench.session.records import Run
 from mnistbench.session.sweep.progress import SweepProgress
-
-Kind = tuple[str, str, int]
-"""A device as the config names it, a backend, and the processes of a repeat: configs of one kind
-share an executor."""
 
 ExecutorOf = Callable[[RunConfig], Executor]
 """What makes the processes of a config; tests give their own."""
@@ -55,6 +54,7 @@ def open_stations(
     for config in configs:
         kind = kind_of(config)
         if kind not in stations:
+            make_room(len(stations) + 1)  # they take turns: none may end another's server
             stations[kind] = _opened(config, executor_of(config), machine_facts, log, calibrate)
         check_seen(config, stations[kind].device, stations[kind].device_count)
     return stations
@@ -70,14 +70,17 @@ def _opened(
     answer = probe_device(executor, config.device, log)
     samples = None
     if calibrate and config.backend == MACHINE_BACKEND:
-        samples = measure_calibration(executor, answer.device, log)
+        samples = _calibrated(executor, config, answer.device, log)
     facts = {**machine_facts, **answer.facts}
     return Station(executor, answer.device, facts, samples, answer.device_count)
 
 
-def kind_of(config: RunConfig) -> Kind:
-    """Return whose processes a config is measured by."""
-    return config.device, config.backend, config.training.processes
+def _calibrated(
+    executor: Executor, config: RunConfig, device: str, log: Path
+) -> tuple[Sample, ...]:
+    """Measure the machine's rates, by processes of the config's if they may."""
+    plain = executor if may_gauge(config) else Workers(measuring_environment(device), "auto")
+    return measure_calibration(plain, device, log)
 
 
 def check_data(configs: Iterable[RunConfig]) -> dict[str, data.DataIdentity]:
@@ -158,7 +161,7 @@ class PointRuns:
             if station.calibration is None or not runs:
                 continue
             log = self.folder / LOG
-            samples = measure_calibration(station.executor, station.device, log)
+            samples = _calibrated(station.executor, runs[0].config, station.device, log)
             for run in runs:
                 run.folder.append(CALIBRATION, rate_rows(samples, run.run_id, AFTER))
 

@@ -111,8 +111,16 @@ class Backend(ABC):
         """Return copies on so many devices of each process, `cpu` or `gpu`."""
         raise NotImplementedError(self.title)
 
+    def set_threads(self, count: int) -> None:
+        """Let an operation use so many threads of a CPU; before the first."""
+        raise NotImplementedError(self.title)
+
     def threads(self) -> int | None:
         """Return how many threads an operation may use; None where the framework decides."""
+        return None
+
+    def has_onednn(self) -> bool | None:
+        """Return whether it computes with oneDNN on a CPU; None where that is not known."""
         return None
 
     @abstractmethod

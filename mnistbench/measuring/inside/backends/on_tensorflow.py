@@ -68,7 +68,7 @@ class TensorFlowBackend(Backend):
         os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
         step_flops = training_flops(config) * config.training.batch_size
         if step_flops < _FLOPS_WORTH_A_SECOND_THREAD and _THREADS_VARIABLE not in os.environ:
-            tf.config.threading.set_intra_op_parallelism_threads(1)
+            self.set_threads(1)
 
     def prepare_replicas(self, config: RunConfig, wanted: str, member: Member | None) -> None:
         """Cut the CPU into as many logical devices as are asked for, if it will be the device."""
@@ -87,8 +87,18 @@ class TensorFlowBackend(Backend):
 
         return MirroredReplicas(device, a_process)
 
+    def set_threads(self, count: int) -> None:  # noqa: D102
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+
     def threads(self) -> int | None:  # noqa: D102
         return tf.config.threading.get_intra_op_parallelism_threads() or None
+
+    def has_onednn(self) -> bool | None:  # noqa: D102
+        try:
+            from tensorflow.python.util import _pywrap_util_port
+        except ImportError:  # private, and the only place that tells
+            return None
+        return bool(_pywrap_util_port.IsMklEnabled())
 
     def start(self) -> None:  # noqa: D102
         tf.constant(0.0).numpy()
@@ -113,7 +123,7 @@ class TensorFlowBackend(Backend):
             "tensorflow_cuda_version": build.get("cuda_version"),
             "tensorflow_cudnn_version": build.get("cudnn_version"),
             "tensorflow_rocm_build": build.get("is_rocm_build"),
-            "tensorflow_onednn": _onednn_enabled(),
+            "tensorflow_onednn": self.has_onednn(),
             # TensorFlow says 0 where it decides by itself, which is no number of threads.
             "tensorflow_intra_op_threads": threads.get_intra_op_parallelism_threads() or "auto",
             "tensorflow_inter_op_threads": threads.get_inter_op_parallelism_threads() or "auto",
@@ -156,14 +166,6 @@ class TensorFlowBackend(Backend):
             autograph=False,
         ).get_concrete_function()
         return (lambda batch: program(tf.constant(batch))), jit
-
-
-def _onednn_enabled() -> bool | None:
-    try:
-        from tensorflow.python.util import _pywrap_util_port
-    except ImportError:  # private, and the only place that tells
-        return None
-    return bool(_pywrap_util_port.IsMklEnabled())
 
 
 BACKEND = TensorFlowBackend()

@@ -29,6 +29,10 @@ class TorchBackend(Backend):
 
     title = "PyTorch"
 
+    def __init__(self) -> None:
+        """How many threads there are is PyTorch's own choice, until it is told."""
+        self._threads: int | None = None
+
     def has_gpu(self) -> bool:
         """Return whether Keras puts what it makes on a GPU: its choice, made at its import."""
         return bool(_device().type != "cpu")
@@ -48,6 +52,16 @@ class TorchBackend(Backend):
         elif _device().type == "mps":
             torch.mps.synchronize()
 
+    def set_threads(self, count: int) -> None:  # noqa: D102
+        torch.set_num_threads(count)
+        self._threads = count
+
+    def threads(self) -> int | None:  # noqa: D102
+        return self._threads
+
+    def has_onednn(self) -> bool | None:  # noqa: D102
+        return bool(torch.backends.mkldnn.is_available())
+
     def facts(self) -> Mapping[str, object]:  # noqa: D102
         cudnn = torch.backends.cudnn
         gpus = range(torch.cuda.device_count())
@@ -57,7 +71,7 @@ class TorchBackend(Backend):
             "torch_cuda_version": torch.version.cuda,
             "torch_cudnn_version": cudnn.version() if cudnn.is_available() else None,
             "torch_mkl": torch.backends.mkl.is_available(),
-            "torch_onednn": torch.backends.mkldnn.is_available(),
+            "torch_onednn": self.has_onednn(),
             "torch_cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "torch_matmul_precision": torch.get_float32_matmul_precision(),
             "torch_intra_op_threads": torch.get_num_threads(),
