@@ -135,7 +135,8 @@ def test_what_float64_images_cost_is_tried_and_fused_knows_none() -> None:
     for setting in settings:
         others = "float32" not in setting.text
         assert setting.config.dataset.image_dtype == ("float64" if others else "float32")
-        assert load_config("mnist-mlp", setting.text.split()).digest() == setting.config.digest()
+        given = ["dataset.image_dtype=float64", *setting.text.split()]
+        assert load_config("mnist-mlp", given).digest() == setting.config.digest()
     done = run_here(
         "benchmark", "mnist-mlp", "--execution", "fused", "--set", "dataset.image_dtype=float64"
     )
