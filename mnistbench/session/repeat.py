@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mnistbench.analysis.roofline import work_metrics
-from mnistbench.config.frameworks import BACKENDS
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError, RunError
 from mnistbench.machine import evidence, readings
@@ -88,7 +87,8 @@ def _ended(
 ) -> RepeatRecord:
     """Return the record of a repeat whose process came to its end."""
     extra = (
-        *_choice_metrics(config),
+        # The process itself sees the variable, and not who set it.
+        Metric("onednn_reason", wanted_onednn(config).reason, ""),
         Metric("outside_phases_seconds", outside_seconds, "s"),
         Metric("order", turn.order, ""),
     )
@@ -97,13 +97,6 @@ def _ended(
     work = _work_metrics(config, result, phases)
     ordered = tuple(phases[name] for name in names)
     return RepeatRecord(turn, ordered, (*result.metrics, *work, *extra), STATUS_OK, result=result)
-
-
-def _choice_metrics(config: RunConfig) -> list[Metric]:
-    """Return why oneDNN is on or off: the process itself sees the variable, not who set it."""
-    if not BACKENDS[config.backend].onednn_variable:
-        return []
-    return [Metric("onednn_reason", wanted_onednn(config).reason, "")]
 
 
 def _work_metrics(
