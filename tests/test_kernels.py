@@ -158,3 +158,12 @@ def test_one_core_leaves_no_choice_of_threads(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("mnistbench.session.settings.affinity", lambda: [0])
     texts = [each.text for each in candidates(load_config("mnist-dense"), has_onednn=False)[0]]
     assert "training.threads=1" not in texts
+
+
+def test_what_fused_would_choose_anyway_is_not_tried_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ONEDNN, raising=False)
+    on = ["training.execution=fused", "training.onednn=on"]
+    of_convolutions = candidates(load_config("mnist-cnn", on))[0]
+    of_dense_layers = candidates(load_config("mnist-dense", on))[0]
+    assert "training.onednn=auto" not in [setting.text for setting in of_convolutions]
+    assert "training.onednn=auto" in [setting.text for setting in of_dense_layers]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -40,8 +41,8 @@ Execution = Literal["fit", "fused"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-_MOST_DEVICES = 1024
-_MOST_THREADS = 1024
+_MOST = 1024
+"""Devices of a training, threads of an operation."""
 _Count = Annotated[int, Field(ge=1)]
 SWEEP = "sweep"
 """The block of a config file that is for `mnistbench sweep` alone."""
@@ -63,38 +64,26 @@ def _validation(value: object) -> str | float:
     raise ValueError("must be none, test, or a fraction of the training set between 0 and 1")
 
 
-def _threads(value: object) -> str | int:
-    if value == "auto" and isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_THREADS:
-        return value
-    raise ValueError(f"must be auto, or a whole number from 1 to {_MOST_THREADS}")
+def _word_or_count(word: str) -> Callable[[object], str | int]:
+    def checked(value: object) -> str | int:
+        if value == word and isinstance(value, str):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST:
+            return value
+        raise ValueError(f"must be {word}, or a whole number from 1 to {_MOST}")
+
+    return checked
+
+
+def _word_or_count_schema(word: str) -> WithJsonSchema:
+    count = {"type": "integer", "minimum": 1, "maximum": _MOST}
+    return WithJsonSchema({"anyOf": [{"enum": [word]}, count]})
 
 
 Threads = Annotated[
-    int | str,
-    PlainValidator(_threads),
-    WithJsonSchema(
-        {"anyOf": [{"enum": ["auto"]}, {"type": "integer", "minimum": 1, "maximum": _MOST_THREADS}]}
-    ),
+    int | str, PlainValidator(_word_or_count("auto")), _word_or_count_schema("auto")
 ]
-
-
-def _devices(value: object) -> str | int:
-    if value == "all" and isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_DEVICES:
-        return value
-    raise ValueError(f"must be all, or a whole number from 1 to {_MOST_DEVICES}")
-
-
-Devices = Annotated[
-    int | str,
-    PlainValidator(_devices),
-    WithJsonSchema(
-        {"anyOf": [{"enum": ["all"]}, {"type": "integer", "minimum": 1, "maximum": _MOST_DEVICES}]}
-    ),
-]
+Devices = Annotated[int | str, PlainValidator(_word_or_count("all")), _word_or_count_schema("all")]
 
 Validation = Annotated[
     str | float,
@@ -171,9 +160,9 @@ class TrainingConfig(BaseModel):
     for convolutions on a CPU. A fused JAX epoch is always compiled."""
     onednn: Switch = "auto"
     """Compute on a CPU with oneDNN's kernels, which TensorFlow has beside its own: `on`, `off`, or
-    `auto`: with `fused` and convolutions on, else what TensorFlow decides, which leaves it off on
-    processors without AVX-512; always what the variable `TF_ENABLE_ONEDNN_OPTS` says, where it is
-    set."""
+    `auto`: what the variable `TF_ENABLE_ONEDNN_OPTS` says where it is set; else on with `fused` and
+    convolutions, and what TensorFlow decides without, which leaves it off on processors without
+    AVX-512."""
     threads: Threads = "auto"
     """Threads that one operation may use on a CPU, on TensorFlow and PyTorch; `auto`: what the
     framework decides, one for each core, and with `fused` one where a step is too small for two."""

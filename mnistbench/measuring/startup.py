@@ -42,7 +42,7 @@ def measuring_environment(device: str, backend: str = MACHINE_BACKEND) -> dict[s
 
 
 def wanted_onednn(config: RunConfig) -> OneDnn:
-    """Return what a config asks for, the same in the command and in a process that it starts."""
+    """Return what a config asks for; in the command: a process that it starts sees it as set."""
     variable, training = BACKENDS[config.backend].onednn_variable, config.training
     title = BACKENDS[config.backend].title
     if training.onednn != "auto":

@@ -50,7 +50,7 @@ def candidates(
     changes += [
         {**_FUSED, f"training.{name}": "auto"}
         for name in _LEFT_TO_FUSED
-        if getattr(config.training, name) != "auto"
+        if getattr(config.training, name) != "auto" and not _is_chosen_anyway(config, name)
     ]
     not_tried = []
     if config.training.precision == "float32":
@@ -61,6 +61,12 @@ def candidates(
                 "training.precision=mixed_bfloat16: this processor does not compute in bfloat16"
             )
     return [_setting(config, changed) for changed in changes], not_tried
+
+
+def _is_chosen_anyway(config: RunConfig, name: str) -> bool:
+    """Return whether a fused epoch would choose what the config says."""
+    fused = _setting(config, {**_FUSED, f"training.{name}": "auto"}).config
+    return name == "onednn" and wanted_onednn(fused).is_on == wanted_onednn(config).is_on
 
 
 def _of_fit(config: RunConfig, has_onednn: bool | None) -> list[Mapping[str, object]]:

@@ -5,23 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mnistbench.config.devices import refuse_several
 from mnistbench.config.run_config import RunConfig
-from mnistbench.errors import InputError
+from mnistbench.errors import InputError, RunError
 from mnistbench.machine import evidence, readings
 from mnistbench.machine.cgroups import cgroup_facts
 from mnistbench.machine.shares import cores, shares
-from mnistbench.measuring.executor import Executor, Task
+from mnistbench.measuring.executor import Executor, Task, TaskFailure
 from mnistbench.measuring.fork_servers import make_room
 from mnistbench.measuring.jobs import Message, RepeatJob
 from mnistbench.measuring.startup import environment_of
-from mnistbench.measuring.tasks import repeat
+from mnistbench.measuring.tasks import probe, repeat
 from mnistbench.measuring.workers import Process, Workers, own_cpu_seconds
 from mnistbench.results.phases import STATUS_OK, STATUS_PARALLEL
 from mnistbench.results.rows import Metric
+from mnistbench.results.tables import LOG
 from mnistbench.session.crews import Kind, kind_of
 from mnistbench.session.events import Listener
 from mnistbench.session.records import Measurement, RepeatRecord, Run, Turn
@@ -122,10 +124,21 @@ class SideBySide:
     ) -> list[RepeatRecord]:
         """Measure all turns at once, with evidence; a failure is a record too."""
         executors = [self.executor_of(run.config, share) for share, run in enumerate(runs)]
+        self._import_first(runs, executors)
         before = readings.take(self._cpu_seconds())
         records = self._measured(turns, runs, executors, tell)
         beside = evidence.repeat_metrics(before, readings.take(self._cpu_seconds()))
         return [self._marked(record, share, beside) for share, record in enumerate(records)]
+
+    def _import_first(self, runs: Sequence[Run], executors: Sequence[Executor]) -> None:
+        """Load the framework on every share: else one trains beside an import, and then alone."""
+        for run, executor in zip(runs, executors, strict=True):
+            is_new = isinstance(executor, _Pinned) and not executor.server_cpu_seconds()
+            if is_new and executor.forks:
+                with suppress(TaskFailure, RunError):  # its repeat fails too, and tells it
+                    executor.run(
+                        probe, run.config.device, run.folder.path / LOG, lambda message: None
+                    )
 
     def _measured(
         self, turns: Sequence[Turn], runs: Sequence[Run], executors: Sequence[Executor],

@@ -51,11 +51,14 @@ def open_stations(
     """Start and ask the processes of every kind; raise InputError for GPUs that are not there."""
     machine_facts = host.machine_facts(dict(os.environ))
     stations: dict[Kind, Station] = {}
+    rates = Rates(log)
     for config in configs:
         kind = kind_of(config)
         if kind not in stations:
             make_room(len(stations) + 1)  # they take turns: none may end another's server
-            stations[kind] = _opened(config, executor_of(config), machine_facts, log, calibrate)
+            stations[kind] = _opened(
+                config, executor_of(config), machine_facts, log, rates if calibrate else None
+            )
         check_seen(config, stations[kind].device, stations[kind].device_count)
     return stations
 
@@ -65,22 +68,30 @@ def _opened(
     executor: Executor,
     machine_facts: Mapping[str, object],
     log: Path,
-    calibrate: bool,
+    rates: Rates | None,
 ) -> Station:
     answer = probe_device(executor, config.device, log)
     samples = None
-    if calibrate and config.backend == MACHINE_BACKEND:
-        samples = _calibrated(executor, config, answer.device, log)
+    if rates is not None and config.backend == MACHINE_BACKEND:
+        samples = rates.of(answer.device, config, executor)
     facts = {**machine_facts, **answer.facts}
     return Station(executor, answer.device, facts, samples, answer.device_count)
 
 
-def _calibrated(
-    executor: Executor, config: RunConfig, device: str, log: Path
-) -> tuple[Sample, ...]:
-    """Measure the machine's rates, by processes of the config's if they may."""
-    plain = executor if may_gauge(config) else Workers(measuring_environment(device), "auto")
-    return measure_calibration(plain, device, log)
+@dataclass
+class Rates:
+    """The machine's rates at one moment, of each device measured once."""
+
+    log: Path
+    _known: dict[str, tuple[Sample, ...]] = field(default_factory=dict)
+
+    def of(self, device: str, config: RunConfig, executor: Executor) -> tuple[Sample, ...]:
+        """Return a device's rates, measured by processes of the config's if they may."""
+        if device not in self._known:
+            own = may_gauge(config)
+            plain = executor if own else Workers(measuring_environment(device), "auto")
+            self._known[device] = measure_calibration(plain, device, self.log)
+        return self._known[device]
 
 
 def check_data(configs: Iterable[RunConfig]) -> dict[str, data.DataIdentity]:
@@ -156,12 +167,12 @@ class PointRuns:
 
     def calibrate_again(self) -> None:
         """Measure the machine's rates once more, for the runs of this call."""
+        rates = Rates(self.folder / LOG)
         for kind, station in self.stations.items():
             runs = [run for run in self.used.values() if kind_of(run.config) == kind]
             if station.calibration is None or not runs:
                 continue
-            log = self.folder / LOG
-            samples = _calibrated(station.executor, runs[0].config, station.device, log)
+            samples = rates.of(station.device, runs[0].config, station.executor)
             for run in runs:
                 run.folder.append(CALIBRATION, rate_rows(samples, run.run_id, AFTER))
 
