@@ -48,6 +48,15 @@ def check_shape(shape: Sequence[object], item_bytes: int, what: str, source: obj
         )
 
 
+def beyond_memory(path: Path) -> InputError:
+    """Return what to raise where a file's own sizes ask for more memory than there is."""
+    return InputError(
+        "asks for more memory than there is, or is damaged",
+        source=path,
+        hint="free some memory, or fetch the file again",
+    )
+
+
 def open_zip(path: Path) -> zipfile.ZipFile:
     """Open a zip archive whose list of members is of a sane length.
 

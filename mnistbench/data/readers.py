@@ -23,6 +23,7 @@ from mnistbench.data.limits import (
     MOST_ARRAY_BYTES,
     TooLargeError,
     Unpacked,
+    beyond_memory,
     check_shape,
     open_zip,
 )
@@ -42,9 +43,9 @@ _MOST_IDX_HEADER = 4 + 4 * 255
 _NPZ_FORM = f"give a Keras .npz: np.savez of {', '.join(ARRAY_NAMES)}"
 _AGAIN = "fetch the file again"
 
-# What a flipped byte makes of a zip: an unknown compression, a password, a size beyond memory.
+# What a flipped byte makes of a zip: an unknown compression, a password.
 _NPZ_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OverflowError, MemoryError,
+    zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OverflowError,
     tokenize.TokenError, SyntaxError, TypeError, ValueError, LookupError, struct.error,
 )  # fmt: skip
 
@@ -62,6 +63,8 @@ def read_npz(path: Path) -> Arrays:
         raise InputError(
             "is a damaged NumPy archive, or was cut short", source=path, hint="fetch the file again"
         ) from None
+    except MemoryError:  # a flipped byte makes sizes, too
+        raise beyond_memory(path) from None
 
 
 def _check_members(path: Path, archive: zipfile.ZipFile) -> None:

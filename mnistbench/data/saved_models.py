@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistbench.data.file_kinds import HDF5, ZIP, file_kind, instead_of
-from mnistbench.data.limits import open_zip
+from mnistbench.data.limits import beyond_memory, open_zip
 from mnistbench.errors import InputError
 
 _SAVE_AGAIN = "save it where it was made, with model.save('model.keras')"
@@ -126,12 +126,14 @@ def _of_zip(path: Path) -> SavedModel:
             config = json.loads(archive.read(_PARTS[0]))
         return SavedModel(tuple(_layers(config)), _only(config.get("compile_config") or {}))
     except (zipfile.BadZipFile, zlib.error, ValueError, LookupError, AttributeError,
-            EOFError, RecursionError, TypeError, OverflowError, MemoryError):  # fmt: skip
+            EOFError, RecursionError, TypeError, OverflowError):  # fmt: skip
         raise InputError(
             "is a damaged .keras file, or was cut short",
             source=path,
             hint="copy it again from where it is whole, or save it again",
         ) from None
+    except MemoryError:
+        raise beyond_memory(path) from None
     except (NotImplementedError, RuntimeError):
         raise InputError(
             "is a zip archive with a password, or packed as Keras packs none",
@@ -173,7 +175,9 @@ def _of_hdf5(path: Path) -> SavedModel:
             )
         compiled = json.loads(training) if training else {}
         return SavedModel(tuple(_layers(json.loads(model))), _only(compiled))
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError, AttributeError, MemoryError):
+    except MemoryError:
+        raise beyond_memory(path) from None
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, AttributeError):
         raise InputError(
             "is a damaged HDF5 file, or was cut short",
             source=path,

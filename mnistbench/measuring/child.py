@@ -13,6 +13,7 @@ from typing import IO
 import mnistbench
 from mnistbench.errors import InputError, MnistbenchError
 from mnistbench.measuring.channel import Channel, Finished, Hello, Order, Raised, Stop
+from mnistbench.measuring.threads import start_thread
 
 _heard: set[object] = set()
 _hearing = threading.Condition()
@@ -54,7 +55,6 @@ def serve_one(reader: IO[bytes], writer: IO[bytes]) -> None:
         order = channel.receive()
         if isinstance(order, Order):
             _enter(order)
-            _watch(channel)
             channel.send(_answer(order, channel))
             code = 0
     except (EOFError, OSError):  # the command is gone, or has removed the log's folder
@@ -96,15 +96,22 @@ def _watch(channel: Channel) -> None:
         except EOFError:
             os._exit(1)
 
-    threading.Thread(target=listen, name="command-watch", daemon=True).start()
+    start_thread(listen)
 
 
 def _answer(order: Order, channel: Channel) -> Finished | Raised:
     try:
+        _watch(channel)
         task, argument = pickle.loads(order.work)
         return Finished(task(argument, channel.send))
     except MnistbenchError as error:
         return Raised(str(error), isinstance(error, InputError))
+    except MemoryError as error:
+        traceback.print_exc()
+        said = f": {error}" if str(error) else ""
+        return Raised(
+            f"not enough memory{said}; free some, or measure something smaller", is_input=False
+        )
     except Exception as error:  # noqa: BLE001  reported to the command, and whole in the log
         traceback.print_exc()
         first_line = (str(error).strip().splitlines() or [""])[0]

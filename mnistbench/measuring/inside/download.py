@@ -21,6 +21,7 @@ from mnistbench.data.dataset import checked, keep
 from mnistbench.data.sources import keras_files, not_here
 from mnistbench.measuring.clock import PhaseClock
 from mnistbench.measuring.jobs import Downloading, Listener
+from mnistbench.measuring.threads import start_thread
 from mnistbench.results.phases import DATA_DOWNLOAD, PhaseRecord
 
 _SILENCE_SECONDS = 30  # a network that drops packets instead of refusing them must not hang us
@@ -76,13 +77,12 @@ def _told(facts: DatasetFacts, tell: Listener) -> Iterator[None]:
             if now != before:
                 tell(Downloading(facts.title, min(now, total), total))
 
-    watcher = threading.Thread(target=watch, name="download-watch", daemon=True)
-    watcher.start()
+    has_told_last = start_thread(watch)
     try:
         yield
     finally:
         ended.set()
-        watcher.join()
+        has_told_last.wait()
 
 
 def _archive_bytes(facts: DatasetFacts) -> int:
