@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 
-.PHONY: all benchmark test test-pythons soak lint format docs docs-site lock audit sbom clean
+.PHONY: all benchmark test test-long test-pythons soak lint format docs docs-site lock audit sbom clean
 
 all: lint test
 
@@ -18,7 +18,9 @@ benchmark: $(VENV)/installed
 # A worker for each core, up to four; the tests of a file stay on one, as they share what they measure.
 PYTEST := pytest -n auto --dist loadfile --no-loadscope-reorder
 
+# What takes long is left out: `make test-long`.
 # `make test COVERAGE=yes` also counts the lines and branches that were run, and asks for enough.
+test: PYTEST += -m "not long"
 test: $(VENV)/installed-dev
 ifdef COVERAGE
 	rm -rf .coverage
@@ -28,6 +30,9 @@ ifdef COVERAGE
 else
 	$(BIN)/python -m $(PYTEST)
 endif
+
+test-long: $(VENV)/installed-dev
+	$(BIN)/python -m $(PYTEST) -m long
 
 # Breaks things on purpose, for most of an hour; SCALE=.1 takes a tenth. It goes on where it was broken off.
 SCALE ?= 1

@@ -253,12 +253,3 @@ def small_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
         tmp_path_factory.mktemp("small"), *arguments, *FEW, "--repeats", "2", "--warmup", "1",
         "--set", "training.epochs=2", "--tag", 'a "tag", with\nall it takes',
     )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def one_epoch_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """One epoch of the five MNIST configs, in one folder of results."""
-    output = tmp_path_factory.mktemp("epoch")
-    benchmark_here(output, *LEARNT_IN_PART, "--set", "training.epochs=1", "--no-calibrate",
-                   "--set", "dataset.train_samples=12000")  # fmt: skip
-    return benchmark_here(output, *LEARNT_WHOLE, "--set", "training.epochs=1", "--no-calibrate")

@@ -240,7 +240,7 @@ def test_a_row_that_is_not_understood_is_counted_and_named(pair, cells, words):
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters='\r\n"'), max_size=12))
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20
 )
 def test_whatever_stands_for_a_time_nothing_vanishes(pair, text):
     base, table, file = pair

@@ -25,6 +25,7 @@ from mnistbench.data.user_images import prepare_image
 from mnistbench.errors import InputError
 from mnistbench.session.evaluate import find_model
 
+LONG_JAX, LONG_TORCH = (pytest.param(name, marks=pytest.mark.long) for name in ("jax", "torch"))
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 
 
@@ -46,7 +47,7 @@ def write_npz(path: Path, train: int, test: int) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["tensorflow", "jax", "torch"])
+@pytest.fixture(scope="module", params=["tensorflow", LONG_JAX, LONG_TORCH])
 def learnt_both_ways(request: pytest.FixtureRequest) -> dict[str, list[dict[str, list[float]]]]:
     if importlib.util.find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")

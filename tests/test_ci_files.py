@@ -189,6 +189,7 @@ def test_a_config_that_the_base_has_not_is_told(with_results):
     assert "new.yaml" in done.stderr
 
 
+@pytest.mark.long
 def test_github_judges_two_environments(tmp_path, tools):
     made = repository(tmp_path, tools, CONFIG)
     done = github_steps("versions", made, REPEATS="1", DUET=QUICK)

@@ -204,6 +204,7 @@ def test_what_was_learnt_on_two_devices_is_kept_gone_on_with_and_tested_on_one(
     assert found["test_accuracy"] == metrics["test_accuracy"]
 
 
+@pytest.mark.long
 @needs_jax
 def test_jax_trains_on_two_devices_and_in_two_processes_as_on_one(tmp_path: Path) -> None:
     ways = {"one": "", "two": "devices: 2", "processes": "devices: 2, processes: 2"}

@@ -65,6 +65,7 @@ def test_both_sides_train_at_the_same_time(duet: Session) -> None:
             assert abs(one - other) < min(map(min, lengths)), "they overlap"
 
 
+@pytest.mark.long
 @needs_two_cores
 def test_selfcheck_measures_both_designs(all_cores: None, tmp_path: Path) -> None:
     done = run_here("selfcheck", *FEW, "--pairs", "5", "--duet", "--output", str(tmp_path))

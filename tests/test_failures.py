@@ -105,6 +105,7 @@ def test_a_killed_repeat_is_recorded_and_the_others_go_on(tmp_path: Path) -> Non
     assert "Repeat 2 killed:SIGKILL: the process was killed by SIGKILL; out of memory?" in out
 
 
+@pytest.mark.long
 def test_a_killed_command_leaves_whole_rows_and_no_process(tmp_path: Path) -> None:
     process = start(tmp_path, "mnist-dense-512", *LONG, "--repeats", "50")
     folder = wait_for(tmp_path, "repeat 2 begins")
@@ -120,12 +121,14 @@ def test_a_killed_command_leaves_whole_rows_and_no_process(tmp_path: Path) -> No
 
 
 def test_a_repeat_that_fails_in_a_phase_says_where_and_why(tmp_path: Path) -> None:
-    embedded = source_of(load_config("mnist-dense")).path
+    embedded = source_of(load_config("mnist-dense-512")).path
     assert embedded is not None
     own = tmp_path / "own.npz"
     own.write_bytes(embedded.read_bytes())
     output = tmp_path / "out"
-    process = start(output, *LONG, "--set", f"dataset.path={own}", "--repeats", "2")
+    process = start(
+        output, "mnist-dense-512", *LONG, "--set", f"dataset.path={own}", "--repeats", "2"
+    )
     folder = wait_for(output, "repeat 1 begins")
     measuring_process(process.pid)
     time.sleep(1)

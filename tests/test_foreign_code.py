@@ -81,6 +81,7 @@ def test_a_trap_is_run_where_the_current_folder_counts(
     assert log.exists()
 
 
+@pytest.mark.long
 def test_no_command_runs_what_lies_in_the_current_folder(
     trapped_folder: Path, tmp_path: Path
 ) -> None:

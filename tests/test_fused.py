@@ -124,6 +124,7 @@ def test_every_epoch_has_an_order_of_its_own(tmp_path: Path) -> None:
     assert list(first) == list(fused._order(1030, 0))
 
 
+@pytest.mark.long
 def test_over_ten_seeds_the_accuracies_do_not_differ(tmp_path: Path) -> None:
     files = []
     for way in ("fit", "fused"):

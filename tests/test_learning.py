@@ -6,11 +6,44 @@ import csv
 import io
 
 import pytest
-from conftest import LEARNT_IN_PART, MNIST_CONFIGS, Session, rows, run_here
+from conftest import (
+    LEARNT_IN_PART,
+    LEARNT_WHOLE,
+    MNIST_CONFIGS,
+    Session,
+    benchmark_here,
+    rows,
+    run_here,
+)
 
 from mnistbench.config.loading import load_config
 
 
+@pytest.fixture(scope="module")
+def default_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """One epoch of the default config on the whole of MNIST."""
+    return benchmark_here(
+        tmp_path_factory.mktemp("default"), "--set", "training.epochs=1", "--no-calibrate"
+    )
+
+
+def test_the_default_config_is_within_the_bounds_of_its_seed(default_session: Session) -> None:
+    [accuracy] = map(float, default_session.metric("mnist-dense", "test_accuracy"))
+    assert 0.90 <= accuracy <= 0.92
+    assert default_session.done.returncode == 0
+    assert f"Test accuracy: {accuracy:.1%}" in default_session.done.stdout
+
+
+@pytest.fixture(scope="module")
+def one_epoch_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """One epoch of the five MNIST configs, in one folder of results."""
+    output = tmp_path_factory.mktemp("epoch")
+    benchmark_here(output, *LEARNT_IN_PART, "--set", "training.epochs=1", "--no-calibrate",
+                   "--set", "dataset.train_samples=12000")  # fmt: skip
+    return benchmark_here(output, *LEARNT_WHOLE, "--set", "training.epochs=1", "--no-calibrate")
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("name", MNIST_CONFIGS)
 def test_parameters_are_exactly_the_seeds(name: str, one_epoch_session: Session) -> None:
     expected, _ = MNIST_CONFIGS[name]
@@ -19,6 +52,7 @@ def test_parameters_are_exactly_the_seeds(name: str, one_epoch_session: Session)
     assert one_epoch_session.metric(name, "parameters_trainable") == [str(expected)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MNIST_CONFIGS)
 def test_accuracy_after_one_epoch(name: str, one_epoch_session: Session) -> None:
     _, expected = MNIST_CONFIGS[name]
@@ -27,13 +61,7 @@ def test_accuracy_after_one_epoch(name: str, one_epoch_session: Session) -> None
     assert accuracy == pytest.approx(expected, abs=0.025 if name in LEARNT_IN_PART else 0.015)
 
 
-def test_the_default_config_is_within_the_bounds_of_its_seed(one_epoch_session: Session) -> None:
-    [accuracy] = map(float, one_epoch_session.metric("mnist-dense", "test_accuracy"))
-    assert 0.90 <= accuracy <= 0.92
-    assert one_epoch_session.done.returncode == 0
-    assert f"Test accuracy: {accuracy:.1%}" in one_epoch_session.done.stdout
-
-
+@pytest.mark.long
 def test_validation_is_the_test_set_where_the_seed_says_so(one_epoch_session: Session) -> None:
     [validation] = one_epoch_session.metric("mnist-mlp", "validation_accuracy")
     [tested] = one_epoch_session.metric("mnist-mlp", "test_accuracy")
@@ -41,6 +69,7 @@ def test_validation_is_the_test_set_where_the_seed_says_so(one_epoch_session: Se
     assert one_epoch_session.metric("mnist-dense", "validation_accuracy") == []
 
 
+@pytest.mark.long
 def test_real_runs_are_held_against_the_lessons(one_epoch_session: Session) -> None:
     done = run_here("reproduce", "--from", str(one_epoch_session.output), "--format", "csv")
     assert done.returncode == 1, "the longer configs were run for one epoch only"

@@ -45,6 +45,7 @@ def anybodys() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.long
 def test_one_core_2_gb_and_a_user_without_a_name_or_a_home(anybodys: Path) -> None:
     """A training, with its pictures and its model."""
     output = anybodys / "out"

@@ -242,6 +242,7 @@ def table_of(made, keys):
     return to_csv(listed, TimingRow)
 
 
+@pytest.mark.long
 @settings(max_examples=10, deadline=None)
 @given(tables(), st.randoms(use_true_random=False))
 def test_any_order_and_any_nesting_give_the_same_bytes(drawn, chance):

@@ -154,6 +154,7 @@ def process_on(node: str) -> psutil.Process | None:
     return None
 
 
+@pytest.mark.long
 def test_a_killed_task_and_a_dead_node_leave_every_result_exactly_once(
     slurm: Path, tmp_path: Path
 ) -> None:

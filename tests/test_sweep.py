@@ -219,6 +219,7 @@ def test_going_on_measures_what_is_missing_and_nothing_twice(tmp_path: Path) -> 
     assert resumed.ending == "finished"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="it is killed by a signal")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_killed_at_twenty_drawn_moments_every_repeat_is_there_once(tmp_path: Path) -> None:

@@ -35,7 +35,13 @@ EXERCISES = {
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of a terminal")
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "mnist-dense-512" else pytest.param(name, marks=pytest.mark.long)
+        for name in EXERCISES
+    ],
+)
 def test_every_shipped_exercise_runs_to_its_summary(name: str, tmp_path: Path) -> None:
     fields, points = EXERCISES[name]
     few = (*FEW, "--synthetic") if name == "cifar10-cnn" else FEW
@@ -98,6 +104,7 @@ def wait_for_repeats(process: subprocess.Popen[str], output: Path, count: int) -
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_killed_for_good_it_goes_on_from_the_command_line(tmp_path: Path) -> None:
     process = started(
         tmp_path, "mnist-dense", "--grid", "training.batch_size=4,8,16", "--repeats", "3"

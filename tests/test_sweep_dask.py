@@ -39,6 +39,7 @@ def cluster() -> Iterator[Any]:
         yield cluster
 
 
+@pytest.mark.long
 def test_one_worker_is_killed_and_every_result_is_there_once(cluster: Any, tmp_path: Path) -> None:
     process = subprocess.Popen(
         command(

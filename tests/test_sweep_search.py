@@ -229,6 +229,7 @@ def test_compare_leaves_a_pruned_training_out_and_says_so(
     assert "1 repeats did not finish, 1 of them pruned by a search, and are left out" in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="it is killed by a signal")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_killed_at_twenty_drawn_moments_every_point_is_there_once(tmp_path: Path) -> None:

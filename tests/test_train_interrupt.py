@@ -70,6 +70,7 @@ def weights_file(model: Path) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.long
 def test_interrupted_and_resumed_equals_unbroken(tmp_path: Path) -> None:
     config = tmp_path / "small-cnn.yaml"
     config.write_text(NETWORK)
