@@ -175,6 +175,7 @@ def evaluates_to_the_same(folder: Path, whole: dict[str, str]) -> None:
     assert again["test_accuracy"] == whole["test_accuracy"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", OTHERS)
 def test_train_resumes_to_the_same_end(name: str, tmp_path: Path) -> None:
     done = run("train", "--backend", name, *FEW, "--set", "training.epochs=2",
@@ -234,6 +235,7 @@ def test_what_a_backend_cannot_do_is_one_line(
     assert all(word in line for word in words), line
 
 
+@pytest.mark.long
 @needs("jax")
 def test_convolutions_on_jax_are_stepped_on_a_cpu_and_learn_the_same(tmp_path: Path) -> None:
     losses = []

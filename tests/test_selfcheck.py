@@ -229,6 +229,7 @@ def test_designs_are_set_beside_each_other(two_runs):
     assert {row["design"] for row in csv.DictReader(io.StringIO(done.stdout))} == {"interleaved"}
 
 
+@pytest.mark.long
 def test_ctrl_c_keeps_the_finished_pairs(tmp_path):
     process = subprocess.Popen(
         command("selfcheck", *FEW, "--pairs", "500", "--output", str(tmp_path)),

@@ -219,6 +219,7 @@ def start_requeued() -> bool:
     return True
 
 
+@pytest.mark.long
 def test_a_detached_sweep_is_cancelled_and_gone_on_with(tmp_path: Path) -> None:
     _, folder = swept(
         tmp_path, "--grid", "training.epochs=1,4000,4001", "--parallel", "1", "--detach",

@@ -376,7 +376,7 @@ def test_time_that_was_up_at_once_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("points", [200, 400])
+@pytest.mark.parametrize("points", [200, pytest.param(400, marks=pytest.mark.long)])
 def test_the_index_costs_as_much_for_each_of_many_points_as_for_few(
     points: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
