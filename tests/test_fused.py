@@ -14,9 +14,13 @@ from mnistbench.data.arrays import ALIGNMENT_BYTES, aligned_bytes
 
 CASES = {
     # Each has a partial last batch in training, and most another way from bytes to a number.
-    "plain": ("dense", "batch_size: 100"),
-    "sparse": ("dense", "batch_size: 100, loss: sparse_categorical_crossentropy, optimizer: sgd"),
-    "validated": ("dense", "batch_size: 100, validation: 0.25, optimizer: rmsprop"),
+    "plain": ("dense", "batch_size: 100, jit: on"),
+    "short": ("dense", "batch_size: 100"),
+    "sparse": (
+        "dense",
+        "batch_size: 100, jit: on, loss: sparse_categorical_crossentropy, optimizer: sgd",
+    ),
+    "validated": ("dense", "batch_size: 100, jit: on, validation: 0.25, optimizer: rmsprop"),
     "graph": ("dense", "batch_size: 100, jit: off, validation: test"),
     "convolutions": ("cnn, filters: [8, 8], padding: [same], dropout: 0.0", "batch_size: 100"),
 }
@@ -67,10 +71,15 @@ def test_what_was_compiled_and_why_is_recorded(both_ways: Session) -> None:
         )
         return jit, reason
 
-    assert told("plain-fused") == ("true", "auto: XLA is faster for a dense network")
+    assert told("plain-fused") == ("true", "training.jit is on")
+    [parameters] = both_ways.metric("short-fused", "parameters")
+    work = f"22 steps of {parameters} parameters"
+    assert told("short-fused") == (
+        "false", f"auto: {work} do not earn back what XLA takes to compile",
+    )  # fmt: skip
     assert told("graph-fused") == ("false", "training.jit is off")
     assert told("graph-fit") == ("false", "training.jit is off")
-    assert told("plain-fit")[1] == "Keras's own choice"
+    assert told("short-fit")[1] == "Keras's own choice"
     assert told("convolutions-fused")[0] == "false"
     assert "xla_cpu_disable_loop_unrolling" in both_ways.metric("plain-fused", "xla_flags")[0]
     assert both_ways.metric("plain-fit", "xla_flags") == [os.environ.get("XLA_FLAGS", "")]
@@ -90,13 +99,16 @@ def test_what_was_compiled_and_why_is_recorded(both_ways: Session) -> None:
 def test_small_steps_have_one_thread_unless_the_user_says_otherwise(tmp_path: Path) -> None:
     fused = ("mnist-dense", *FEW, "--set", "training.execution=fused", "--no-calibrate")
     own_flag = "--xla_backend_extra_options=xla_cpu_disable_slp_vectorizer"
-    left = benchmark_here(tmp_path / "a", *fused)
+    many = "training.epochs=25"
+    left = benchmark_here(tmp_path / "a", *fused, "--set", many)
     done = run("benchmark", *fused, "--output", str(tmp_path / "b"),
                env={"TF_NUM_INTRAOP_THREADS": "2", "XLA_FLAGS": own_flag})  # fmt: skip
     assert done.returncode == 0, done.stderr
     chosen = Session(done, tmp_path / "b")
     assert left.metric("mnist-dense", "intra_op_threads") == ["1"]
     assert chosen.metric("mnist-dense", "intra_op_threads") != ["1"]
+    assert left.metric("mnist-dense", "jit_reason") == ["auto: XLA is faster for a dense network"]
+    assert chosen.metric("mnist-dense", "jit_compile") == ["false"], "a short training"
     # As a spreadsheet may have it: it would take what begins with a minus for a formula.
     assert chosen.metric("mnist-dense", "xla_flags") == [f"'{own_flag}"]
 

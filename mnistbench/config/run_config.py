@@ -157,7 +157,8 @@ class TrainingConfig(BaseModel):
     jit: Switch = "auto"
     """Compile by XLA, with torch by `torch.compile`: `on`, `off`, or `auto`: with `fit` what Keras
     decides, with `fused` what is faster; with TensorFlow XLA on a GPU and for dense networks, none
-    for convolutions on a CPU. A fused JAX epoch is always compiled."""
+    on a CPU for convolutions and for trainings too short to earn it back. A fused JAX epoch is
+    always compiled."""
     onednn: Switch = "auto"
     """Compute on a CPU with oneDNN's kernels, which TensorFlow has beside its own: `on`, `off`, or
     `auto`: what the variable `TF_ENABLE_ONEDNN_OPTS` says where it is set; else on with `fused` and

@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from math import prod
 
+from mnistbench.config.devices import counts_of
 from mnistbench.config.network import Convolution, Dense, Layer, MaxPooling, layer_table
 from mnistbench.config.run_config import RunConfig
 
@@ -155,6 +156,17 @@ _COPIES = 2.7
 
 _STEP_BYTES = 64 * 1024**2
 """What steps need at once, of the lessons' networks."""
+
+
+def planned_steps(config: RunConfig) -> int | None:
+    """Return how many steps the training takes if no target ends it sooner.
+
+    None with a copy of the user's own: its number of images is known once it is read.
+    """
+    samples = counts_of(config).get("training set")
+    if samples is None:
+        return None
+    return config.training.epochs * -(-samples // config.training.batch_size)
 
 
 def needed_bytes(config: RunConfig) -> int:

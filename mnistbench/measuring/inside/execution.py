@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mnistbench import data
 from mnistbench.config.run_config import RunConfig
+from mnistbench.config.work import planned_steps
 from mnistbench.data import Dataset, RawImages, Split
 from mnistbench.measuring.inside.backends.base import Jit, Replicas, wanted_jit
 from mnistbench.measuring.inside.framework import backend
@@ -187,7 +188,9 @@ class FusedExecution(Execution):
         self._model = model
         self._config = config
         self._seed = seed
-        self.jit = wanted_jit(config, backend().automatic_jit(config, device))
+        self.jit = wanted_jit(
+            config, backend().automatic_jit(config, device, planned_steps(config))
+        )
         self._programs = backend().programs(model, config, self.jit.is_on)
 
     def train(

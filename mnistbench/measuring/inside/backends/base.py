@@ -148,8 +148,8 @@ class Backend(ABC):
         """Let `fit` go on as it would have from this state."""
 
     @abstractmethod
-    def automatic_jit(self, config: RunConfig, device: str) -> Jit:
-        """Return what `jit: auto` means for a fused epoch."""
+    def automatic_jit(self, config: RunConfig, device: str, steps: int | None) -> Jit:
+        """Return what `jit: auto` means for a program that runs so many steps; None for no end."""
 
     @abstractmethod
     def programs(self, model: Any, config: RunConfig, jit: bool) -> Programs:

@@ -86,7 +86,9 @@ class JaxBackend(Backend):
         kind, keys, *rest = state
         np.random.set_state((kind, np.asarray(keys, np.uint32), *rest))
 
-    def automatic_jit(self, config: RunConfig, device: str) -> Jit:  # noqa: D102
+    def automatic_jit(  # noqa: D102
+        self, config: RunConfig, device: str, steps: int | None
+    ) -> Jit:
         if self._scans(config):
             return Jit(True, "auto: a scan is always compiled")
         return Jit(

@@ -33,6 +33,16 @@ _FLOPS_WORTH_A_SECOND_THREAD = 10_000_000
 between, two were slower than one, and less steady."""
 
 
+_STEPS_WORTH_COMPILING = 5_000
+_PARAMETERS_OF_A_STEP = 60_000
+"""On a CPU, XLA saved .15 ms a dense network's step and 2.5 ns a parameter of it, and took .75 to
+.85 s longer to compile: both grow alike on a slower one. See docs/backends.md."""
+
+
+def _earns_compiling_back(config: RunConfig, steps: int) -> bool:
+    return steps * (1 + config.parameters / _PARAMETERS_OF_A_STEP) > _STEPS_WORTH_COMPILING
+
+
 class TensorFlowBackend(Backend):
     """Keras on TensorFlow."""
 
@@ -143,11 +153,16 @@ class TensorFlowBackend(Backend):
     def set_order_state(self, state: Any) -> None:
         """Do nothing: the seed is set already."""
 
-    def automatic_jit(self, config: RunConfig, device: str) -> Jit:  # noqa: D102
+    def automatic_jit(  # noqa: D102
+        self, config: RunConfig, device: str, steps: int | None
+    ) -> Jit:
         if device == "gpu":
             return Jit(True, "auto: XLA is faster on a GPU")
         if config.has(Convolution):
             return Jit(False, "auto: XLA's convolutions are slower on a CPU")
+        if steps is not None and not _earns_compiling_back(config, steps):
+            said = f"{steps} step{'s' * (steps != 1)} of {config.parameters} parameters"
+            return Jit(False, f"auto: {said} do not earn back what XLA takes to compile")
         return Jit(True, "auto: XLA is faster for a dense network")
 
     def programs(self, model: Any, config: RunConfig, jit: bool) -> Programs:  # noqa: D102
@@ -158,7 +173,7 @@ class TensorFlowBackend(Backend):
     def one_program(  # noqa: D102
         self, model: Any, images: npt.NDArray[np.float32], config: RunConfig, device: str
     ) -> tuple[Application, Jit]:
-        jit = wanted_jit(config, self.automatic_jit(config, device))
+        jit = wanted_jit(config, self.automatic_jit(config, device, None))
         program = tf.function(
             lambda batch: model(batch, training=False),
             input_signature=[tf.TensorSpec(images.shape, tf.float32)],

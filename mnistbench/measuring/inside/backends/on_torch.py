@@ -86,7 +86,9 @@ class TorchBackend(Backend):
     def set_order_state(self, state: Any) -> None:  # noqa: D102
         torch.set_rng_state(torch.tensor(state, dtype=torch.uint8))
 
-    def automatic_jit(self, config: RunConfig, device: str) -> Jit:  # noqa: D102
+    def automatic_jit(  # noqa: D102
+        self, config: RunConfig, device: str, steps: int | None
+    ) -> Jit:
         if config.has(Dropout):
             return Jit(False, "auto: dropout can be neither traced nor compiled")
         return Jit(False, "auto: torch.compile takes longer than it saves; the step is traced")
