@@ -693,3 +693,34 @@ def test_no_framework_is_imported(tmp_path):
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+ODD_CELLS = (
+    "=cmd|' /C calc'!A0",
+    "'=1+1",
+    "a,b",
+    'say "yes"',
+    "two\nlines",
+    "-1.5",
+    "\x1f\x02",
+    "'",
+)
+
+
+def test_a_cell_that_a_spreadsheet_would_run_stays_defused(tmp_path):
+    """And whatever else a tag may hold comes out of CSV and Parquet as it went in."""
+    for number, tag in enumerate(ODD_CELLS):
+        write_run(tmp_path / f"run-{number}", {"train": times(1.0, NOISE)}, tag=tag)
+    given = [tmp_path / f"run-{number}" for number in range(len(ODD_CELLS))]
+    merged(tmp_path / "csv", *given)
+    merged(tmp_path / "parquet", *given, "--parquet")
+    merged(tmp_path / "back", tmp_path / "parquet")
+    assert contents(tmp_path / "back") == contents(tmp_path / "csv")
+    written = {row["tag"] for row in rows(tmp_path / "csv" / "timings.csv")}
+    assert "'=cmd|' /C calc'!A0" in written
+    assert not any(cell.startswith("=") for cell in written)
+    import duckdb
+
+    with duckdb.connect() as database:
+        found = database.execute(f"SELECT DISTINCT tag FROM '{tmp_path}/parquet/timings.parquet'")
+        assert {tag for (tag,) in found.fetchall()} == set(ODD_CELLS)

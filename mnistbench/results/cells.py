@@ -33,6 +33,13 @@ def restored_in_sql(column: str) -> str:
     )
 
 
+def defused_in_sql(cell: str) -> str:
+    """Return the SQL of a text as it is written; `cell` is SQL."""
+    is_formula = f"regexp_matches({cell}, '^''*[{_BEGINS}]')"
+    is_number = f"regexp_full_match({cell}, '{_NUMBER.pattern}')"
+    return f"CASE WHEN {is_formula} AND NOT {is_number} THEN chr(39) || {cell} ELSE {cell} END"
+
+
 def number(text: str) -> float | None:
     """Return the number in a cell; None for none, and for what only Python takes for one."""
     if not text.isascii() or "_" in text:

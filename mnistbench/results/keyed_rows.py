@@ -19,6 +19,7 @@ from mnistbench.results import left_out, timing_rows
 from mnistbench.results.conflicts import Key, two_values
 from mnistbench.results.csv import TOO_MANY, first_row, load_table, parts
 from mnistbench.results.database import connected, literal, quoted
+from mnistbench.results.keyed_lines import AS_THEY_ARE, lines
 from mnistbench.results.keyed_tables import KeyedTable, combinations, own_cells, value_of
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.phases import PHASES
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _THREADS = 2
 _MEMORY = "300MB"
 """What DuckDB holds before it writes to the disk."""
-_BATCH_ROWS = 100_000
+_BATCH_ROWS = 200_000
 
 
 @dataclass
@@ -162,22 +163,28 @@ def _batches(database: DuckDBPyConnection) -> Iterator[tuple[int, int]]:
 def _make_batch(
     database: DuckDBPyConnection, table: KeyedTable, names: Sequence[str], runs: tuple[int, int]
 ) -> None:
-    """Make `batch`, the rows of some runs with all their cells."""
-    cells = {name: quoted(name) for name in names}
-    if table.has_repeats:
-        cells["repeat"] = "coalesce(_number::VARCHAR, _odd)"
+    """Make `batch`, the rows of some runs with their own cells alone."""
+    cells = _own_cells(table, names)
     # A row without a key is the same as another only if all its cells are.
     attempt = (
-        f"CASE WHEN _number IS NULL THEN concat_ws(chr(31), {', '.join(cells.values())}) "
+        f"CASE WHEN _number IS NULL THEN concat_ws(chr(31), _shared, {', '.join(cells.values())}) "
         "WHEN run_id IN (SELECT run_id FROM resumed) "
         f"THEN concat_ws(chr(31), {', '.join(table.attempt)}) ELSE '' END"
     )
     selected = ", ".join(f"{cell} AS {quoted(name)}" for name, cell in cells.items())
     database.execute(
-        f"CREATE OR REPLACE TABLE batch AS SELECT _run, _number, {attempt} AS _attempt, "
+        f"CREATE OR REPLACE TABLE batch AS SELECT _run, _number, {attempt} AS _attempt, _shared, "
         f"{selected} FROM own JOIN shared USING (_shared) "
         f"WHERE _run >= {runs[0]} AND _run < {runs[1]}"
     )
+
+
+def _own_cells(table: KeyedTable, names: Sequence[str]) -> dict[str, str]:
+    """Return the columns that rows of one run do not share, with the SQL of each in `own`."""
+    cells = {name: quoted(name) for name in names if name not in table.shared}
+    if table.has_repeats:
+        cells["repeat"] = "coalesce(_number::VARCHAR, _odd)"
+    return cells
 
 
 def _keep_once(
@@ -192,6 +199,42 @@ def _keep_once(
     again = f"FROM batch GROUP BY {keys} HAVING count(*) > 1"
     if not database.execute(f"SELECT 1 {again} LIMIT 1").fetchall():
         return
+    same = " AND ".join(
+        f"batch.{name} IS NOT DISTINCT FROM again.{name}" for name in keys.split(", ")
+    )
+    database.execute(
+        "CREATE OR REPLACE TABLE several AS SELECT batch.*, shared.* EXCLUDE (_shared, _run) "
+        f"FROM batch JOIN shared USING (_shared) JOIN (SELECT {keys} {again}) again ON {same}"
+    )
+    _tell_of_several(database, table, names, keys, paths, gathered)
+    shared = ", ".join(f"max({quoted(name)}) AS {quoted(name)}" for name in table.shared)
+    own = [name for name in _own_cells(table, names) if name != table.item]
+    others = ", ".join(f"max({quoted(name)}) AS {quoted(name)}" for name in own)
+    combined = ", ".join(map(quoted, table.shared))
+    database.execute(
+        f"CREATE OR REPLACE TABLE once AS SELECT *, hash({combined}) AS _shared FROM "
+        f"(SELECT {keys}, {shared}, {others} FROM several GROUP BY {keys})"
+    )
+    database.execute(
+        f"INSERT INTO shared BY NAME SELECT DISTINCT _shared, {combined}, _run "
+        "FROM once ANTI JOIN shared USING (_shared)"
+    )
+    database.execute(f"DELETE FROM batch USING once again WHERE {same}")
+    cells = ", ".join(map(quoted, _own_cells(table, names)))
+    database.execute(
+        f"INSERT INTO batch BY NAME SELECT _run, _number, _attempt, _shared, {cells} FROM once"
+    )
+
+
+def _tell_of_several(
+    database: DuckDBPyConnection,
+    table: KeyedTable,
+    names: Sequence[str],
+    keys: str,
+    paths: Sequence[Path],
+    gathered: Gathered,
+) -> None:
+    """Count the rows of `several`; raise InputError where two of one key do not agree."""
     rest = [name for name in names if name not in (*table.run, "repeat", table.item)]
     rest.sort(key=lambda name: name not in ("seconds", "value"))  # the first is told of
     differing = " ".join(
@@ -200,7 +243,7 @@ def _keep_once(
     )
     database.execute(
         f"CREATE OR REPLACE TABLE twice AS SELECT {keys}, min(run_id) AS run_id, "
-        f"count(*) - 1 AS again, CASE {differing} END AS differing {again}"
+        f"count(*) - 1 AS again, CASE {differing} END AS differing FROM several GROUP BY {keys}"
     )
     _refuse_conflict(database, table, keys, paths)
     rows = database.execute(
@@ -210,14 +253,6 @@ def _keep_once(
     run_id, number, item, count = rows.fetchall()[0]
     gathered.again += count
     gathered.first_again = gathered.first_again or _key(table, run_id, number, item)
-    cells = ", ".join(
-        quoted(name) if name == table.item else f"max({quoted(name)}) AS {quoted(name)}"
-        for name in names
-    )
-    database.execute(
-        f"CREATE OR REPLACE TABLE batch AS SELECT _run, _number, _attempt, {cells} "
-        f"FROM batch GROUP BY {keys}"
-    )
 
 
 def _refuse_conflict(
@@ -231,7 +266,7 @@ def _refuse_conflict(
         return
     run_id, number, item, column, run, attempt = conflict[0]
     values = database.execute(
-        f"SELECT DISTINCT {quoted(column)} FROM batch WHERE _run = $run AND _number = $number "
+        f"SELECT DISTINCT {quoted(column)} FROM several WHERE _run = $run AND _number = $number "
         f"AND {table.item} = $item AND _attempt = $attempt AND {quoted(column)} <> '' ORDER BY 1",
         {"run": run, "number": number, "item": item, "attempt": attempt},
     ).fetchall()
@@ -250,10 +285,11 @@ def _write_batch(
     """Write the batch in its order, phases as they run; return the number of rows."""
     phases = ", ".join(map(literal, PHASES))
     place = f"coalesce(list_position([{phases}], phase), 99), " if table.name == TIMINGS else ""
-    cells = ", ".join(f"nullif({quoted(name)}, '') AS {quoted(name)}" for name in names)
+    shared, line = lines(names, table.shared)
     written: int = database.execute(
-        f"COPY (SELECT {cells} FROM batch "
+        f"COPY (SELECT {line} FROM batch JOIN (SELECT _shared, {shared} FROM shared "
+        "SEMI JOIN batch USING (_shared)) USING (_shared) "
         f"ORDER BY _run, _number NULLS LAST, {place}batch.{table.item}, _attempt) "
-        f"TO {literal(str(piece))} (FORMAT csv, HEADER false)"
+        f"TO {literal(str(piece))} ({AS_THEY_ARE})"
     ).fetchall()[0][0]
     return written

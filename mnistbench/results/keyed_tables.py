@@ -89,14 +89,14 @@ def combinations(table: KeyedTable, there: Sequence[str]) -> tuple[str, str]:
 
     Like `own_cells`: what to select of a file with the columns `there`, and which of its rows.
     """
-    cells = ", ".join(f"{_cell(name, there)} AS {quoted(name)}" for name in table.shared)
-    kept = "NULL::VARCHAR[]"
+    cells = ", ".join(f"any_value({_cell(name, there)}) AS {quoted(name)}" for name in table.shared)
+    problem, kept = _problem(table, there), "NULL::VARCHAR[]"
     if table.name == TIMINGS:
-        kept = f"CASE WHEN _problem IS NOT NULL THEN [{', '.join(left_out.KEY)}] END"
+        kept = f"CASE WHEN {problem} IS NOT NULL THEN [{', '.join(left_out.KEY)}] END"
     return (
-        f"{_hash(table, there)} AS _shared, {cells}, {_problem(table, there)} AS _problem, "
-        f"{kept} AS _cells, count(*) AS _count",
-        f"{_no_header(table)} GROUP BY ALL",
+        f"{_hash(table, there)} AS _shared, {problem} AS _problem, {kept} AS _cells, {cells}, "
+        "count(*) AS _count",
+        f"{_no_header(table)} GROUP BY 1, 2, 3",
     )
 
 
@@ -107,19 +107,25 @@ def own_cells(table: KeyedTable, there: Sequence[str], added: Sequence[str]) -> 
     if table.has_repeats:
         number = f"CASE WHEN {timing_rows.IS_REPEAT} THEN repeat::DOUBLE::INTEGER END"
         odd = f"CASE WHEN {timing_rows.IS_REPEAT} THEN '' ELSE repeat END"
-    torn = f"coalesce({_problem(table, there)}, '') IN ('{left_out.TORN}', '{timing_rows.HEADER}')"
     return (
         f"{_hash(table, there)} AS _shared, {number} AS _number, {odd} AS _odd, {cells}",
-        f"{_no_header(table)} AND NOT {torn}",
+        f"{_no_header(table)} AND NOT ({_is_torn(table, there)})",
     )
+
+
+def _is_torn(table: KeyedTable, there: Sequence[str]) -> str:
+    """Return the SQL of what is no row at all: torn, or the header of a second table."""
+    if table.name == TIMINGS:
+        return f"{timing_rows.another_header(there)} OR {timing_rows.IS_TORN}"
+    lacking = " OR ".join(f"{name} IS NULL" for name in table.needed)
+    return f"{lacking} OR {TOO_MANY} IS NOT NULL"
 
 
 def _problem(table: KeyedTable, there: Sequence[str]) -> str:
     if table.name == TIMINGS:
         header = timing_rows.another_header(there)
         return f"CASE WHEN {header} THEN '{timing_rows.HEADER}' ELSE {timing_rows.PROBLEM} END"
-    lacking = " OR ".join(f"{name} IS NULL" for name in table.needed)
-    return f"CASE WHEN {lacking} OR {TOO_MANY} IS NOT NULL THEN '{left_out.TORN}' END"
+    return f"CASE WHEN {_is_torn(table, there)} THEN '{left_out.TORN}' END"
 
 
 def _no_header(table: KeyedTable) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistbench.errors import InputError
+from mnistbench.results.cells import defused_in_sql, restored_in_sql
 from mnistbench.results.database import connected, literal, quoted
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ def rows_in(path: Path) -> Iterator[list[str]]:
 def write_csv(path: Path, target: Path) -> None:
     """Write the rows of a file as CSV without a header; raise InputError for a damaged one."""
     names = columns_in(path)
+    cells = ", ".join(f"{defused_in_sql(quoted(name))} AS {quoted(name)}" for name in names)
+    rows = f"SELECT {cells} FROM ({_cells(names, path)})"
     with _reading(path) as database:
-        database.execute(
-            f"COPY ({_cells(names, path)}) TO {literal(str(target))} (FORMAT csv, HEADER false)"
-        )
+        database.execute(f"COPY ({rows}) TO {literal(str(target))} (FORMAT csv, HEADER false)")
 
 
 def write_parquet(source: Path, target: Path, numbers: Mapping[str, type]) -> None:
@@ -60,7 +61,10 @@ def write_parquet(source: Path, target: Path, numbers: Mapping[str, type]) -> No
         fits = database.execute(f"SELECT {tests or 'true'} FROM {rows}").fetchall()[0]
         kinds = {name: kind for (name, kind), fit in zip(wanted.items(), fits, strict=False) if fit}
         selected = ", ".join(
-            f"{quoted(name)}::{kinds.get(name, 'VARCHAR')} AS {quoted(name)}" for name in names
+            f"{quoted(name)}::{kinds[name]} AS {quoted(name)}"
+            if name in kinds
+            else f"{restored_in_sql(quoted(name))} AS {quoted(name)}"
+            for name in names
         )
         database.execute(
             f"COPY (SELECT {selected} FROM {rows}) TO {literal(str(target))} "
@@ -86,7 +90,8 @@ def _rows_of(path: Path) -> str:
 
 
 def _cells(names: Sequence[str], path: Path) -> str:
-    cells = ", ".join(f"coalesce({quoted(name)}::VARCHAR, '')" for name in names)
+    """Return the SQL of all rows as text."""
+    cells = ", ".join(f"coalesce({quoted(name)}::VARCHAR, '') AS {quoted(name)}" for name in names)
     return f"SELECT {cells} FROM {_rows_of(path)}"
 
 

@@ -42,8 +42,10 @@ IS_REPEAT = (
     f"coalesce({_REPEAT} >= 0 AND {_REPEAT} < 2147483648 AND {_REPEAT} = floor({_REPEAT}), false)"
 )
 """SQL: whether a row tells the number of its repeat."""
+IS_TORN = f"coalesce(status IS NULL OR phase = '' OR {TOO_MANY} IS NOT NULL, false)"
+"""SQL: whether a line lacks cells, or has too many."""
 PROBLEM = f"""CASE
-    WHEN status IS NULL OR phase = '' OR {TOO_MANY} IS NOT NULL THEN '{left_out.TORN}'
+    WHEN {IS_TORN} THEN '{left_out.TORN}'
     WHEN status NOT IN {_STATUSES} AND NOT starts_with(status, 'killed:')
         AND NOT regexp_full_match(status, 'parallel:[1-9][0-9]*') THEN '{left_out.STATUS}'
     WHEN NOT {IS_REPEAT} THEN '{left_out.REPEAT}'
@@ -124,7 +126,7 @@ def _load_rows(
 def another_header(columns: Sequence[str]) -> str:
     """Return the SQL that tells whether a row is a header, be it of other columns than these."""
     names = "(" + ", ".join("'" + name.replace("'", "''") + "'" for name in columns) + ")"
-    return f"lower(run_id) IN {names} AND lower(phase) IN {names}"
+    return f"coalesce(lower(run_id) IN {names} AND lower(phase) IN {names}, false)"
 
 
 def _selected(columns: Sequence[str], header: str) -> str:
