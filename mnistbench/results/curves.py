@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ TRAIN_ACCURACY, TRAIN_LOSS = "train_accuracy", "train_loss"
 VALIDATION_ACCURACY, VALIDATION_LOSS = "validation_accuracy", "validation_loss"
 
 _NEEDED = ("run_id", "repeat", "metric", "value", "unit")
-_EPOCH = r"epoch_[0-9]+_train_(accuracy|loss)"
+_EPOCH = r"epoch_[0-9]+_(train|validation)_(accuracy|loss)"
+_VALIDATED = b",epoch_1_validation_loss,"
 
 
 @dataclass(frozen=True)
@@ -42,23 +43,23 @@ def load_curves(folders: Sequence[Path]) -> list[EpochFigure]:
 
     Raises InputError, naming the file, for a table that cannot be read.
     """
-    metrics = [folder / METRICS for folder in folders if (folder / METRICS).is_file()]
-    figures = _from_metrics(metrics) if metrics else []
-    return figures + _from_histories(folders)
-
-
-def _from_metrics(files: Sequence[Path]) -> list[EpochFigure]:
+    files = [folder / METRICS for folder in folders if (folder / METRICS).is_file()]
     with connected() as database:
+        database.execute("CREATE TABLE epochs (run VARCHAR, repeat VARCHAR, metric VARCHAR, "
+                         "amount DOUBLE)")  # fmt: skip
         with parts(files, _NEEDED, "value") as joined:
             for part in joined:
                 load_table(
                     database, part, "epochs",
-                    "DISTINCT run_id, repeat, metric, try_cast(value AS DOUBLE) AS amount",
+                    "DISTINCT run_id, repeat, metric, try_cast(value AS DOUBLE)",
                     f"regexp_full_match(metric, '{_EPOCH}') "
                     "AND isfinite(try_cast(value AS DOUBLE))",
                 )  # fmt: skip
+        older = [row for folder in folders if _is_older(folder) for row in _of_history(folder)]
+        if older:
+            database.executemany("INSERT INTO epochs VALUES (?, '1', ?, ?)", older)
         rows = database.execute(
-            "SELECT regexp_extract(metric, 'train_[a-z]+') AS figure, "
+            "SELECT regexp_extract(metric, '(train|validation)_[a-z]+') AS figure, "
             "try_cast(regexp_extract(metric, '[0-9]+') AS INTEGER) AS epoch, "
             "count(*), median(amount), min(amount), max(amount) FROM epochs "
             "GROUP BY figure, epoch ORDER BY figure, epoch"
@@ -66,18 +67,18 @@ def _from_metrics(files: Sequence[Path]) -> list[EpochFigure]:
     return [EpochFigure(*row) for row in rows]
 
 
-def _from_histories(folders: Sequence[Path]) -> list[EpochFigure]:
-    """Return the validation after each epoch, as the history.csv of `train` has it."""
-    values: dict[tuple[str, int], list[float]] = {}
-    for folder in folders:
-        for row in read_table(folder, HISTORY, HistoryRow):
-            for figure, value in (
-                (VALIDATION_ACCURACY, row.val_accuracy),
-                (VALIDATION_LOSS, row.val_loss),
-            ):
-                if value is not None and math.isfinite(value):
-                    values.setdefault((figure, row.epoch), []).append(value)
-    return [
-        EpochFigure(figure, epoch, len(each), sorted(each)[len(each) // 2], min(each), max(each))
-        for (figure, epoch), each in sorted(values.items())
-    ]
+def _is_older(folder: Path) -> bool:
+    """Return whether a run's metrics.csv is from before it had the validation after each epoch."""
+    metrics = folder / METRICS
+    return not metrics.is_file() or _VALIDATED not in metrics.read_bytes()
+
+
+def _of_history(folder: Path) -> Iterator[tuple[str, str, float]]:
+    """Give run, metric and value of the validations in the history.csv of a `train`."""
+    for row in read_table(folder, HISTORY, HistoryRow):
+        for figure, value in (
+            (VALIDATION_ACCURACY, row.val_accuracy),
+            (VALIDATION_LOSS, row.val_loss),
+        ):
+            if value is not None and math.isfinite(value):
+                yield str(folder), f"epoch_{row.epoch}_{figure}", value
