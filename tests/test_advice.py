@@ -114,6 +114,33 @@ def test_a_warning_is_of_the_framework_that_is_measured(version: str, line: str)
     assert f"while {line.split()[5]} was loaded" in swapping
 
 
+@pytest.mark.parametrize(
+    ("threads", "line"),
+    [
+        (("auto", 2), "will start 8 threads and be stopped again and again: set TF_NUM_INTRAOP"),
+        (
+            (4, 1),
+            "start 4 threads and be stopped again and again: set training.threads=2, or raise",
+        ),
+        ((2,), ""),
+        ((), ""),
+    ],
+)
+def test_the_threads_of_a_quota_are_those_of_the_configs(
+    threads: tuple[int | str, ...], line: str
+) -> None:
+    facts = {**QUIET, "cgroup_cpu_limit_cores": 2.0}
+    lines = warnings.warnings_before(facts, GIBIBYTE, 10, BEFORE, BEFORE, threads)
+    assert len(lines) == bool(line)
+    assert all(line in each for each in lines)
+
+
+def test_one_thread_cannot_be_fewer() -> None:
+    facts = {**QUIET, "cgroup_cpu_limit_cores": 0.1}
+    [line] = warnings.warnings_before(facts, GIBIBYTE, 10, BEFORE, BEFORE, (1,))
+    assert line.endswith("will start 1 thread and be stopped again and again: raise the quota")
+
+
 def test_repeats_are_no_remedy_where_there_are_enough() -> None:
     [line] = warned({"load_1min": 7.0}, repeats=20)
     assert line.endswith("wait until it is lower")

@@ -8,7 +8,7 @@ import psutil
 
 from mnistbench.config.devices import is_parallel
 from mnistbench.config.frameworks import BACKENDS, Framework
-from mnistbench.config.run_config import RunConfig
+from mnistbench.config.run_config import RunConfig, Threads
 from mnistbench.machine.readings import Reading
 
 _MEBIBYTE = 2**20
@@ -24,16 +24,21 @@ _COARSE_CLOCK_SECONDS = 1e-4
 
 
 def warnings_before(
-    facts: Mapping[str, object], needed_bytes: int, repeats: int, first: Reading, last: Reading
+    facts: Mapping[str, object],
+    needed_bytes: int,
+    repeats: int,
+    first: Reading,
+    last: Reading,
+    threads: Iterable[Threads] = ("auto",),
 ) -> list[str]:
     """Return what is true of this machine and should be known before a run, most serious first.
 
     `facts` are those of machine.csv, `first` and `last` readings before and after the framework
-    was loaded, `needed_bytes` the memory that a repeat takes.
+    was loaded, `needed_bytes` the memory that a repeat takes, `threads` what the configs ask for.
     """
     lines = (
         _load(facts, repeats),
-        _quota(facts),
+        _quota(facts, threads),
         _memory(facts, needed_bytes),
         _swapping(_title(_framework(facts)), first, last),
         _heat(first, last),
@@ -68,16 +73,21 @@ def _load(facts: Mapping[str, object], repeats: int) -> str:
     return f"load {load:.1f} on {cores} cores before the run: wait until it is lower{more}"
 
 
-def _quota(facts: Mapping[str, object]) -> str:
+def _quota(facts: Mapping[str, object], asked: Iterable[Threads]) -> str:
     framework = _framework(facts)
-    quota, threads = facts.get("cgroup_cpu_limit_cores"), _threads(facts, framework)
+    quota, automatic = facts.get("cgroup_cpu_limit_cores"), _threads(facts, framework)
+    wanted = [each if isinstance(each, int) else automatic for each in asked]
+    threads = max((each for each in wanted if each is not None), default=None)
     if not isinstance(quota, int | float) or threads is None or quota >= threads:
         return ""
-    return (
-        f"CPU quota {quota:g} cores, but {_title(framework)} will start {threads} threads and be "
-        f"stopped again and again: {_fewer_threads(framework, max(1, int(quota)))}, or raise the "
-        "quota"
-    )
+    fewer = max(1, int(quota))
+    start = f"CPU quota {quota:g} cores, but {_title(framework)} will start {threads} thread"
+    if threads == fewer:
+        return f"{start} and be stopped again and again: raise the quota"
+    remedy = _fewer_threads(framework, fewer)
+    if threads != automatic:
+        remedy = f"set training.threads={fewer}"
+    return f"{start}s and be stopped again and again: {remedy}, or raise the quota"
 
 
 def _clock(facts: Mapping[str, object]) -> str:

@@ -241,7 +241,10 @@ def _warn(
     """Tell what will disturb the run, and log it."""
     needed = max(needed_bytes(config) for config in plan.configs)
     now = readings.take()
-    warnings = warnings_before(facts, needed, plan.repeats, surroundings.first_reading, now)
+    threads = [config.training.threads for config in plan.configs]
+    warnings = warnings_before(
+        facts, needed, plan.repeats, surroundings.first_reading, now, threads
+    )
     warnings += logical_devices((run.config, run.device) for run in runs)
     for text in warnings:
         tell(News(f"warning: {text}"))

@@ -98,7 +98,8 @@ class Here:
         facts = next(iter(stations.values())).facts
         needed = max(map(needed_bytes, configs)) * self.terms.parallel
         now = readings.take()
-        warnings = warnings_before(facts, needed, plan.repeats, first_reading, now)
+        threads = [config.training.threads for config in configs]
+        warnings = warnings_before(facts, needed, plan.repeats, first_reading, now, threads)
         warnings += logical_devices((each, stations[kind_of(each)].device) for each in configs)
         for text in warnings:
             self.tell_and_log(News(f"warning: {text}"))
