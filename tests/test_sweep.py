@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -403,6 +404,35 @@ def test_accuracies_equal_in_every_pair_have_no_interval(tmp_path: Path) -> None
     differences = [e for e in result.findings.effects if e.finding == "accuracy_difference"]
     assert {(e.estimate, e.low, e.high) for e in differences} == {(0.0, None, None)}
     assert result.findings.front == {5}, "of equal accuracy the fastest alone"
+
+
+@pytest.mark.parametrize("name", ["room", "config.yaml", "timings.csv", "metrics.csv", "log.txt"])
+def test_a_point_that_was_about_to_begin_leaves_nothing_half_made(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupt while its folder was made left a timings.csv without a metrics.csv."""
+    second = "-2-"
+
+    def interrupting(method: str, is_it: Callable[..., bool]) -> None:
+        called = getattr(RunFolder, method)
+
+        def interrupted(self: RunFolder, *arguments: object) -> None:
+            called(self, *arguments)
+            if second in self.path.name and is_it(*arguments):
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(RunFolder, method, interrupted)
+
+    interrupting("_check_room", lambda: name == "room")
+    interrupting("write", lambda file, text: file == name)
+    interrupting("log", lambda line: name == "log.txt")
+    grid = ("training.batch_size=4,8,16",)
+    result = start_sweep(plan_of(*grid), tmp_path, terms(Fake()), quiet)
+    assert result.ending == "interrupted"
+    assert len(measured_repeats(result.folder)) == result.ended
+    made = [folder for folder in result.folder.iterdir() if folder.is_dir()]
+    assert len(made) == result.ended
+    assert not any(second in folder.name for folder in made)
 
 
 def test_a_repeat_on_the_disk_is_counted_whenever_the_interrupt_comes(

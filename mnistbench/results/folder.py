@@ -41,14 +41,15 @@ class RunFolder:
     def create(cls, output: Path, run_id: str, config_yaml: str) -> RunFolder:
         """Make `output/run_id` with its config and empty tables.
 
-        Raises OutputError, leaving nothing behind, if they cannot be written or the disk is full.
+        Raises OutputError if they cannot be written or the disk is full. Nothing is left behind
+        then, nor by an interrupt.
         """
         folder = cls.make(output, run_id)
         try:
             folder.write(CONFIG, config_yaml)
             for table in (TIMINGS, METRICS, MACHINE):
                 folder.write_table(table, [])
-        except OutputError:
+        except BaseException:
             folder.remove()
             raise
         return folder
@@ -68,7 +69,7 @@ class RunFolder:
         folder._is_ours, folder._made_above = True, made_above
         try:
             folder._check_room()
-        except OutputError:
+        except BaseException:
             folder.remove()
             raise
         return folder

@@ -137,14 +137,14 @@ class PointRuns:
     def __getitem__(self, index: int, /) -> Run:
         """Return a point's run, its folder made if it is not there; raise OutputError."""
         if index not in self.used:
-            self.used[index] = self._run(index)
+            self._begin(index)
         return self.used[index]
 
     def executor_of(self, run: Run) -> Executor:
         """Return what makes the processes of a point's run."""
         return self.stations[kind_of(run.config)].executor
 
-    def _run(self, index: int) -> Run:
+    def _begin(self, index: int) -> None:
         plan = self.progress.plan
         config = plan.configs[index]
         run_id, station = plan.run_id(index), self.stations[kind_of(config)]
@@ -154,16 +154,22 @@ class PointRuns:
         identity = self.identities[key]
         if index in self.begun:
             folder = RunFolder(self.folder / run_id)
-            return Run(config, run_id, folder, identity, station.device, tag=plan.tag)
-        folder = RunFolder.create(self.folder, run_id, config.to_yaml())
+        else:
+            folder = RunFolder.create(self.folder, run_id, config.to_yaml())
         run = Run(config, run_id, folder, identity, station.device, tag=plan.tag)
+        self.used[index] = run  # from here on it is removed if nothing is measured
+        if index not in self.begun:
+            self._describe(run, station)
+
+    def _describe(self, run: Run, station: Station) -> None:
+        """Write down what is known of a new point before its first repeat."""
+        plan, config, folder, run_id = self.progress.plan, run.config, run.folder, run.run_id
         run.download = self.downloads.pop(config.dataset_label, None)
         facts = {**station.facts, **self.extra_facts}
         session_id = self.session_id or plan.sweep_id
         describe(Crew(station.executor, (run,)), plan.repeats, 0, facts, session_id)
         if station.calibration is not None:
             folder.write_table(CALIBRATION, rate_rows(station.calibration, run_id, BEFORE))
-        return run
 
     def calibrate_again(self) -> None:
         """Measure the machine's rates once more, for the runs of this call."""
