@@ -102,7 +102,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         files = [str(config_file(folder, *member)) for member in members]
         output = folder / "results"
         done = run(
-            "benchmark", *files, "--output", str(output), env=site(folder / "site", watching)
+            "benchmark",
+            *files,
+            "--no-calibrate",
+            "--output",
+            str(output),
+            env=site(folder / "site", watching),
         )
         assert done.returncode == 0, done.stderr
         found = Session(done, output)

@@ -25,7 +25,6 @@ from mnistbench.data.user_images import prepare_image
 from mnistbench.errors import InputError
 from mnistbench.session.evaluate import find_model
 
-LONG_JAX, LONG_TORCH = (pytest.param(name, marks=pytest.mark.long) for name in ("jax", "torch"))
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 
 
@@ -47,7 +46,7 @@ def write_npz(path: Path, train: int, test: int) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["tensorflow", LONG_JAX, LONG_TORCH])
+@pytest.fixture(scope="module", params=["tensorflow", "jax", "torch"])
 def learnt_both_ways(request: pytest.FixtureRequest) -> dict[str, list[dict[str, list[float]]]]:
     if importlib.util.find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
@@ -59,6 +58,7 @@ def learnt_both_ways(request: pytest.FixtureRequest) -> dict[str, list[dict[str,
     return edges
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("edge", EDGES)
 def test_fused_learns_what_fit_learns_at_every_edge(
     edge: str, learnt_both_ways: dict[str, list[dict[str, list[float]]]]

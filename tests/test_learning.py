@@ -21,9 +21,9 @@ from mnistbench.config.loading import load_config
 
 @pytest.fixture(scope="module")
 def default_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """One epoch of the default config on the whole of MNIST."""
+    """One epoch of the default config on the whole of MNIST; `fit` is in the long tests."""
     return benchmark_here(
-        tmp_path_factory.mktemp("default"), "--set", "training.epochs=1", "--no-calibrate"
+        tmp_path_factory.mktemp("default"), "--execution", "fused", "--no-calibrate"
     )
 
 
