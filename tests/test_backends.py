@@ -102,13 +102,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         files = [str(config_file(folder, *member)) for member in members]
         output = folder / "results"
         done = run(
-            "benchmark",
-            *files,
-            "--no-calibrate",
-            "--output",
-            str(output),
+            "benchmark", *files, "--no-calibrate", "--output", str(output),
             env=site(folder / "site", watching),
-        )
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
         found = Session(done, output)
         made.folders.update({(name, way): found.folder(f"{name}-{way}") for name, way in members})

@@ -724,3 +724,19 @@ def test_a_cell_that_a_spreadsheet_would_run_stays_defused(tmp_path):
     with duckdb.connect() as database:
         found = database.execute(f"SELECT DISTINCT tag FROM '{tmp_path}/parquet/timings.parquet'")
         assert {tag for (tag,) in found.fetchall()} == set(ODD_CELLS)
+
+
+def test_a_line_that_ends_before_its_repeat_stays_a_line(tmp_path):
+    """With the column last, such a line is not torn: it says no number."""
+    folder = write_run(tmp_path / "run", {"train": times(1.0, NOISE)})
+    (folder / "metrics.csv").unlink()
+    listed = rows(folder / "timings.csv")
+    names = [name for name in listed[0] if name != "repeat"] + ["repeat"]
+    lines = [",".join(row[name] for name in names) for row in listed]
+    lines[0] = lines[0].rpartition(",")[0]
+    (tmp_path / "last.csv").write_text("\n".join([",".join(names), *lines]) + "\n")
+    merged(tmp_path / "merged.csv", tmp_path / "last.csv")
+    written = rows(tmp_path / "merged.csv")
+    assert len(written) == len(listed)
+    assert {row["run_id"] for row in written} == {"run"}
+    assert sum(row["repeat"] == "" for row in written) == 1

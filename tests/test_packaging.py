@@ -103,7 +103,6 @@ class Newcomer:
         return done.stdout
 
 
-@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="programs of a venv are elsewhere on Windows")
 def test_a_newcomer_walks_from_the_wheel_to_a_submission(wheel: Path, tmp_path: Path) -> None:
     """Install, benchmark, again, compare, report, open it, submit."""

@@ -11,7 +11,6 @@ from mnistbench.measuring.threads import start_thread
 # A real want of memory dies at another place each time: this dies where it hung, before the first
 # line of the thread's work.
 _DIES_FIRST = """
-import threading
 from mnistbench.measuring import threads
 
 begin = threads.start_new_thread

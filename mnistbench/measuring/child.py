@@ -106,13 +106,10 @@ def _answer(order: Order, channel: Channel) -> Finished | Raised:
         return Finished(task(argument, channel.send))
     except MnistbenchError as error:
         return Raised(str(error), isinstance(error, InputError))
-    except MemoryError as error:
-        traceback.print_exc()
-        said = f": {error}" if str(error) else ""
-        return Raised(
-            f"not enough memory{said}; free some, or measure something smaller", is_input=False
-        )
     except Exception as error:  # noqa: BLE001  reported to the command, and whole in the log
         traceback.print_exc()
         first_line = (str(error).strip().splitlines() or [""])[0]
+        if isinstance(error, MemoryError):
+            said = f"not enough memory: {first_line}" if first_line else "not enough memory"
+            return Raised(f"{said}; free some, or measure something smaller", is_input=False)
         return Raised(f"{type(error).__name__}: {first_line}", is_input=False)

@@ -68,8 +68,10 @@ def load_curves(folders: Sequence[Path]) -> list[EpochFigure]:
 
 
 def _is_older(folder: Path) -> bool:
-    """Return whether a run's metrics.csv is from before it had the validation after each epoch."""
+    """Return whether a `train`'s metrics.csv is without the validation after each epoch."""
     metrics = folder / METRICS
+    if not (folder / HISTORY).is_file():  # first: metrics of many repeats are large
+        return False
     return not metrics.is_file() or _VALIDATED not in metrics.read_bytes()
 
 

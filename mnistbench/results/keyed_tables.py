@@ -89,14 +89,14 @@ def combinations(table: KeyedTable, there: Sequence[str]) -> tuple[str, str]:
 
     Like `own_cells`: what to select of a file with the columns `there`, and which of its rows.
     """
-    cells = ", ".join(f"any_value({_cell(name, there)}) AS {quoted(name)}" for name in table.shared)
-    problem, kept = _problem(table, there), "NULL::VARCHAR[]"
+    cells = ", ".join(f"{_cell(name, there)} AS {quoted(name)}" for name in table.shared)
+    kept = "NULL::VARCHAR[]"
     if table.name == TIMINGS:
-        kept = f"CASE WHEN {problem} IS NOT NULL THEN [{', '.join(left_out.KEY)}] END"
+        kept = f"CASE WHEN _problem IS NOT NULL THEN [{', '.join(left_out.KEY)}] END"
     return (
-        f"{_hash(table, there)} AS _shared, {problem} AS _problem, {kept} AS _cells, {cells}, "
-        "count(*) AS _count",
-        f"{_no_header(table)} GROUP BY 1, 2, 3",
+        f"{_hash(table, there)} AS _shared, {cells}, {_problem(table, there)} AS _problem, "
+        f"{kept} AS _cells, count(*) AS _count",
+        f"{_no_header(table)} GROUP BY ALL",
     )
 
 
@@ -106,7 +106,7 @@ def own_cells(table: KeyedTable, there: Sequence[str], added: Sequence[str]) -> 
     number, odd = "0", "''"
     if table.has_repeats:
         number = f"CASE WHEN {timing_rows.IS_REPEAT} THEN repeat::DOUBLE::INTEGER END"
-        odd = f"CASE WHEN {timing_rows.IS_REPEAT} THEN '' ELSE repeat END"
+        odd = f"CASE WHEN {timing_rows.IS_REPEAT} THEN '' ELSE coalesce(repeat, '') END"
     return (
         f"{_hash(table, there)} AS _shared, {number} AS _number, {odd} AS _odd, {cells}",
         f"{_no_header(table)} AND NOT ({_is_torn(table, there)})",

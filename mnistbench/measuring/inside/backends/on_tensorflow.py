@@ -35,8 +35,8 @@ between, two were slower than one, and less steady."""
 
 _STEPS_WORTH_COMPILING = 5_000
 _PARAMETERS_OF_A_STEP = 60_000
-"""On a CPU, XLA saved .15 ms a dense network's step and 2.5 ns a parameter of it, and took .75 to
-.85 s longer to compile: both grow alike on a slower one. See docs/backends.md."""
+"""On a CPU, XLA saved .15 ms a dense network's step and 2.5 ns a parameter of it, and took .8 to
+.9 s longer to compile: both grow alike on a slower one. See docs/backends.md."""
 
 
 def _earns_compiling_back(config: RunConfig, steps: int) -> bool:
