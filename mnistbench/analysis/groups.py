@@ -37,8 +37,8 @@ some are wrong by chance."""
 
 UNKNOWN = "(unknown machine)"
 
-_READERS = 2
-"""Each is a database, which leaves its cores to others and takes memory."""
+_MOST_READERS = 2
+"""Each is a database and takes memory."""
 
 By = Literal["result", "machine", "config"]
 
@@ -67,8 +67,10 @@ def read_groups(names: Sequence[str], metrics: Sequence[str]) -> Groups:
 
     Raises InputError for what cannot be read, and for a run that two names hold.
     """
-    with ThreadPoolExecutor(_READERS) as pool:
-        given = tuple(pool.map(lambda name: read_runs(name, (ALL_PHASES,), metrics), names))
+    readers = min(_MOST_READERS, len(names))
+    with ThreadPoolExecutor(readers) as pool:
+        read = pool.map(lambda name: read_runs(name, (ALL_PHASES,), metrics, readers), names)
+        given = tuple(read)
     _check_apart(given)
     heap = _joined(given)
     machines = _by_machine(heap.loaded)

@@ -126,21 +126,25 @@ def read_side(
     phases: Sequence[str],
     without_contended: bool = False,
     metrics: Sequence[str] = (),
+    readers: int = 1,
 ) -> Side:
     """Read all that `given` names; without phases, the default ones that are there, or all.
 
-    Raises InputError, naming the file, for what is missing, empty, or neither CSV nor log.
+    `readers` names are read at once: each has its share of the cores. Raises
+    InputError, naming the file, for what is missing, empty, or neither CSV nor log.
     """
-    return side_of(read_runs(given, phases, metrics), without_contended)
+    return side_of(read_runs(given, phases, metrics, readers), without_contended)
 
 
-def read_runs(given: str, phases: Sequence[str], metrics: Sequence[str] = ()) -> GivenRuns:
+def read_runs(
+    given: str, phases: Sequence[str], metrics: Sequence[str] = (), readers: int = 1
+) -> GivenRuns:
     """Read the runs that `given` names; see `read_side`."""
     files = files_of(given)
     logs = [path for path in files if is_log(path)]
     if logs and len(logs) < len(files):
         raise InputError("holds logs and CSV files together; compare them apart", source=given)
-    loaded = _load(logs or files, bool(logs), phases, given, metrics)
+    loaded = _load(logs or files, bool(logs), phases, given, metrics, readers)
     names = tuple(dict.fromkeys(loaded.phase.tolist()))
     if any(phase not in names and phase != ALL_PHASES for phase in phases):
         names = tuple(_phases_in(files, bool(logs)))
@@ -164,11 +168,16 @@ def side_of(given: GivenRuns, without_contended: bool = False) -> Side:
 
 
 def _load(
-    files: Sequence[Path], logs: bool, phases: Sequence[str], given: str, metrics: Sequence[str]
+    files: Sequence[Path],
+    logs: bool,
+    phases: Sequence[str],
+    given: str,
+    metrics: Sequence[str],
+    readers: int,
 ) -> LoadedRuns:
     """Return the times of the phases asked for; raise InputError, saying why there are none."""
     for wanted in _attempts(phases):
-        loaded = load_logs(files, wanted) if logs else runs.load(files, wanted, metrics)
+        loaded = load_logs(files, wanted) if logs else runs.load(files, wanted, metrics, readers)
         if len(loaded.seconds) or any(loaded.zeros):
             return loaded
     names = _phases_in(files, logs)

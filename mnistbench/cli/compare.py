@@ -123,7 +123,9 @@ def command(
     names = (base, *new)
     metrics = metrics if phases or metrics else usual_metrics(names)
     with ThreadPoolExecutor(_READERS) as pool:
-        sides = pool.map(lambda name: read_side(name, phases, without_contended, metrics), names)
+        sides = pool.map(
+            lambda name: read_side(name, phases, without_contended, metrics, _READERS), names
+        )
         # Imported while the files are read: SciPy takes a third of a second.
         from mnistbench.analysis.comparison import Rules, compare_sides
 

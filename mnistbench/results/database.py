@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     import duckdb
 
 _BROKEN_OFF = "Query interrupted"
-# Two sides are read at once, and more threads take more memory.
-_THREADS = max(1, min(4, (os.cpu_count() or 2) // 2))
+_MOST_THREADS = 4
+"""More take more memory, and what is read lies in few blocks."""
 
 
 @contextmanager
-def connected() -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give an empty database in memory.
+def connected(readers: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give an empty database in memory, with its share of the cores where several are read at once.
 
     Raises KeyboardInterrupt where one, or a signal that is taken for one, breaks off a query:
     DuckDB puts an error of its own in its place.
@@ -25,7 +25,7 @@ def connected() -> Iterator[duckdb.DuckDBPyConnection]:
     import duckdb
 
     with closing(duckdb.connect()) as database:
-        _settle(database)
+        _settle(database, readers)
         try:
             yield database
         except RuntimeError as error:
@@ -34,8 +34,9 @@ def connected() -> Iterator[duckdb.DuckDBPyConnection]:
             raise KeyboardInterrupt from None
 
 
-def _settle(database: duckdb.DuckDBPyConnection) -> None:
-    database.execute(f"SET threads = {_THREADS}")
+def _settle(database: duckdb.DuckDBPyConnection, readers: int) -> None:
+    threads = max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // readers))
+    database.execute(f"SET threads = {threads}")
     # In a notebook without ipywidgets it is off, and DuckDB refuses even to leave it so.
     if database.execute("SELECT current_setting('enable_progress_bar')").fetchall()[0][0]:
         database.execute("SET enable_progress_bar = false")

@@ -68,13 +68,17 @@ class LoadedRuns:
 
 
 def load(
-    paths: Sequence[Path], phases: Sequence[str] | None, metrics: Sequence[str] = ()
+    paths: Sequence[Path],
+    phases: Sequence[str] | None,
+    metrics: Sequence[str] = (),
+    readers: int = 1,
 ) -> LoadedRuns:
     """Read tables of timings, and what lies beside those that are in run folders.
 
-    `phases` are those to keep; None keeps all. Raises InputError, naming the file.
+    `phases` are those to keep; None keeps all. `readers` results are read at once. Raises
+    InputError, naming the file.
     """
-    with connected() as database:
+    with connected(readers) as database:
         left_out = load_timings(database, paths, phases)
         names = ("run_id", *FACTS, "design")
         rows = database.execute(f"SELECT {', '.join(names)} FROM runs ORDER BY number").fetchall()

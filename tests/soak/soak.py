@@ -244,6 +244,10 @@ def main() -> int:
     parser.add_argument("--kind", action="append", choices=[kind.name for kind in kinds()])
     given = parser.parse_args()
     began = time.monotonic()
+    for number in (signal.SIGINT, signal.SIGHUP):
+        # Begun by nohup or by a script's `&`, the soak ignores them, and so would what it starts.
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     wanted = {
         kind.name: range(given.seed, given.seed + max(1, round(kind.count * given.scale)))
         for kind in kinds()
