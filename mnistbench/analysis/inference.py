@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
-from mnistbench.results.inference import PREDICT, InferenceRow, main_metrics
+from mnistbench.results.inference import PREDICT, WAYS, InferenceRow, main_metrics
 from mnistbench.results.inputs import files_of
 from mnistbench.results.tables import INFERENCE, is_of_a_folder, read_table
 
@@ -34,6 +35,17 @@ class AppliedSummary:
     low: float | None
     """Of the ratio's 95 % interval; None where the rounds are too few to say."""
     high: float | None
+
+
+def applied_in(folder: Path) -> list[AppliedSummary]:
+    """Return what a run of `infer` found, by batch size; nothing of another run's folder.
+
+    Raises InputError, naming the file, for a damaged table.
+    """
+    order = list(WAYS)
+    rows = read_table(folder, INFERENCE, InferenceRow)
+    rows.sort(key=lambda row: (row.batch_size, order.index(row.execution), row.round))
+    return summaries(rows)
 
 
 def summaries(rows: Sequence[InferenceRow]) -> list[AppliedSummary]:

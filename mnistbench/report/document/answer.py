@@ -15,9 +15,11 @@ from mnistbench.analysis.comparison import (
     Rules,
 )
 from mnistbench.analysis.groups import By, Groups
+from mnistbench.analysis.inference import applied_in
 from mnistbench.analysis.sides import ConfigRuns, Side
 from mnistbench.report.comparison import NOT_COMPARABLE, other_work_in
-from mnistbench.report.values import change_text, interval_text, seconds_text
+from mnistbench.report.values import change_text, interval_text, seconds_text, times_text
+from mnistbench.results.inference import PREDICT
 from mnistbench.results.phases import INFER, TEST, TRAIN
 
 _MOST_DETAILS = 24
@@ -151,12 +153,30 @@ def _of_one_side(side: Side) -> tuple[str, tuple[str, ...]]:
     return f"{first}.", tuple(_some(sentences))
 
 
+def _applied(config: ConfigRuns) -> str:
+    """Return how long one query of the smallest batch size takes, and one of `predict`."""
+    folders = [run.folder for run in config.runs if run.folder is not None]
+    ways = applied_in(folders[0]) if len(folders) == 1 else []
+    if not ways:
+        return f"{config.name} was applied: how fast, is below"
+    size = min(way.batch_size for way in ways)
+    ways = [way for way in ways if way.batch_size == size]
+    fastest = min(ways, key=lambda way: way.latency_seconds)
+    what = "1 image" if size == 1 else f"{size:,} images"
+    text = f"{config.name} guesses {what} in {seconds_text(fastest.latency_seconds)}"
+    predicts = [way for way in ways if way.execution == PREDICT and way is not fastest]
+    if not predicts or fastest.times_faster is None:
+        return f"{text} ({fastest.execution})"
+    taken, times = seconds_text(predicts[0].latency_seconds), times_text(fastest.times_faster)
+    return f"{text} ({fastest.execution}); {PREDICT} takes {taken}, {times} times as long"
+
+
 def _measured(config: ConfigRuns) -> str:
     phase = next((name for name in (TRAIN, TEST, *config.phases) if name in config.phases), None)
     if phase is None:
         return ""
     if INFER in config.phases and phase not in _DOES:
-        return f"{config.name} was applied: how fast, is below"
+        return _applied(config)
     seconds = config.phases[phase].amounts
     found = stats.typical_time(seconds, 0.95)
     does = _DOES.get(phase, f"does {phase}")

@@ -35,7 +35,7 @@ from mnistbench.report.document.parts import (
 from mnistbench.results.phases import PHASES, TOTAL, TRAIN
 
 _SMALLEST_SHARE = 0.05
-"""Of a bar: the interval of a smaller part would only hide it."""
+"""Of a bar."""
 _MOST_DOTS = 400
 _MOST_RUNS = 6
 _SECONDS = Axis("Seconds", unit="seconds", from_zero=True)
@@ -84,18 +84,29 @@ def _part(chart: Chart, name: str, times: dict[tuple[str, str], Typical], place:
         label: sum(each.seconds for (of, _), each in times.items() if of == label)
         for label in labels
     }
-    large = [
-        each is not None and each.seconds >= _SMALLEST_SHARE * wholes[label]
+    drawn = [
+        each is not None and _has_mark(each, wholes[label])
         for label, each in zip(labels, found, strict=True)
     ]
     return Bars(
         name,
         labels,
         tuple(None if each is None else each.seconds for each in found),
-        tuple(e.low if e and shown else None for e, shown in zip(found, large, strict=True)),
-        tuple(e.high if e and shown else None for e, shown in zip(found, large, strict=True)),
+        tuple(e.low if e and shown else None for e, shown in zip(found, drawn, strict=True)),
+        tuple(e.high if e and shown else None for e, shown in zip(found, drawn, strict=True)),
         PHASES.index(name) if name in PHASES else len(PHASES) + place,
     )
+
+
+def _has_mark(part: Typical, whole: float) -> bool:
+    """Return whether a part's interval is drawn: the table has them all.
+
+    That of a small part would only hide it, and one longer than the bar, as two unlike repeats
+    give, would leave no room for the bars.
+    """
+    if part.low is None or part.high is None or part.seconds < _SMALLEST_SHARE * whole:
+        return False
+    return part.high - part.low <= whole
 
 
 def _longest(chart: Chart, times: dict[tuple[str, str], Typical]) -> str:
