@@ -122,6 +122,10 @@ def test_a_warning_is_of_the_framework_that_is_measured(version: str, line: str)
             (4, 1),
             "start 4 threads and be stopped again and again: set training.threads=2, or raise",
         ),
+        (
+            (8,),  # as many as there would be unasked
+            "start 8 threads and be stopped again and again: set training.threads=2, or raise",
+        ),
         ((2,), ""),
         ((), ""),
     ],

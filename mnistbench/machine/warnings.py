@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import psutil
 
@@ -29,7 +29,7 @@ def warnings_before(
     repeats: int,
     first: Reading,
     last: Reading,
-    threads: Iterable[Threads] = ("auto",),
+    threads: Collection[Threads] = ("auto",),
 ) -> list[str]:
     """Return what is true of this machine and should be known before a run, most serious first.
 
@@ -73,11 +73,14 @@ def _load(facts: Mapping[str, object], repeats: int) -> str:
     return f"load {load:.1f} on {cores} cores before the run: wait until it is lower{more}"
 
 
-def _quota(facts: Mapping[str, object], asked: Iterable[Threads]) -> str:
+def _quota(facts: Mapping[str, object], asked: Collection[Threads]) -> str:
     framework = _framework(facts)
     quota, automatic = facts.get("cgroup_cpu_limit_cores"), _threads(facts, framework)
-    wanted = [each if isinstance(each, int) else automatic for each in asked]
-    threads = max((each for each in wanted if each is not None), default=None)
+    configured = [each for each in asked if isinstance(each, int)]
+    started = [*configured]
+    if automatic is not None and len(configured) < len(asked):
+        started.append(automatic)
+    threads = max(started, default=None)
     if not isinstance(quota, int | float) or threads is None or quota >= threads:
         return ""
     fewer = max(1, int(quota))
@@ -85,7 +88,7 @@ def _quota(facts: Mapping[str, object], asked: Iterable[Threads]) -> str:
     if threads == fewer:
         return f"{start} and be stopped again and again: raise the quota"
     remedy = _fewer_threads(framework, fewer)
-    if threads != automatic:
+    if threads in configured:
         remedy = f"set training.threads={fewer}"
     return f"{start}s and be stopped again and again: {remedy}, or raise the quota"
 
