@@ -56,6 +56,18 @@ def test_the_parts_of_fit_add_up_to_its_phases(explained: tuple[dict, Path]) -> 
     assert seconds["Python dispatch"] > seconds["compute"]
 
 
+def test_what_one_waits_for_before_the_first_phase(explained: tuple[dict, Path]) -> None:
+    told, folder = explained
+    waited = told["before_the_first_phase"]
+    [imported] = {row["seconds"] for row in rows(folder / "timings.csv")
+                  if row["phase"] == "import" and row["seconds"]}  # fmt: skip
+    # The framework's import is in its part, where this process has not imported it before.
+    assert waited["framework_seconds"] > 0
+    assert 0 < waited["process_seconds"] < float(imported)
+    assert waited["calibration_seconds"] > 0.5  # 6 workloads, 4 samples of 50 ms each
+    assert waited["command_seconds"] > 0
+
+
 def test_what_is_advised_was_measured(explained: tuple[dict, Path]) -> None:
     told, _ = explained
     [setting, *_] = [s for s in told["settings"] if s["setting"] == "training.execution=fused"]

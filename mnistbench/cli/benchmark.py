@@ -101,12 +101,15 @@ def command(
     Several configs run interleaved, repeat by repeat, so that they can be compared.
     """
     from mnistbench.config.loading import DEFAULT_CONFIG
+    from mnistbench.measuring.early import import_early
 
     target = _target(target_ci, max_time, repeats, rerun_contended)
     fields = options.as_overrides(
         overrides, synthetic=synthetic, execution=execution, backend=backend, until=until
     )
     loaded = [options.load(name, fields, device) for name in configs or (DEFAULT_CONFIG,)]
+    if not duet:
+        import_early(loaded[0], start_method)
     from mnistbench.session.benchmark import BenchmarkPlan, run_benchmark
 
     plan = BenchmarkPlan(

@@ -54,12 +54,15 @@ def command(
 
     Ctrl-C keeps the model as of the last finished epoch; --resume goes on from there.
     """
-    from mnistbench.session.train import TrainPlan, run_training
+    from mnistbench.measuring.early import import_early
 
     fields = options.as_overrides(
         overrides, synthetic=synthetic, execution=execution, backend=backend, until=until
     )
     loaded = _config(config, fields, resume, device)
+    import_early(loaded, start_method)
+    from mnistbench.session.train import TrainPlan, run_training
+
     plan = TrainPlan(
         loaded,
         output,

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from contextlib import suppress
 from typing import IO
@@ -38,6 +39,11 @@ _PATIENCE_SECONDS = 1.0
 _Key = tuple[object, ...]
 
 
+def fork_is_safe() -> bool:
+    """Return whether a process that has imported a framework can be forked on this system."""
+    return sys.platform == "linux"
+
+
 class ForkServer:
     """A process with the framework loaded, and the way to it."""
 
@@ -55,6 +61,7 @@ class ForkServer:
                 outlives_its_thread=True,
             )
         self.process_id = self._process.pid
+        self._has_forked = False
         self._is_ended = False
         self._startup_text = ""
 
@@ -81,6 +88,7 @@ class ForkServer:
             with theirs:
                 socket.send_fds(self._control, [b"\0"], [theirs.fileno()])
             process_id = self.next_number()
+            self._has_forked = True
         except OSError:
             mine.close()
             self.end()
@@ -110,11 +118,11 @@ class ForkServer:
         return int(value)
 
     def end(self, patience_seconds: float = 0.0) -> None:
-        """End it: by itself, if it is idle and does so in time."""
+        """End it: by itself, if it is idle and does so in time; while it imports, it cannot."""
         self._is_ended = True
         self._control.close()
         try:
-            self._process.wait(patience_seconds)
+            self._process.wait(patience_seconds if self._has_forked else 0.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

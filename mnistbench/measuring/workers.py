@@ -9,7 +9,6 @@ import os
 import pickle
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -21,7 +20,7 @@ from mnistbench.errors import InputError, RunError
 from mnistbench.measuring import interpreters
 from mnistbench.measuring.channel import Channel, Finished, Hello, Order, Raised
 from mnistbench.measuring.executor import StartMethod, Task, TaskFailure
-from mnistbench.measuring.fork_servers import server_of
+from mnistbench.measuring.fork_servers import fork_is_safe, server_of
 from mnistbench.measuring.interpreters import Surroundings
 from mnistbench.measuring.interrupts import passed_on
 from mnistbench.measuring.jobs import Answer, Listener
@@ -237,11 +236,6 @@ def _result(process: Process, tell: Listener, answer: Answer | None) -> Any:
         if answer is not None and (said := answer(message)) is not None:
             with suppress(OSError):  # it has just ended
                 process.channel.send(said)
-
-
-def fork_is_safe() -> bool:
-    """Return whether a process that has imported a framework can be forked on this system."""
-    return sys.platform == "linux"
 
 
 def _folder() -> str | None:

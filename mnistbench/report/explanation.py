@@ -36,6 +36,7 @@ def print_explanation(console: Console, explanation: Explanation) -> None:
     console.print(_bar(explanation.parts, min(console.width, 100)))
     for line in _use(explanation):
         console.print(line, soft_wrap=True, highlight=False)
+    console.print(_waited(explanation), soft_wrap=True, highlight=False)
     if explanation.one_image is not None:
         console.print(_one_image(explanation.one_image), soft_wrap=True, highlight=False)
     if explanation.trials:
@@ -58,6 +59,7 @@ def as_json(explanation: Explanation) -> str:
         "folders": [str(run.folder.path) for run in explanation.result.runs],
         "parts": [asdict(part) for part in explanation.parts],
         "use": asdict(explanation.use) if explanation.use else None,
+        "before_the_first_phase": asdict(explanation.waited),
         "one_image": _one_image_as_json(explanation.one_image),
         "test_accuracy": explanation.accuracy,
         "settings": [asdict(trial) for trial in explanation.trials],
@@ -107,6 +109,18 @@ def _use(explanation: Explanation) -> list[str]:
         f"{unit_text(moved, BYTES)}, {moved / copied:.1%} of the measured memory copy "
         f"({unit_text(copied, BYTES)})"
     ]
+
+
+def _waited(explanation: Explanation) -> str:
+    waited, title = explanation.waited, BACKENDS[explanation.run.config.backend].title
+    parts = [
+        ("the command itself", waited.command_seconds),
+        (title, waited.framework_seconds),
+        ("the machine's calibration (--no-calibrate)", waited.calibration_seconds),
+        ("the first process", waited.process_seconds),
+    ]
+    listed = ", ".join(f"{name} {precise_text(s)}" for name, s in parts if s is not None)
+    return f"Before its first phase a benchmark waits {precise_text(waited.seconds)}: {listed}"
 
 
 def _one_image(one: OneImage) -> str:

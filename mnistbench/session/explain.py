@@ -17,18 +17,17 @@ import numpy as np
 from mnistbench.analysis import stats
 from mnistbench.config.frameworks import BACKENDS
 from mnistbench.config.run_config import RunConfig
-from mnistbench.config.temporary import temporary_folder
 from mnistbench.config.work import train_phase_work
 from mnistbench.errors import RunError
 from mnistbench.machine.workloads import COPY, MATRIX_PRODUCT_OF
 from mnistbench.measuring.executor import StartMethod, TaskFailure
-from mnistbench.measuring.jobs import RepeatJob
+from mnistbench.measuring.jobs import Probe, RepeatJob
 from mnistbench.measuring.tasks import input_pipeline
 from mnistbench.results.phases import TRAIN
 from mnistbench.results.rows import PartRow, SettingRow
 from mnistbench.results.tables import LOG, PARTS, PARTS_PICTURE, SETTINGS
 from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
-from mnistbench.session.crews import executor_of, probe_device
+from mnistbench.session.crews import executor_of
 from mnistbench.session.events import Listener
 from mnistbench.session.one_image import OneImage, measure_one_image
 from mnistbench.session.parts import (
@@ -43,6 +42,7 @@ from mnistbench.session.parts import (
 )
 from mnistbench.session.records import Run, metric_values
 from mnistbench.session.settings import Setting, candidates, check_explainable
+from mnistbench.session.waiting import Waited, Waiting
 
 LEAST_REPEATS = 3
 """Fewer give an interval from nothing to a thousandfold: they are too few to tell."""
@@ -86,6 +86,8 @@ class Explanation:
     """Settings that this machine or the config rules out, and why."""
     use: Use | None
     """Of the machine by the computing; None where its peak in this precision is not measured."""
+    waited: Waited
+    """What passes between a `benchmark` and its first phase."""
     one_image: OneImage | None = None
     """What a `predict` of one image takes, and what of that is not the network."""
 
@@ -117,7 +119,9 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     that ended are kept.
     """
     check_explainable(plan.config)
-    settings, not_tried = candidates(plan.config, _has_onednn(plan))
+    waiting = Waiting()
+    told = waiting.probe(executor_of(plan.config, plan.start_method), plan.config)
+    settings, not_tried = candidates(plan.config, _has_onednn(plan.config, told))
     configs = (plan.config, *(setting.config for setting in settings))
     benchmark = BenchmarkPlan(
         configs,
@@ -129,7 +133,7 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
         calibrate=False,
         roofline=True,
     )
-    result = run_benchmark(benchmark, tell)
+    result = run_benchmark(benchmark, waiting.listening(tell))
     if result.interrupted:
         raise KeyboardInterrupt
     for failed in result.failures:
@@ -146,23 +150,17 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
         plan.config, plan.repeats, base.folder.path, plan.start_method, tell
     )
     explanation = Explanation(
-        result, rows, accuracy, tuple(trials), tuple(not_tried), use, one_image
+        result, rows, accuracy, tuple(trials), tuple(not_tried), use, waiting.ended(), one_image
     )
     _keep(explanation)
     return explanation
 
 
-def _has_onednn(plan: ExplainPlan) -> bool | None:
-    """Return whether the config as it is computes with oneDNN, where there is a choice.
-
-    Raises RunError if no process can tell.
-    """
-    if not BACKENDS[plan.config.backend].onednn_variable:
+def _has_onednn(config: RunConfig, told: Probe) -> bool | None:
+    """Return whether the config as it is computes with oneDNN, where there is a choice."""
+    if not BACKENDS[config.backend].onednn_variable:
         return None
-    executor = executor_of(plan.config, plan.start_method)
-    with temporary_folder() as scratch:
-        told = probe_device(executor, plan.config.device, scratch / LOG)
-    has_it = told.facts.get(f"{plan.config.backend}_onednn")
+    has_it = told.facts.get(f"{config.backend}_onednn")
     return has_it if isinstance(has_it, bool) and told.device == "cpu" else None
 
 
