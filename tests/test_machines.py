@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -70,12 +71,27 @@ def test_a_tenth_of_a_core_is_told(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_memory_that_no_library_can_live_with_is_refused_at_once() -> None:
+    """With less, OpenBLAS waited for ever, ended the process, or was told as an interrupt."""
+    for mebibytes in (60, 120, 300):
+        done = limited(["compare", "a", "b"], partial(limits.memory, mebibytes * 2**20))
+        assert done.returncode == 1
+        assert done.stderr == (
+            f"mnistbench: not enough memory: this process may have {mebibytes} MiB (ulimit -d), "
+            "and needs 500 MiB; raise the limit\n"
+        )
+    done = limited(["compare", "--help"], lambda: limits.memory(60 * 2**20))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_too_little_memory_is_one_line(tmp_path: Path) -> None:
     done = limited(
         ["benchmark", "mnist-dense", *FEW, "--no-calibrate", "--output", str(tmp_path)],
-        lambda: limits.memory(200 * 1000**2),
+        lambda: limits.memory(530 * 2**20),
     )
     assert done.returncode in (1, 2)
     assert "Traceback" not in done.stderr
     assert "internal error" not in done.stderr
-    assert not any(tmp_path.iterdir())
+    # What began at all has failed, and is told as that.
+    told = [row for file in tmp_path.glob("*/timings.csv") for row in rows(file)]
+    assert not any(row["status"] == "ok" for row in told if row["phase"] == "total")

@@ -14,6 +14,7 @@ from mnistbench import __version__
 from mnistbench.cli.streams import open_streams
 from mnistbench.cli.unforeseen import what_happened
 from mnistbench.errors import INTERRUPTED, OK, MnistbenchError, RunError, one_line
+from mnistbench.machine.limits import refuse_little_memory
 
 COMMANDS = {
     "benchmark": "mnistbench.cli.benchmark",
@@ -79,9 +80,15 @@ def _meant(word: str) -> str:
     )
 
 
+_LIGHT = ("config", "completion")
+"""Commands that need no NumPy."""
+_HELP = {"-h", "--help"}
+
+
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mnistbench")
-def command() -> None:
+@click.pass_context
+def command(context: click.Context) -> None:
     """How fast does this machine train a small neural network?
 
     Begin with: mnistbench benchmark
@@ -90,6 +97,8 @@ def command() -> None:
     70 a mistake of ours, 74 standard output cannot be written; compare has 3 to 5. They are the
     same where the reader of the output leaves early, as in `| head`.
     """
+    if context.invoked_subcommand not in _LIGHT and not _HELP & {*sys.argv}:
+        refuse_little_memory()
 
 
 def main() -> None:

@@ -38,6 +38,8 @@ def what_happened(error: Exception) -> tuple[str, int]:
     """Return the line that tells of an error, and the exit code."""
     if not _has_current_folder():
         return "the current folder is gone: it was deleted; change to another one", RUN_FAILED
+    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+        return f"no thread can be started; {_REMEDIES[errno.EAGAIN]}, or more memory", RUN_FAILED
     if isinstance(error, MemoryError):
         return f"not enough memory; {_REMEDIES[errno.ENOMEM]}", RUN_FAILED
     if isinstance(error, OSError) and error.strerror:

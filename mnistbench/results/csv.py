@@ -292,6 +292,8 @@ def load_table(
         # Quoted ends of lines in a large file: only one thread reads them.
         try:
             database.execute(f"{begin} {rows}", {**values, "parallel": False})
+        except duckdb.OutOfMemoryException as error:
+            raise MemoryError(str(error)) from None
         except duckdb.Error as error:
             raise _unreadable(part, error) from None
 

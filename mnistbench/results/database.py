@@ -20,7 +20,7 @@ def connected(readers: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give an empty database in memory, with its share of the cores where several are read at once.
 
     Raises KeyboardInterrupt where one, or a signal that is taken for one, breaks off a query:
-    DuckDB puts an error of its own in its place.
+    DuckDB puts an error of its own in its place. And MemoryError where there is too little.
     """
     import duckdb
 
@@ -28,6 +28,8 @@ def connected(readers: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
         _settle(database, readers)
         try:
             yield database
+        except duckdb.OutOfMemoryException as error:
+            raise MemoryError(str(error)) from None
         except RuntimeError as error:
             if str(error) != _BROKEN_OFF:
                 raise
