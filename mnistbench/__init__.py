@@ -1,8 +1,12 @@
 """mnistbench: how fast a machine trains a small neural network, measured honestly."""
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+# Importing `typing` would take longer than all else here, and a Ctrl-C in it shows a traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from mnistbench.api import (
         Compared,
         InputError,

@@ -24,17 +24,35 @@ def _leave_current_folder_out() -> None:
 if __name__ == "__main__":
     _leave_current_folder_out()
 
-from mnistbench.errors import INTERRUPTED, interrupted_code, note_signal  # noqa: E402
-
-_WORKING = ("data", "results", "machine", "measuring", "session", "report")
-"""The rooms whose functions may have begun something that wants an orderly end."""
-
 _DEFAULTS = {
     "SIGINT": signal.default_int_handler,
     "SIGTERM": signal.SIG_DFL,
     "SIGHUP": signal.SIG_DFL,  # the terminal is gone; Windows has none
 }
 """The signals that ask for an end, and what they are where nobody minds them."""
+
+
+def _signals() -> list[signal.Signals]:
+    return [getattr(signal, name) for name in _DEFAULTS if hasattr(signal, name)]
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End at once: nothing is begun, nor even imported."""
+    try:
+        os.write(2, b"mnistbench: interrupted\n")
+    finally:  # also where the terminal is gone
+        os._exit(128 + number)
+
+
+# Left alone where they are ignored, as Ctrl-C by a shell's background job and HUP by nohup.
+_minded = [each for each in _signals() if signal.getsignal(each) is _DEFAULTS[each.name]]
+for _number in _minded:
+    signal.signal(_number, _end)
+
+from mnistbench.errors import INTERRUPTED, interrupted_code, note_signal  # noqa: E402
+
+_WORKING = ("data", "results", "machine", "measuring", "session", "report")
+"""The rooms whose functions may have begun something that wants an orderly end."""
 
 
 def main() -> None:
@@ -62,10 +80,7 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     note_signal(number)
     if _is_working(frame):
         raise KeyboardInterrupt
-    try:
-        os.write(2, b"mnistbench: interrupted\n")
-    finally:  # also where the terminal is gone
-        os._exit(interrupted_code())
+    _end(interrupted_code() - 128, frame)
 
 
 def _is_working(frame: FrameType | None) -> bool:
@@ -78,14 +93,8 @@ def _is_working(frame: FrameType | None) -> bool:
     return False
 
 
-def _signals() -> list[signal.Signals]:
-    return [getattr(signal, name) for name in _DEFAULTS if hasattr(signal, name)]
-
-
-# Left alone where they are ignored, as Ctrl-C by a shell's background job and HUP by nohup.
-for _number in _signals():
-    if signal.getsignal(_number) is _DEFAULTS[_number.name]:
-        signal.signal(_number, interrupt)
+for _number in _minded:
+    signal.signal(_number, interrupt)
 
 if __name__ == "__main__":
     main()

@@ -25,8 +25,8 @@ def connected(readers: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
     import duckdb
 
     with closing(duckdb.connect()) as database:
-        _settle(database, readers)
         try:
+            _settle(database, readers)
             yield database
         except duckdb.OutOfMemoryException as error:
             raise MemoryError(str(error)) from None

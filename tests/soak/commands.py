@@ -113,8 +113,12 @@ def unlike(found: Mapping[str, int], whole: Mapping[str, int]) -> Iterator[str]:
     """Give the files that are neither whole nor absent; those being written are hidden."""
     shown = {name: size for name, size in found.items() if not is_hidden(name)}
     yield from (name for name, size in shown.items() if whole.get(name) != size)
-    folders = {_first(name) for name in shown if _first(name) != name} - {"figures"}
+    folders = {_first(name) for name in shown if _first(name) != name} - _GROWING
     yield from (name for name in whole if _first(name) in folders and name not in shown)
+
+
+_GROWING = {"figures", "asv"}
+"""Folders to which files are added one by one, each whole; in asv's the results come last."""
 
 
 def _first(name: str) -> str:

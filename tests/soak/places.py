@@ -46,6 +46,7 @@ WAYS: Mapping[str, str] = {
     "ASCII": 'LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 "$@"',
     "few open files": 'ulimit -n 10; "$@"',
     "little memory": 'ulimit -v 3000000; "$@"',
+    "hardly any memory": 'ulimit -d 300000; "$@"',
     "narrow": 'COLUMNS=1 "$@"',
     "nice words": 'PYTHONIOENCODING=ascii "$@"',
     "no shared memory to speak of": 'ulimit -l 0; "$@"',

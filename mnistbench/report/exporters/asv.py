@@ -41,14 +41,17 @@ def write_folder(measured: Measured, folder: Path) -> None:
     for run in measured.runs:
         files.setdefault(folder / _file_of(run), []).append(run)
     benchmarks: dict[str, Any] = {}
+    results: dict[Path, dict[str, Any]] = {}
     for file, runs in sorted(files.items()):
-        content, described = _results(runs)
+        results[file], described = _results(runs)
         benchmarks |= described
-        _write(file, content)
-        _write(file.with_name("machine.json"), {**_machine(runs[0]), "version": 1})
     known = folder / "benchmarks.json"
     before = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else {}
+    # Results last: broken off, the folder is one that asv reads, without them.
     _write(known, {**before, **benchmarks, "version": _VERSION})
+    for file, content in results.items():
+        _write(file.with_name("machine.json"), {**_machine(files[file][0]), "version": 1})
+        _write(file, content)
 
 
 def _file_of(run: MeasuredRun) -> Path:
