@@ -7,6 +7,6 @@ from mnistbench.measuring.inside import framework
 if framework.preload():
     from mnistbench.measuring.inside import repeat  # noqa: F401
 
-# A collection in a forked child would write to every object's header, and so copy its page.
-gc.collect()
+# A collection in a forked child would write to every object's header, and so copy its page. What is
+# garbage already stays: to look for it would take a third of a second.
 gc.freeze()
