@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+# Not `signal`: its names for the numbers take milliseconds to make, in which Ctrl-C would show a
+# traceback; and this one is no file, which another one in the current folder could stand for.
+import _signal  # type: ignore[import-not-found]
 import os
-import signal
 import sys
-from types import FrameType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def _leave_current_folder_out() -> None:
@@ -25,15 +30,15 @@ if __name__ == "__main__":
     _leave_current_folder_out()
 
 _DEFAULTS = {
-    "SIGINT": signal.default_int_handler,
-    "SIGTERM": signal.SIG_DFL,
-    "SIGHUP": signal.SIG_DFL,  # the terminal is gone; Windows has none
+    "SIGINT": _signal.default_int_handler,
+    "SIGTERM": _signal.SIG_DFL,
+    "SIGHUP": _signal.SIG_DFL,  # the terminal is gone; Windows has none
 }
 """The signals that ask for an end, and what they are where nobody minds them."""
-
-
-def _signals() -> list[signal.Signals]:
-    return [getattr(signal, name) for name in _DEFAULTS if hasattr(signal, name)]
+_SIGNALS = {
+    getattr(_signal, name): default for name, default in _DEFAULTS.items() if hasattr(_signal, name)
+}
+"""The same by their numbers."""
 
 
 def _end(number: int, frame: FrameType | None) -> None:
@@ -45,9 +50,9 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 # Left alone where they are ignored, as Ctrl-C by a shell's background job and HUP by nohup.
-_minded = [each for each in _signals() if signal.getsignal(each) is _DEFAULTS[each.name]]
+_minded = [number for number in _SIGNALS if _signal.getsignal(number) == _SIGNALS[number]]
 for _number in _minded:
-    signal.signal(_number, _end)
+    _signal.signal(_number, _end)
 
 from mnistbench.errors import INTERRUPTED, interrupted_code, note_signal  # noqa: E402
 
@@ -67,9 +72,9 @@ def main() -> None:
         raise
     finally:
         # The exit code stands: an interrupt of the interpreter's own end would change it.
-        for number in _signals():
-            if signal.getsignal(number) is interrupt:
-                signal.signal(number, signal.SIG_IGN)
+        for number in _SIGNALS:
+            if _signal.getsignal(number) is interrupt:
+                _signal.signal(number, _signal.SIG_IGN)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
@@ -94,7 +99,7 @@ def _is_working(frame: FrameType | None) -> bool:
 
 
 for _number in _minded:
-    signal.signal(_number, interrupt)
+    _signal.signal(_number, interrupt)
 
 if __name__ == "__main__":
     main()

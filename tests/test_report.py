@@ -9,12 +9,14 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import run_here
 from fake_sweeps import Fake, plan_of, quiet, terms
 from hand_written_runs import MACHINE, NOISE, OTHER_NOISE, compare, times, write, write_run
 
+from mnistbench.report.document.bars import Bar, _told_apart
 from mnistbench.results.rows import RateRow, to_csv
 
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"
@@ -441,3 +443,16 @@ def test_a_folder_of_runs_and_sweeps_and_a_glob_of_sweeps(tmp_path):
     page = report(tmp_path / "s", output=tmp_path / "report.html")
     assert "anna" in page.heading  # the run's machine, beside the one that swept
     assert "points x 4 repeats" in page.text
+
+
+def test_no_two_bars_of_a_chart_have_one_label() -> None:
+    """Digests that begin alike, or that nobody knows, made one label of several bars."""
+    bars = [
+        Bar(label, SimpleNamespace(digest=digest), 0)
+        for label, digest in [
+            ("a", "12345678x"), ("a", "12345678y"), ("a 12345678", ""), ("b", ""), ("b", ""),
+            ("c", ""),
+        ]
+    ]  # fmt: skip
+    labels = [bar.label for bar in _told_apart(bars)]
+    assert labels == ["a 12345678", "a 12345678 (2)", "a 12345678 (3)", "b", "b (2)", "c"]

@@ -101,15 +101,13 @@ def command(
     Several configs run interleaved, repeat by repeat, so that they can be compared.
     """
     from mnistbench.config.loading import DEFAULT_CONFIG
-    from mnistbench.measuring.early import import_early
 
     target = _target(target_ci, max_time, repeats, rerun_contended)
     fields = options.as_overrides(
         overrides, synthetic=synthetic, execution=execution, backend=backend, until=until
     )
     loaded = [options.load(name, fields, device) for name in configs or (DEFAULT_CONFIG,)]
-    if not duet:
-        import_early(loaded[0], start_method)
+    _import_early(loaded[0], start_method, duet)
     from mnistbench.session.benchmark import BenchmarkPlan, run_benchmark
 
     plan = BenchmarkPlan(
@@ -128,10 +126,14 @@ def command(
     )
     with progress(quiet) as listener:
         result = run_benchmark(plan, listener)
-    for run in result.runs if verbose else ():
-        show_log(run.folder)
-    export("benchmark", output_format, result)
-    return _exit_code(result)
+    return _told(result, output_format, verbose)
+
+
+def _import_early(config: RunConfig, start_method: str, duet: bool) -> None:
+    from mnistbench.measuring.early import import_early
+
+    if not duet:  # whose processes have cores of their own
+        import_early(config, start_method)
 
 
 def _for_each_python(configs: list[RunConfig], against: str | None) -> tuple[RunConfig, ...]:
@@ -155,8 +157,11 @@ def _other_interpreter(given: str | None) -> Interpreter | None:
     return other_interpreter(given)
 
 
-def _exit_code(result: BenchmarkResult) -> int:
-    """Return how the session ended; say so if the user ended it."""
+def _told(result: BenchmarkResult, output_format: str, verbose: bool) -> int:
+    """Print what was measured; return how the session ended, and say so if the user ended it."""
+    for run in result.runs if verbose else ():
+        show_log(run.folder)
+    export("benchmark", output_format, result)
     if result.interrupted:
         click.echo(_interruption(result), err=True)
         return INTERRUPTED

@@ -123,17 +123,7 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     told = waiting.probe(executor_of(plan.config, plan.start_method), plan.config)
     settings, not_tried = candidates(plan.config, _has_onednn(plan.config, told))
     configs = (plan.config, *(setting.config for setting in settings))
-    benchmark = BenchmarkPlan(
-        configs,
-        plan.repeats,
-        0,
-        plan.output,
-        "explain",
-        plan.start_method,
-        calibrate=False,
-        roofline=True,
-    )
-    result = run_benchmark(benchmark, waiting.listening(tell))
+    result = run_benchmark(_benchmark(plan, configs), waiting.listening(tell))
     if result.interrupted:
         raise KeyboardInterrupt
     for failed in result.failures:
@@ -154,6 +144,19 @@ def explain(plan: ExplainPlan, tell: Listener) -> Explanation:
     )
     _keep(explanation)
     return explanation
+
+
+def _benchmark(plan: ExplainPlan, configs: tuple[RunConfig, ...]) -> BenchmarkPlan:
+    return BenchmarkPlan(
+        configs,
+        plan.repeats,
+        0,
+        plan.output,
+        "explain",
+        plan.start_method,
+        calibrate=False,
+        roofline=True,
+    )
 
 
 def _has_onednn(config: RunConfig, told: Probe) -> bool | None:

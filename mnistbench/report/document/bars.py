@@ -68,15 +68,16 @@ def charts_of(sides: Sequence[Side]) -> list[Chart]:
 def _told_apart(bars: Sequence[Bar]) -> tuple[Bar, ...]:
     """Return bars of which no two have one label: a side may hold a config at several settings."""
     counts = Counter(bar.label for bar in bars)
-    places: Counter[str] = Counter()
-    found = []
+    found: dict[str, Bar] = {}
     for bar in bars:
         label = bar.label
         if counts[label] > 1:
-            places[label] += 1
-            label += f" {bar.runs.digest[:8] or places[label]}"
-        found.append(replace(bar, label=label))
-    return tuple(found)
+            label = f"{label} {bar.runs.digest[:8]}".rstrip()
+        # Digests may begin alike, and a label may be what another one becomes.
+        names = (label, *(f"{label} ({place})" for place in range(2, len(bars) + 2)))
+        label = next(name for name in names if name not in found)
+        found[label] = replace(bar, label=label)
+    return tuple(found.values())
 
 
 def _label(side: Side, config: ConfigRuns, sides: Sequence[Side]) -> str:
