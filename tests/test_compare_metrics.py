@@ -167,6 +167,7 @@ def test_phases_come_with_metrics_only_when_asked_for(tmp_path):
     ("name", "words"),
     [
         ("peak_rss_byte", "did you mean peak_rss_bytes?"),
+        ("train_seconds", "it is a phase: --phase train"),
         ("train", "it is a phase: --phase train"),
         ("zzz", "known are "),
         ("jit_reason", "is no number in"),

@@ -177,6 +177,7 @@ def test_what_was_not_used_is_told(tmp_path):
     [
         (["trian", "{run}"], "METRIC: no metric or phase 'trian'; did you mean train?"),
         (["peak_rss_byte", "{run}"], "did you mean peak_rss_bytes?"),
+        (["train_seconds", "{run}"], "did you mean train?"),
         (["build", "{run}"], "{run}: no finished repeat has a value of build; there are"),
         (["peak_rss_bytes", "{run}"], "{run}: no finished repeat has a value of peak_rss_bytes"),
         (["xla", "{run}"], "{run}: xla is no number: 'yes'"),

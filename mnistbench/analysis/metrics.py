@@ -61,7 +61,8 @@ def _above_zero(values: Values, kind: MetricKind) -> Values:
 
 def unknown_metric(name: str, names: Iterable[str], phases: Iterable[str]) -> InputError:
     """Return the error of a metric that neither the files nor mnistbench know."""
-    hint = f"it is a phase: --phase {name}" if name in phases else _meant(name, names)
+    phase = name.removesuffix("_seconds")
+    hint = f"it is a phase: --phase {phase}" if phase in phases else _meant(name, names)
     return InputError(f"no metric {name!r}", source="--metric", hint=hint)
 
 
@@ -72,5 +73,8 @@ def unknown_quantity(name: str, names: Iterable[str]) -> InputError:
 
 def _meant(name: str, names: Iterable[str]) -> str:
     known = sorted({*names, *KINDS})
+    phase = name.removesuffix("_seconds")  # as its column is called where a row is a repeat
+    if phase in known:
+        return f"did you mean {phase}?"
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
