@@ -43,7 +43,7 @@ def resumed(seed: int, folder: Path) -> Outcome:
     done = subprocess.run(
         words_of(arguments), capture_output=True, text=True, env=variables, check=False
     )
-    seconds = (time.monotonic() - began) / 10  # it measures
+    seconds = (time.monotonic() - began) / 30  # it measures, most of a sweep, beside others
     outcome = judged(arguments, done.returncode, done.stdout, done.stderr, seconds, 0.0, {0})
     count_rows(outcome, out)
     outcome.left_over += len([*scratch.iterdir()])
