@@ -210,7 +210,8 @@ def _one(kind: Kind, seed: int) -> Outcome:
 
 
 def table(found: list[tuple[str, Outcome]]) -> str:
-    """Return the counts of each kind as Markdown."""
+    """Return the counts of each kind as Markdown; of a kind not tried to its end, of how many."""
+    whole = {kind.name: kind.count for kind in kinds()}
     counted = [field.name for field in fields(Outcome) if field.type == "int"]
     heads = ["kind", "tried", *(name.replace("_", " ") for name in counted), "seconds", "MB"]
     lines = [f"| {' | '.join(heads)} |", f"|---{'|---:' * (len(heads) - 1)}|"]
@@ -218,7 +219,8 @@ def table(found: list[tuple[str, Outcome]]) -> str:
         own = [outcome for kind, outcome in found if kind == name]
         sums = [sum(getattr(outcome, each) for outcome in own) for each in counted]
         most = [max(outcome.seconds for outcome in own), max(outcome.mb for outcome in own)]
-        cells = [name, f"{len(own):,}", *map(str, sums), f"{most[0]:.1f}", f"{most[1]:.0f}"]
+        tried = f"{len(own):,}" if len(own) >= whole[name] else f"{len(own):,} of {whole[name]:,}"
+        cells = [name, tried, *map(str, sums), f"{most[0]:.1f}", f"{most[1]:.0f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
