@@ -219,7 +219,11 @@ def table(found: list[tuple[str, Outcome]]) -> str:
         own = [outcome for kind, outcome in found if kind == name]
         sums = [sum(getattr(outcome, each) for outcome in own) for each in counted]
         most = [max(outcome.seconds for outcome in own), max(outcome.mb for outcome in own)]
-        tried = f"{len(own):,}" if len(own) >= whole[name] else f"{len(own):,} of {whole[name]:,}"
+        tried = (
+            f"{len(own):,}"
+            if len(own) >= whole.get(name, 0)
+            else f"{len(own):,} of {whole[name]:,}"
+        )
         cells = [name, tried, *map(str, sums), f"{most[0]:.1f}", f"{most[1]:.0f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
