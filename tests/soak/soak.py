@@ -234,6 +234,9 @@ def write_report(file: Path, found: list[tuple[str, Outcome]], seed: int) -> Non
     text = file.read_text(encoding="utf-8")
     whole = sum(outcome.survived for _, outcome in found)
     said = f"{len(found):,} tries from seed {seed}, of which {whole:,} held."
+    untried = [kind.name for kind in kinds() if kind.name not in {name for name, _ in found}]
+    if untried:
+        said += f" It was broken off: not tried are {', '.join(untried)}."
     between = f"{BEGIN}\n{said}\n\n{table(found)}\n{END}"
     pattern = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
     file.write_text(pattern.sub(lambda match: between, text), encoding="utf-8")
