@@ -17,7 +17,9 @@ from mnistbench.results.rows import PartRow, SettingRow
 from mnistbench.session.explain import Explanation
 from mnistbench.session.parts import UNTOLD, is_told
 from mnistbench.session.settings import candidates
+from mnistbench.session.waiting import Waited
 
+WAITED = Waited(0.5, 6.0, 1.0, 0.1)
 FEW = ("--set", "dataset.train_samples=2000", "--set", "dataset.test_samples=500")
 
 
@@ -160,7 +162,7 @@ def test_only_what_is_faster_beyond_doubt_is_advised() -> None:
     sure = SettingRow("a", 5, 1.0, 3.0, 2.5, 3.5, 0.9)
     unsure = replace(sure, setting="b", low=0.8)
     unknown = replace(sure, setting="c", low=None, high=None)
-    found = Explanation(None, (), 0.9, (sure, unsure, unknown), (), None)  # type: ignore[arg-type]
+    found = Explanation(None, (), 0.9, (sure, unsure, unknown), (), None, WAITED)  # type: ignore[arg-type]
     assert found.advice == (sure,)
 
 
@@ -202,7 +204,7 @@ def row(times_faster: float, low: float | None) -> SettingRow:
 def test_doubt_says_what_would_end_it(repeats: int, trial: SettingRow, line: str) -> None:
     run = SimpleNamespace(repeats=[None] * repeats)
     result = SimpleNamespace(runs=[run])
-    explanation = Explanation(result, (), 0.9, (trial,), (), None)  # type: ignore[arg-type]
+    explanation = Explanation(result, (), 0.9, (trial,), (), None, WAITED)  # type: ignore[arg-type]
     assert _advice(explanation) == [line]
 
 
@@ -213,7 +215,7 @@ def test_parts_that_may_be_nothing_say_so() -> None:
         PartRow("validation and rest", 0.1, 0.1, f"the train phase less all of these; {UNTOLD}"),
     )
     result = SimpleNamespace(runs=[SimpleNamespace(repeats=[None, None])])
-    explanation = Explanation(result, parts, 0.9, (), (), None)  # type: ignore[arg-type]
+    explanation = Explanation(result, parts, 0.9, (), (), None, WAITED)  # type: ignore[arg-type]
     assert _advice(explanation) == [
         "Not told apart from 0 in 2 repeats: Python dispatch and validation and rest: --repeats 10"
     ]
