@@ -133,7 +133,8 @@ def ci_text() -> str:
 
 def _commands(group: Group, parent: Context | None = None) -> Iterator[Context]:
     """Yield a context for each command, a group before its own, in the order of the help."""
-    context = Context(group, parent, "mnistbench" if parent is None else group.name)
+    settings = group.context_settings  # Click keeps what an option was called the first time
+    context = Context(group, parent, "mnistbench" if parent is None else group.name, **settings)
     if parent is not None:
         yield context
     for name in group.list_commands(context):
