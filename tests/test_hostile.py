@@ -77,6 +77,7 @@ def npz(path: Path, header: dict[str, object]) -> Path:
         ((True, 28, 28), "|u1", "claims the shape (True, 28, 28)"),
         ((1 << 40,), "|u1", "claims 1,099,511,627,776 bytes"),
         ((1 << 20, 28, 28), "<f8", "256 MiB is the most"),
+        ((0, 1 << 31, 1 << 31), "|u1", "256 MiB is the most"),  # empty, and too big for NumPy
         ((1,), "|V900000000", "claims 900,000,000 bytes"),
         ((3,), "|O", "holds Python objects"),
     ],

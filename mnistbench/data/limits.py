@@ -39,7 +39,7 @@ def check_shape(shape: Sequence[object], item_bytes: int, what: str, source: obj
         raise InputError(
             f"{what} claims {len(shape)} dimensions; {MOST_DIMENSIONS} is the most", source=source
         )
-    size = prod(sizes) * item_bytes
+    size = prod(size or 1 for size in sizes) * item_bytes  # as NumPy reckons, for empty ones too
     if size > MOST_ARRAY_BYTES:
         raise InputError(
             f"{what} claims {size:,} bytes, shape {tuple(shape)}; "
