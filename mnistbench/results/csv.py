@@ -20,6 +20,7 @@ from mnistbench.config.temporary import no_room, temporary_folder
 from mnistbench.errors import InputError
 from mnistbench.results import parquet
 from mnistbench.results.cells import restored, restored_in_sql
+from mnistbench.results.database import quoted
 from mnistbench.results.text import encoding_of, read_head
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class CsvPart:
     columns: tuple[str, ...]
     files: tuple[Path, ...]
     """Where it comes from."""
+    may_be_defused: bool
+    """Whether any cell may begin with an apostrophe: the file holds one."""
 
 
 def form_of(path: Path) -> CsvForm:
@@ -161,8 +164,17 @@ def parts(paths: Sequence[Path], needed: Sequence[str], *numbers: str) -> Iterat
                 folder = stack.enter_context(temporary_folder())
                 path = folder / f"{number}.csv"
                 _join(files, path, numbers)
-            joined.append(CsvPart(path, columns, tuple(files)))
+            joined.append(CsvPart(path, columns, tuple(files), _has_apostrophe(path)))
         yield joined
+
+
+def _has_apostrophe(path: Path) -> bool:
+    """Return whether a byte of a file is one; raise InputError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return any(b"'" in block for block in iter(lambda: file.read(1 << 20), b""))
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", source=path) from None
 
 
 def _is_utf8(path: Path) -> bool:
@@ -273,14 +285,7 @@ def load_table(
     import duckdb
 
     columns = dict.fromkeys((*part.columns, TOO_MANY), "VARCHAR")
-    cells = ", ".join(f"{restored_in_sql(_quoted(name))} AS {_quoted(name)}" for name in columns)
-    rows = (
-        f"SELECT {select} FROM (SELECT {cells} FROM read_csv("
-        "$path, auto_detect = false, header = true, "
-        "delim = ',', quote = '\"', escape = '\"', columns = $columns, "
-        f"null_padding = true, nullstr = '\x01', strict_mode = false, "
-        f"parallel = $parallel)) WHERE {where}"
-    )
+    rows = f"SELECT {select} FROM ({_lines_of(part, [*columns])}) WHERE {where}"
     known = database.execute(
         "SELECT count(*) FROM duckdb_tables() WHERE table_name = $name", {"name": table}
     ).fetchall()[0][0]
@@ -298,9 +303,16 @@ def load_table(
             raise _unreadable(part, error) from None
 
 
-def _quoted(name: str) -> str:
-    """Return a column's name in SQL."""
-    return '"' + name.replace('"', '""') + '"'
+def _lines_of(part: CsvPart, columns: Sequence[str]) -> str:
+    """Return the SQL of all lines of a file; `$path`, `$columns`, `$parallel` are to be given."""
+    cells = "*"
+    if part.may_be_defused:
+        cells = ", ".join(f"{restored_in_sql(quoted(name))} AS {quoted(name)}" for name in columns)
+    return (
+        f"SELECT {cells} FROM read_csv($path, auto_detect = false, header = true, "
+        "delim = ',', quote = '\"', escape = '\"', columns = $columns, null_padding = true, "
+        "nullstr = '\x01', strict_mode = false, parallel = $parallel)"
+    )
 
 
 def _unreadable(part: CsvPart, error: Exception) -> InputError:

@@ -12,8 +12,8 @@ AS_THEY_ARE = "FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x1f'"
 """Of COPY: a column of lines is written as it is."""
 
 
-_PLAIN = "([A-Za-z0-9_.][-A-Za-z0-9_.:/ ]*)?"
-"""Most cells: neither a formula nor with anything that CSV quotes. One look at each is enough."""
+_ODD = "[^-A-Za-z0-9_.:/ ]"
+"""In a cell: what CSV may quote, or what may make a formula of it. A minus does so as the first."""
 
 
 def lines(names: Sequence[str], shared: Sequence[str]) -> tuple[str, str]:
@@ -25,7 +25,7 @@ def lines(names: Sequence[str], shared: Sequence[str]) -> tuple[str, str]:
     selected: list[str] = []
     line: list[str] = []
     for is_shared, stretch in itertools.groupby(names, key=lambda name: name in shared):
-        cells = " || ',' || ".join(_cell(name) for name in stretch)
+        cells = _stretch([*stretch])
         if is_shared:
             line.append(f"_stretch{len(selected)}")
             selected.append(f"{cells} AS {line[-1]}")
@@ -34,13 +34,23 @@ def lines(names: Sequence[str], shared: Sequence[str]) -> tuple[str, str]:
     return ", ".join(selected), " || ',' || ".join(line)
 
 
-def _cell(name: str) -> str:
+def _stretch(names: Sequence[str]) -> str:
+    """Return the SQL of cells beside each other as CSV has them: one look is enough for most."""
+    cells = ", ".join(map(quoted, names))
+    line = f"concat_ws(',', {cells})"
+    careful = " || ',' || ".join(_cell(quoted(name)) for name in names)
+    is_plain = (
+        f"NOT regexp_matches(concat({cells}), '{_ODD}') "
+        f"AND NOT starts_with({line}, '-') AND NOT contains({line}, ',-')"
+    )
+    return f"CASE WHEN {is_plain} THEN {line} ELSE {careful} END"
+
+
+def _cell(cell: str) -> str:
     """Return the SQL of a cell as CSV has it: defused, and quoted where it must be."""
-    cell = quoted(name)
     written = defused_in_sql(cell)
     return (
-        f"CASE WHEN regexp_full_match({cell}, '{_PLAIN}') THEN {cell} "
-        f"WHEN regexp_matches({cell}, '[,\"\\n\\r]') "
+        f"CASE WHEN regexp_matches({cell}, '[,\"\\n\\r]') "
         f"THEN chr(34) || replace({written}, chr(34), chr(34) || chr(34)) || chr(34) "
         f"ELSE {written} END"
     )

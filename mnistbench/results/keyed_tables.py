@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args, get_type_hints
 
-from mnistbench.results import left_out, timing_rows
+from mnistbench.results import left_out, row_conditions, timing_rows
 from mnistbench.results.csv import TOO_MANY
 from mnistbench.results.database import quoted
 from mnistbench.results.rows import MachineRow, MetricRow, Row, columns
@@ -90,13 +90,14 @@ def combinations(table: KeyedTable, there: Sequence[str]) -> tuple[str, str]:
     Like `own_cells`: what to select of a file with the columns `there`, and which of its rows.
     """
     cells = ", ".join(f"{_cell(name, there)} AS {quoted(name)}" for name in table.shared)
-    kept = "NULL::VARCHAR[]"
+    problem, kept = f"CASE WHEN {_is_torn(table)} THEN '{left_out.TORN}' END", "NULL::VARCHAR[]"
     if table.name == TIMINGS:
+        problem = row_conditions.problem(there)
         kept = f"CASE WHEN _problem IS NOT NULL THEN [{', '.join(left_out.KEY)}] END"
     return (
-        f"{_hash(table, there)} AS _shared, {cells}, {_problem(table, there)} AS _problem, "
+        f"{_hash(table, there)} AS _shared, {cells}, {problem} AS _problem, "
         f"{kept} AS _cells, count(*) AS _count",
-        f"{_no_header(table)} GROUP BY ALL",
+        f"{_is_no_header(table, there)} GROUP BY ALL",
     )
 
 
@@ -105,32 +106,23 @@ def own_cells(table: KeyedTable, there: Sequence[str], added: Sequence[str]) -> 
     cells = ", ".join(f"{_cell(name, there)} AS {quoted(name)}" for name in (*table.own, *added))
     number, odd = "0", "''"
     if table.has_repeats:
-        number = f"CASE WHEN {timing_rows.IS_REPEAT} THEN repeat::DOUBLE::INTEGER END"
-        odd = f"CASE WHEN {timing_rows.IS_REPEAT} THEN '' ELSE coalesce(repeat, '') END"
+        number, odd = row_conditions.NUMBER, row_conditions.NO_NUMBER
     return (
         f"{_hash(table, there)} AS _shared, {number} AS _number, {odd} AS _odd, {cells}",
-        f"{_no_header(table)} AND NOT ({_is_torn(table, there)})",
+        row_conditions.is_row(there)
+        if table.name == TIMINGS
+        else f"{_is_no_header(table, there)} AND NOT ({_is_torn(table)})",
     )
 
 
-def _is_torn(table: KeyedTable, there: Sequence[str]) -> str:
-    """Return the SQL of what is no row at all: torn, or the header of a second table."""
-    if table.name == TIMINGS:
-        return f"{timing_rows.another_header(there)} OR {timing_rows.IS_TORN}"
+def _is_torn(table: KeyedTable) -> str:
     lacking = " OR ".join(f"{name} IS NULL" for name in table.needed)
     return f"{lacking} OR {TOO_MANY} IS NOT NULL"
 
 
-def _problem(table: KeyedTable, there: Sequence[str]) -> str:
+def _is_no_header(table: KeyedTable, there: Sequence[str]) -> str:
     if table.name == TIMINGS:
-        header = timing_rows.another_header(there)
-        return f"CASE WHEN {header} THEN '{timing_rows.HEADER}' ELSE {timing_rows.PROBLEM} END"
-    return f"CASE WHEN {_is_torn(table, there)} THEN '{left_out.TORN}' END"
-
-
-def _no_header(table: KeyedTable) -> str:
-    if table.name == TIMINGS:
-        return timing_rows.NO_HEADER
+        return row_conditions.is_no_header(there)
     return f"NOT coalesce(lower(run_id) = 'run_id' AND lower({table.item}) = '{table.item}', false)"
 
 

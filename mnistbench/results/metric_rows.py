@@ -15,8 +15,8 @@ from mnistbench.results import left_out
 from mnistbench.results.csv import load_table, parts
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.metrics import known_kind
+from mnistbench.results.row_conditions import MEASURED
 from mnistbench.results.run_facts import two_values
-from mnistbench.results.timing_rows import MEASURED
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -15,6 +15,7 @@ from mnistbench.results.database import connected
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.metric_rows import NO_METRICS, LoadedMetrics, load_metrics
 from mnistbench.results.phases import STATUS_PRUNED
+from mnistbench.results.row_conditions import MEASURED
 from mnistbench.results.run_facts import (
     RunFigures,
     leave_out_half,
@@ -30,7 +31,7 @@ from mnistbench.results.tables import (
     is_of_a_folder,
     tables_in,
 )
-from mnistbench.results.timing_rows import FACTS, MEASURED, load_timings, phases_in
+from mnistbench.results.timing_rows import FACTS, load_timings, phases_in
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from mnistbench.errors import InputError
 from mnistbench.results import implausible, left_out
-from mnistbench.results.csv import DECIMAL_COMMA, TOO_MANY, columns_of, first_row, load_table, parts
-from mnistbench.results.implausible import MOST_SECONDS
+from mnistbench.results.csv import DECIMAL_COMMA, columns_of, first_row, load_table, parts
 from mnistbench.results.left_out import LeftOut
+from mnistbench.results.row_conditions import HEADER, SECONDS, is_wanted, problem
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -22,44 +22,12 @@ FACTS = (
 )  # fmt: skip
 KEY_OF_RUN = ("run_id", "config", "config_digest", "node")
 
-MEASURED = "(status IN ('ok', 'duet') OR starts_with(status, 'parallel:'))"
-"""Whether a row has a time that can be compared, with its own kind."""
-
-HEADER = "header"
-"""Of a row that begins a second table: what its problem is called."""
-_STATUSES = "('ok', 'failed', 'inherited', 'not-run', 'interrupted', 'pruned', 'resumed', 'duet')"
 _COLUMN_OF = {
     left_out.TORN: "run_id", left_out.STATUS: "status", left_out.REPEAT: "repeat",
     left_out.ZERO: "seconds", left_out.TIME: "seconds", left_out.TWICE: "seconds",
     left_out.LONG: "seconds",
 }  # fmt: skip
 _MOST_KEYS = 100_000
-
-# DuckDB would read 1_000 as a thousand.
-_SECONDS = "CASE WHEN NOT contains(seconds, '_') THEN try_cast(seconds AS DOUBLE) END"
-_REPEAT = "CASE WHEN NOT contains(repeat, '_') THEN try_cast(repeat AS DOUBLE) END"
-IS_REPEAT = (
-    f"coalesce({_REPEAT} >= 0 AND {_REPEAT} < 2147483648 AND {_REPEAT} = floor({_REPEAT}), false)"
-)
-"""SQL: whether a row tells the number of its repeat."""
-IS_TORN = f"coalesce(status IS NULL OR phase = '' OR {TOO_MANY} IS NOT NULL, false)"
-"""SQL: whether a line lacks cells, or has too many."""
-PROBLEM = f"""CASE
-    WHEN {IS_TORN} THEN '{left_out.TORN}'
-    WHEN status NOT IN {_STATUSES} AND NOT starts_with(status, 'killed:')
-        AND NOT regexp_full_match(status, 'parallel:[1-9][0-9]*') THEN '{left_out.STATUS}'
-    WHEN NOT {IS_REPEAT} THEN '{left_out.REPEAT}'
-    WHEN {MEASURED} AND {_SECONDS} = 0 THEN '{left_out.ZERO}'
-    WHEN {MEASURED} AND NOT coalesce(isfinite({_SECONDS}) AND {_SECONDS} > 0, false)
-        THEN '{left_out.TIME}'
-    WHEN {MEASURED} AND {_SECONDS} > {MOST_SECONDS} THEN '{left_out.LONG}'
-    END"""
-"""SQL: the reason for which a row cannot be used, or NULL."""
-NO_HEADER = (
-    "NOT coalesce(lower(run_id) = 'run_id' AND lower(phase) = 'phase' "
-    "AND lower(seconds) = 'seconds', false)"
-)
-"""SQL: whether a row is not the header again, as where files were joined."""
 CELLS = f"CASE WHEN problem IS NOT NULL THEN [{', '.join(left_out.KEY)}] END AS cells"
 """SQL: cells as they stand, of odd rows alone: to find them in their file again."""
 LINES = "len(string_split(array_to_string(cells, ''), chr(10)))"
@@ -104,40 +72,26 @@ def _load_rows(
     database: DuckDBPyConnection, paths: Sequence[Path], phases: Sequence[str] | None
 ) -> None:
     """Make `rows` of all that is asked for, and `problems` of what is wrong."""
-    wanted = "true"
-    if phases is not None:
-        listed = ", ".join("'" + phase.replace("'", "''") + "'" for phase in phases)
-        # A resumed training shows in its train phase alone, and spares the others' double rows.
-        wanted = f"(phase IN ({listed}) OR phase = '' OR status = 'resumed')"
     with parts(paths, NEEDED, "seconds") as joined:
         for part in joined:
-            header = another_header(part.columns)
             load_table(
-                database, part, "rows", _selected(part.columns, header),
-                f"(status IS NULL OR {TOO_MANY} IS NOT NULL OR {wanted} OR ({header})) "
-                f"AND {NO_HEADER}",
-            )  # fmt: skip
+                database, part, "rows", _selected(part.columns), is_wanted(part.columns, phases)
+            )
     database.execute(
         f"CREATE TABLE problems AS SELECT problem, cells, {LINES} AS lines "
         "FROM rows WHERE problem IS NOT NULL"
     )
 
 
-def another_header(columns: Sequence[str]) -> str:
-    """Return the SQL that tells whether a row is a header, be it of other columns than these."""
-    names = "(" + ", ".join("'" + name.replace("'", "''") + "'" for name in columns) + ")"
-    return f"coalesce(lower(run_id) IN {names} AND lower(phase) IN {names}, false)"
-
-
-def _selected(columns: Sequence[str], header: str) -> str:
+def _selected(columns: Sequence[str]) -> str:
     facts = ", ".join(
         f"coalesce({name}, '') AS {name}" if name in columns else f"'' AS {name}" for name in FACTS
     )
     start = "start_utc" if "start_utc" in columns else "''"
     return (
-        f"coalesce(run_id, '') AS run_id, {facts}, phase, {_SECONDS} AS seconds, "
-        f"{start} AS start, status, CASE WHEN {header} THEN '{HEADER}' ELSE {PROBLEM} END "
-        f"AS problem, try_cast(repeat AS INTEGER) AS number_in_run, {CELLS}"
+        f"coalesce(run_id, '') AS run_id, {facts}, phase, {SECONDS} AS seconds, "
+        f"{start} AS start, status, {problem(columns)} AS problem, "
+        f"try_cast(repeat AS INTEGER) AS number_in_run, {CELLS}"
     )
 
 

@@ -177,6 +177,8 @@ def count_rows(outcome: Outcome, out: Path) -> None:
         ]
         outcome.doubled += len(keys) - len(set(keys))
         outcome.lost += int(not text.endswith("\n")) + sum(len(row) != len(rows[0]) for row in rows)
-        metrics = list(csv.DictReader(timings.with_name("metrics.csv").read_text().splitlines()))
-        known = {row["repeat"] for row in metrics}
+        known = set[str]()
+        metrics = timings.with_name("metrics.csv")
+        if metrics.is_file():  # a kill may come before its header, and then there is no row
+            known = {row["repeat"] for row in csv.DictReader(metrics.read_text().splitlines())}
         outcome.halves += len({key[1] for key in keys} - known)
