@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -168,6 +169,23 @@ def test_what_a_call_left_that_was_killed_is_taken_away_by_the_next(tmp_path: Pa
     subprocess.run([sys.executable, "-c", script, str(root)], check=False)
     remove_abandoned(root)
     assert not root.exists()
+
+
+def test_a_temporary_folder_that_cannot_be_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.mkdir
+
+    def full(path: Path, *arguments: int) -> None:
+        if Path(path).parent == tmp_path / "root":
+            raise OSError(errno.EIO, "Input/output error")
+        real(path, *arguments)
+
+    monkeypatch.setattr(os, "mkdir", full)
+    with pytest.raises(OutputError, match="root: cannot be written"):
+        with temporary_folder(tmp_path / "root"):
+            pass
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_signal_waits_for_what_must_not_be_cut() -> None:

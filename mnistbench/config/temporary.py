@@ -55,8 +55,6 @@ def temporary_folder(root: Path | None = None, remedy: str = _ELSEWHERE) -> Iter
         yield folder
     finally:
         _remove(lock, folder)
-        with suppress(OSError):  # others' are in it
-            root.rmdir()
 
 
 def remove_abandoned(root: Path | None = None) -> None:
@@ -128,3 +126,5 @@ def _remove(lock: IO[bytes], folder: Path) -> None:
     lock.close()
     with suppress(OSError):
         folder.with_suffix(_LOCK).unlink()
+    with suppress(OSError):  # others' are in it
+        folder.parent.rmdir()
