@@ -182,9 +182,9 @@ def test_a_temporary_folder_that_cannot_be_made_leaves_nothing(
         real(path, *arguments)
 
     monkeypatch.setattr(os, "mkdir", full)
-    with pytest.raises(OutputError, match="root: cannot be written"):
-        with temporary_folder(tmp_path / "root"):
-            pass
+    place = temporary_folder(tmp_path / "root")
+    with pytest.raises(OutputError, match="root: cannot be written"), place:
+        pass
     assert not [*tmp_path.iterdir()]
 
 
