@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import random
 import re
 import shutil
@@ -740,3 +741,26 @@ def test_a_line_that_ends_before_its_repeat_stays_a_line(tmp_path):
     assert len(written) == len(listed)
     assert {row["run_id"] for row in written} == {"run"}
     assert sum(row["repeat"] == "" for row in written) == 1
+
+
+@pytest.mark.parametrize("name", ["x[1]", "x?", "x*", "epochs=77", "it's", os.fsdecode(b"x\xff")])
+def test_a_folder_may_be_called_anything(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To DuckDB some names are patterns, columns, or no text."""
+    odd, beside = tmp_path / name, tmp_path / "x1"
+    try:
+        odd.mkdir()
+    except OSError as why:
+        pytest.skip(f"this system has no such name: {why}")
+    for place, seconds in ((odd, 3.0), (beside, 5.0)):
+        write_run(place / f"run-{seconds:.0f}", {"train": times(seconds)})
+        merged(place / "all.parquet", place / f"run-{seconds:.0f}")
+        merged(place / "all.csv", place / f"run-{seconds:.0f}")
+    for file in (odd / "all.parquet", odd / "all.csv"):
+        merged(tmp_path / "again.csv", file)
+        assert {row["run_id"] for row in rows(tmp_path / "again.csv")} == {"run-3"}
+        assert {row["epochs"] for row in rows(tmp_path / "again.csv")} != {"77"}
+    monkeypatch.setattr(tempfile, "tempdir", str(odd))
+    merged(tmp_path / "both.parquet", odd / "run-3", beside / "run-5")
+    assert compare(odd / "run-3", beside / "all.parquet")[0] == 3

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import duckdb
 
 _BROKEN_OFF = "Query interrupted"
+AS_IT_IS = "hive_partitioning = false"
+"""Of reading: a folder named `epochs=5` gives no file a column."""
 _MOST_THREADS = 4
 """More take more memory, and what is read lies in few blocks."""
 
@@ -44,6 +48,35 @@ def _settle(database: duckdb.DuckDBPyConnection, readers: int) -> None:
         database.execute("SET enable_progress_bar = false")
     # Reading is faster without, and memory lower; whoever needs an order sorts.
     database.execute("SET preserve_insertion_order = false")
+
+
+@contextmanager
+def nameable(path: Path) -> Iterator[str]:
+    """Give a name of a file or folder that is there, to tell DuckDB; raise OSError if it is not.
+
+    DuckDB knows UTF-8 alone. Linux takes any bytes for a name, and gives what is open another one.
+    """
+    name = str(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+    else:
+        yield name
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[str]:
+    """Give a name of a file for DuckDB to read, to which `run[1]` is a pattern that fits `run1`.
+
+    Raises OSError if it is not there.
+    """
+    with nameable(path) as name:
+        yield glob.escape(name)
 
 
 def quoted(name: str) -> str:

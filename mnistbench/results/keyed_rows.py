@@ -18,7 +18,7 @@ from mnistbench.config.temporary import temporary_folder
 from mnistbench.results import left_out, timing_rows
 from mnistbench.results.conflicts import Key, two_values
 from mnistbench.results.csv import TOO_MANY, first_row, load_table, parts
-from mnistbench.results.database import connected, literal, quoted
+from mnistbench.results.database import connected, literal, nameable, quoted
 from mnistbench.results.keyed_lines import AS_THEY_ARE, lines
 from mnistbench.results.keyed_tables import KeyedTable, combinations, own_cells, value_of
 from mnistbench.results.left_out import LeftOut
@@ -32,6 +32,7 @@ _THREADS = 2
 _MEMORY = "300MB"
 """What DuckDB holds before it writes to the disk."""
 _BATCH_ROWS = 200_000
+_PIECE = "piece.csv"
 
 
 @dataclass
@@ -58,10 +59,10 @@ def gather(
 
     Raises InputError, naming both files, for two values of one row.
     """
-    with temporary_folder() as folder, connected() as database:
+    with temporary_folder() as folder, nameable(folder) as name, connected() as database:
         database.execute(f"SET threads = {_THREADS}")
         database.execute(f"SET memory_limit = '{_MEMORY}'")
-        database.execute(f"SET temp_directory = {literal(str(folder))}")
+        database.execute(f"SET temp_directory = {literal(name)}")
         names, gathered = _load(database, table, paths)
         _number_runs(database, table, gathered, resumed)
         with target.open("wb") as sink:
@@ -69,9 +70,8 @@ def gather(
             for runs in _batches(database):
                 _make_batch(database, table, names, runs)
                 _keep_once(database, table, names, paths, gathered)
-                piece = folder / "piece.csv"
-                gathered.rows += _write_batch(database, table, names, piece)
-                with piece.open("rb") as source:
+                gathered.rows += _write_batch(database, table, names, f"{name}/{_PIECE}")
+                with (folder / _PIECE).open("rb") as source:
                     shutil.copyfileobj(source, sink, 1 << 20)
     return gathered
 
@@ -280,16 +280,17 @@ def _key(table: KeyedTable, run_id: str, number: int | None, item: str) -> Key:
 
 
 def _write_batch(
-    database: DuckDBPyConnection, table: KeyedTable, names: Sequence[str], piece: Path
+    database: DuckDBPyConnection, table: KeyedTable, names: Sequence[str], piece: str
 ) -> int:
     """Write the batch in its order, phases as they run; return the number of rows."""
     phases = ", ".join(map(literal, PHASES))
     place = f"coalesce(list_position([{phases}], phase), 99), " if table.name == TIMINGS else ""
-    shared, line = lines(names, table.shared)
+    parts_of = lines(names, table.shared)
     written: int = database.execute(
-        f"COPY (SELECT {line} FROM batch JOIN (SELECT _shared, {shared} FROM shared "
+        f"COPY (SELECT {parts_of.line} FROM (SELECT *, {parts_of.own} FROM batch) batch "
+        f"JOIN (SELECT _shared, {parts_of.shared} FROM shared "
         "SEMI JOIN batch USING (_shared)) USING (_shared) "
         f"ORDER BY _run, _number NULLS LAST, {place}batch.{table.item}, _attempt) "
-        f"TO {literal(str(piece))} ({AS_THEY_ARE})"
+        f"TO {literal(piece)} ({AS_THEY_ARE})"
     ).fetchall()[0][0]
     return written
