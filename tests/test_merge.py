@@ -764,3 +764,19 @@ def test_a_folder_may_be_called_anything(
     monkeypatch.setattr(tempfile, "tempdir", str(odd))
     merged(tmp_path / "both.parquet", odd / "run-3", beside / "run-5")
     assert compare(odd / "run-3", beside / "all.parquet")[0] == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["_shared", "_number", "_problem", "_more", "_run", "_attempt", "rowid", "problem"]
+)
+def test_a_column_that_others_add_may_be_called_anything(name: str, tmp_path: Path) -> None:
+    """Merging has columns of its own, and DuckDB has some."""
+    run = write_run(tmp_path / "run", {"train": times(3.0)})
+    lines = (run / "timings.csv").read_text().splitlines()
+    added = [f"{lines[0]},{name}", *(f"{line},=v{place}" for place, line in enumerate(lines[1:]))]
+    write(tmp_path / "odd.csv", "\n".join(added) + "\n")
+    merged(tmp_path / "all.csv", tmp_path / "odd.csv")
+    assert [row[name] for row in rows(tmp_path / "all.csv")] == [
+        f"'=v{place}" for place in range(len(lines) - 1)
+    ]
+    assert compare(tmp_path / "odd.csv", write_run(tmp_path / "new", {"train": times(6.0)}))[0] == 3

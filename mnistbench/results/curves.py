@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnistbench.results.csv import load_table, parts
+from mnistbench.results.csv import parts
+from mnistbench.results.csv_loading import load_table
 from mnistbench.results.database import connected
 from mnistbench.results.rows import HistoryRow
 from mnistbench.results.tables import HISTORY, METRICS, read_table

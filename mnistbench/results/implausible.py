@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistbench.results import left_out
-from mnistbench.results.csv import first_row, load_table, parts
+from mnistbench.results.csv import first_row, parts
+from mnistbench.results.csv_loading import load_table
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.metrics import WALL_CLOCK_CHANGE
 from mnistbench.results.tables import METRICS, is_of_a_folder, tables_in

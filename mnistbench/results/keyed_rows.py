@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from mnistbench.config.temporary import temporary_folder
 from mnistbench.results import left_out, timing_rows
 from mnistbench.results.conflicts import Key, two_values
-from mnistbench.results.csv import TOO_MANY, first_row, load_table, parts
+from mnistbench.results.csv import TOO_MANY, first_row, parts
+from mnistbench.results.csv_loading import load_table
 from mnistbench.results.database import connected, literal, nameable, quoted
 from mnistbench.results.keyed_lines import AS_THEY_ARE, lines
 from mnistbench.results.keyed_tables import KeyedTable, combinations, own_cells, value_of
@@ -66,7 +67,7 @@ def gather(
         names, gathered = _load(database, table, paths)
         _number_runs(database, table, gathered, resumed)
         with target.open("wb") as sink:
-            sink.write(header_line(names))
+            sink.write(header_line([name.strip() for name in names]))
             for runs in _batches(database):
                 _make_batch(database, table, names, runs)
                 _keep_once(database, table, names, paths, gathered)
@@ -88,7 +89,8 @@ def _load(
 ) -> tuple[list[str], Gathered]:
     """Make `combined` of what rows share, and `own` of the rest; return the columns."""
     with parts(paths, table.needed, *table.decimals) as joined:
-        added = sorted({name for part in joined for name in part.columns} - {*table.columns})
+        others = sorted({name for part in joined for name in part.columns} - {*table.columns})
+        added = [f" {name}" for name in others]  # else it could have the name of one made here
         for part in joined:
             load_table(database, part, "combined", *combinations(table, part.columns))
         lines = timing_rows.LINES.replace("cells", "_cells")
@@ -272,7 +274,7 @@ def _refuse_conflict(
     ).fetchall()
     key = _key(table, run_id, number, item)
     cells = [value for (value,) in values]
-    raise two_values(key, column, cells, column in table.numbers, paths)
+    raise two_values(key, column.strip(), cells, column in table.numbers, paths)
 
 
 def _key(table: KeyedTable, run_id: str, number: int | None, item: str) -> Key:

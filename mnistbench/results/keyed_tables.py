@@ -11,6 +11,7 @@ from mnistbench.results.csv import TOO_MANY
 from mnistbench.results.database import quoted
 from mnistbench.results.rows import MachineRow, MetricRow, Row, columns
 from mnistbench.results.tables import MACHINE, METRICS, TABLES, TIMINGS
+from mnistbench.results.timing_rows import MADE, PROBLEM
 
 
 @dataclass(frozen=True)
@@ -84,26 +85,33 @@ def number_columns(row: type[Row]) -> dict[str, type]:
     }
 
 
-def combinations(table: KeyedTable, there: Sequence[str]) -> tuple[str, str]:
+def combinations(table: KeyedTable, there: Sequence[str]) -> tuple[str, str, Mapping[str, str]]:
     """Return the SQL of each combination of shared cells, and of the rows that are odd.
 
-    Like `own_cells`: what to select of a file with the columns `there`, and which of its rows.
+    What to select of a file with the columns `there`, which of its rows, and what columns to make
+    for that: as `load_table` takes them.
     """
     cells = ", ".join(f"{_cell(name, there)} AS {quoted(name)}" for name in table.shared)
     problem, kept = f"CASE WHEN {_is_torn(table)} THEN '{left_out.TORN}' END", "NULL::VARCHAR[]"
     if table.name == TIMINGS:
         problem = row_conditions.problem(there)
-        kept = f"CASE WHEN _problem IS NOT NULL THEN [{', '.join(left_out.KEY)}] END"
+        kept = f"CASE WHEN {PROBLEM} IS NOT NULL THEN [{', '.join(left_out.KEY)}] END"
     return (
-        f"{_hash(table, there)} AS _shared, {cells}, {problem} AS _problem, "
-        f"{kept} AS _cells, count(*) AS _count",
+        f"{_hash(table, there)} AS _shared, {cells}, {PROBLEM} AS _problem, {kept} AS _cells, "
+        "count(*) AS _count",
         f"{_is_no_header(table, there)} GROUP BY ALL",
+        {MADE: problem},
     )
 
 
 def own_cells(table: KeyedTable, there: Sequence[str], added: Sequence[str]) -> tuple[str, str]:
-    """Return the SQL of each whole row's own cells, those of `added` columns too."""
-    cells = ", ".join(f"{_cell(name, there)} AS {quoted(name)}" for name in (*table.own, *added))
+    """Return the SQL of each whole row's own cells, and of which rows.
+
+    `added` are columns that others have added, with a space before, as no column of ours has one.
+    """
+    cells = ", ".join(
+        f"{_cell(name.strip(), there)} AS {quoted(name)}" for name in (*table.own, *added)
+    )
     number, odd = "0", "''"
     if table.has_repeats:
         number, odd = row_conditions.NUMBER, row_conditions.NO_NUMBER
@@ -117,7 +125,7 @@ def own_cells(table: KeyedTable, there: Sequence[str], added: Sequence[str]) -> 
 
 def _is_torn(table: KeyedTable) -> str:
     lacking = " OR ".join(f"{name} IS NULL" for name in table.needed)
-    return f"{lacking} OR {TOO_MANY} IS NOT NULL"
+    return f"{lacking} OR {quoted(TOO_MANY)} IS NOT NULL"
 
 
 def _is_no_header(table: KeyedTable, there: Sequence[str]) -> str:

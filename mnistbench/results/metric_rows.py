@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from mnistbench.errors import InputError
 from mnistbench.results import left_out
-from mnistbench.results.csv import load_table, parts
+from mnistbench.results.csv import parts
+from mnistbench.results.csv_loading import load_table
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.metrics import known_kind
 from mnistbench.results.row_conditions import MEASURED

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 
 from mnistbench.results import left_out
 from mnistbench.results.csv import TOO_MANY
+from mnistbench.results.database import quoted
 from mnistbench.results.implausible import MOST_SECONDS
 from mnistbench.results.phases import PHASES
 
 MEASURED = "(status IN ('ok', 'duet') OR starts_with(status, 'parallel:'))"
 """Whether a row has a time that can be compared, with its own kind."""
 
+_MORE = quoted(TOO_MANY)
 HEADER = "header"
 """Of a row that begins a second table: what its problem is called."""
 _STATUSES = "('ok', 'failed', 'inherited', 'not-run', 'interrupted', 'pruned', 'resumed', 'duet')"
@@ -37,7 +39,7 @@ NUMBER = (
 """SQL: the number of a row's repeat, or NULL."""
 NO_NUMBER = f"CASE WHEN {_IS_PLAIN_REPEAT} OR {_IS_REPEAT} THEN '' ELSE coalesce(repeat, '') END"
 """SQL: what stands there where it is none."""
-_IS_TORN = f"coalesce(status IS NULL OR phase = '' OR {TOO_MANY} IS NOT NULL, false)"
+_IS_TORN = f"coalesce(status IS NULL OR phase = '' OR {_MORE} IS NOT NULL, false)"
 _PROBLEM = f"""
     WHEN {_IS_TORN} THEN '{left_out.TORN}'
     WHEN status NOT IN {_STATUSES} AND NOT starts_with(status, 'killed:')
@@ -57,7 +59,7 @@ _IS_FIRST_HEADER_AGAIN = (
 def _is_plain(columns: Iterable[str]) -> str:
     """Return the SQL of whether a row is surely no header and not torn, or NULL."""
     phases = ", ".join(f"'{phase}'" for phase in PHASES if phase not in columns)
-    return f"status = 'ok' AND phase IN ({phases}) AND {TOO_MANY} IS NULL"
+    return f"status = 'ok' AND phase IN ({phases}) AND {_MORE} IS NULL"
 
 
 def is_no_header(columns: Sequence[str]) -> str:
@@ -82,7 +84,7 @@ def is_wanted(columns: Sequence[str], phases: Sequence[str] | None) -> str:
     # A resumed training shows in its train phase alone, and spares the others' double rows.
     return (
         f"CASE WHEN {_is_plain(columns)} THEN {of_them} ELSE NOT {_IS_FIRST_HEADER_AGAIN} "
-        f"AND (status IS NULL OR {TOO_MANY} IS NOT NULL OR phase = '' OR status = 'resumed' "
+        f"AND (status IS NULL OR {_MORE} IS NOT NULL OR phase = '' OR status = 'resumed' "
         f"OR {of_them} OR {_is_another_header(columns)}) END"
     )
 

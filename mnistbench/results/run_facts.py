@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from mnistbench.errors import InputError
 from mnistbench.results import left_out
-from mnistbench.results.csv import load_table, parts
+from mnistbench.results.csv import parts
+from mnistbench.results.csv_loading import load_table
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.tables import METRICS, SCHEMA_FACT, TIMINGS, check_schema
 

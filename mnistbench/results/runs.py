@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mnistbench.results.csv import columns_of, load_table, parts, rows_of
+from mnistbench.results.csv import columns_of, parts, rows_of
+from mnistbench.results.csv_loading import load_table
 from mnistbench.results.database import connected
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.metric_rows import NO_METRICS, LoadedMetrics, load_metrics

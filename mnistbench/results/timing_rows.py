@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from mnistbench.errors import InputError
 from mnistbench.results import implausible, left_out
-from mnistbench.results.csv import DECIMAL_COMMA, columns_of, first_row, load_table, parts
+from mnistbench.results.csv import DECIMAL_COMMA, columns_of, first_row, parts
+from mnistbench.results.csv_loading import load_table
+from mnistbench.results.database import quoted
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.row_conditions import HEADER, SECONDS, is_wanted, problem
 
@@ -28,7 +30,10 @@ _COLUMN_OF = {
     left_out.LONG: "seconds",
 }  # fmt: skip
 _MOST_KEYS = 100_000
-CELLS = f"CASE WHEN problem IS NOT NULL THEN [{', '.join(left_out.KEY)}] END AS cells"
+MADE = " problem"
+"""The column of a row's problem, where it is made: no file can have it, as headers are stripped."""
+PROBLEM = quoted(MADE)
+CELLS = f"CASE WHEN {PROBLEM} IS NOT NULL THEN [{', '.join(left_out.KEY)}] END AS cells"
 """SQL: cells as they stand, of odd rows alone: to find them in their file again."""
 LINES = "len(string_split(array_to_string(cells, ''), chr(10)))"
 """SQL: how many lines they are: a quotation mark that nobody closes swallows those after it."""
@@ -75,8 +80,9 @@ def _load_rows(
     with parts(paths, NEEDED, "seconds") as joined:
         for part in joined:
             load_table(
-                database, part, "rows", _selected(part.columns), is_wanted(part.columns, phases)
-            )
+                database, part, "rows", _selected(part.columns), is_wanted(part.columns, phases),
+                {MADE: problem(part.columns)},
+            )  # fmt: skip
     database.execute(
         f"CREATE TABLE problems AS SELECT problem, cells, {LINES} AS lines "
         "FROM rows WHERE problem IS NOT NULL"
@@ -90,7 +96,7 @@ def _selected(columns: Sequence[str]) -> str:
     start = "start_utc" if "start_utc" in columns else "''"
     return (
         f"coalesce(run_id, '') AS run_id, {facts}, phase, {SECONDS} AS seconds, "
-        f"{start} AS start, status, {problem(columns)} AS problem, "
+        f"{start} AS start, status, {PROBLEM} AS problem, "
         f"try_cast(repeat AS INTEGER) AS number_in_run, {CELLS}"
     )
 
