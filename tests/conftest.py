@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import duckdb
 import pytest
 from hypothesis import settings
 
@@ -29,6 +30,13 @@ settings.load_profile("no deadlines")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):  # nor a closed terminal, as below nohup
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+HEAVY = {"tensorflow", "keras", "torch", "jax"}
+"""What no command imports that trains nothing."""
+if int(duckdb.__version__.split(".")[0]) >= 2:
+    HEAVY.add(
+        "pandas"
+    )  # which older ones, the last for Python 3.10, import for any value of a query
 
 MOST_WORKERS = 4
 """Each may hold a framework's memory three times over."""

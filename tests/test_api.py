@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import FEW, run_here
+from conftest import FEW, HEAVY, run_here
 from hand_written_runs import compare, times, write_run
 
 import mnistbench
@@ -115,7 +115,7 @@ def test_reading_and_comparing_import_no_framework(tmp_path):
     code = (
         "import sys, mnistbench; mnistbench.compare_results(*sys.argv[1:]); "
         "mnistbench.read_results(sys.argv[1]); "
-        "print({'keras', 'tensorflow', 'jax', 'torch', 'pandas'} & set(sys.modules))"
+        f"print({HEAVY} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, base, new], capture_output=True, text=True, check=True

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -174,14 +175,14 @@ def test_what_a_call_left_that_was_killed_is_taken_away_by_the_next(tmp_path: Pa
 def test_a_temporary_folder_that_cannot_be_made_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = os.mkdir
+    real = Path.mkdir
 
-    def full(path: Path, *arguments: int) -> None:
-        if Path(path).parent == tmp_path / "root":
+    def full(path: Path, *arguments: Any, **options: Any) -> None:
+        if path.parent == tmp_path / "root":
             raise OSError(errno.EIO, "Input/output error")
-        real(path, *arguments)
+        real(path, *arguments, **options)
 
-    monkeypatch.setattr(os, "mkdir", full)
+    monkeypatch.setattr(Path, "mkdir", full)
     place = temporary_folder(tmp_path / "root")
     with pytest.raises(OutputError, match="root: cannot be written"), place:
         pass

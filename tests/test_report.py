@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import run_here
+from conftest import HEAVY, run_here
 from fake_sweeps import Fake, plan_of, quiet, terms
 from hand_written_runs import MACHINE, NOISE, OTHER_NOISE, compare, times, write, write_run
 
@@ -409,8 +409,7 @@ def test_no_framework_and_no_pandas_is_imported(tmp_path):
         "import sys; from mnistbench.cli.main import command\n"
         f"command.main(['report', {str(run)!r}, '-o', {str(tmp_path / 'r.html')!r}], "
         "standalone_mode=False)\n"
-        "heavy = {'tensorflow', 'keras', 'torch', 'jax', 'pandas', 'matplotlib'}\n"
-        "print(sorted(heavy & {*sys.modules}))"
+        f"print(sorted({HEAVY | {'matplotlib'}} & {{*sys.modules}}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -25,23 +25,26 @@ _name, _at = os.environ["FAULT"].split(":")
 _left = int(_at)
 _command = os.getpid()
 
-def _failing(real):
-    def call(*arguments, **options):
+class _Failing:
+    # No function: pathlib has some in a class, before Python 3.11, and would give it one more.
+    def __init__(self, real):
+        self.real = real
+
+    def __call__(self, *arguments, **options):
         global _left
         if os.getpid() != _command:
-            return real(*arguments, **options)
+            return self.real(*arguments, **options)
         _left -= 1
         if _left == 0 and _name == "KILL":
             os.kill(_command, signal.SIGKILL)
         if _left == 0:
             number = getattr(errno, _name)
             raise OSError(number, os.strerror(number), arguments[0])
-        return real(*arguments, **options)
-    return call
+        return self.real(*arguments, **options)
 
 if sys.orig_argv[1:2] == ["-m"] or sys.orig_argv[-1:] and "importing.py" in " ".join(sys.orig_argv):
     for _call in ("fsync", "replace", "rename", "mkdir", "truncate", "ftruncate"):
-        setattr(os, _call, _failing(getattr(os, _call)))
+        setattr(os, _call, _Failing(getattr(os, _call)))
 """
 
 
