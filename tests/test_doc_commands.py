@@ -106,14 +106,18 @@ def is_parsed_only(shown: Shown) -> bool:
     )
 
 
-def leaf(words: list[str]) -> tuple[Command, list[str]]:
-    """Return the command that these words call, and the words that are left for it."""
+def parse(words: list[str]) -> None:
+    """Let the command that these words call take the words that are left for it."""
     told: Command = command
+    context: Context | None = None
     while isinstance(told, Group) and words and not words[0].startswith("-"):
-        inner = told.get_command(Context(told), words[0])
+        # With the program's settings, as called: Click keeps the help option it makes at first.
+        context = Context(told, context, told.name, **told.context_settings)
+        inner = told.get_command(context, words[0])
         assert inner is not None, f"no command {words[0]}"
         told, words = inner, words[1:]
-    return told, words
+    if words != ["--version"]:
+        told.make_context(told.name, words, parent=context)
 
 
 def test_pages_show_commands_of_known_programs():
@@ -134,17 +138,14 @@ def test_nothing_is_excused_that_no_page_shows():
 @pytest.mark.parametrize("words", sorted({shown.words for shown in OURS}), ids=" ".join)
 def test_every_command_is_one_that_the_program_takes(words, monkeypatch):
     monkeypatch.chdir(ROOT)
-    told, rest = leaf([*words[1:]])
-    if rest != ["--version"]:
-        told.make_context(told.name, rest)
+    parse([*words[1:]])
 
 
 def test_commands_in_the_text_are_ones_that_the_program_takes():
     for page, text in spoken_of():
         (words,) = commands_of(text)
-        told, rest = leaf([*words[1:]])
         try:
-            told.make_context(told.name, rest)
+            parse([*words[1:]])
         except (MissingParameter, NoArgsIsHelpError):
             pass  # the name of a command, without what it is of
         except ClickException as error:
