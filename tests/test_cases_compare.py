@@ -238,7 +238,11 @@ def test_a_row_that_is_not_understood_is_counted_and_named(pair, cells, words):
     assert f"{words}, the first: {new}, row 5: {named}" in flat(output).replace("- ", "")
 
 
-@given(st.text(st.characters(codec="utf-8", exclude_characters='\r\n"'), max_size=12))
+# Before Python 3.11 its csv writes no zero byte.
+NOT_WRITTEN = '\r\n"' if sys.version_info >= (3, 11) else '\r\n"\0'
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters=NOT_WRITTEN), max_size=12))
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20
 )
