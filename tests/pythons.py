@@ -2,7 +2,8 @@
 
     python tests/pythons.py [VERSION]... [--report FILE]
 
-Each has a venv of its own, `.venv-VERSION`. The table is put between two marks of the report.
+Each has a venv of its own, `.venv-VERSION`. The table is put between two marks of the report, where
+it keeps the lines of those that were not asked for.
 """
 
 from __future__ import annotations
@@ -103,6 +104,22 @@ def table(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def put_between(report: Path, lines: Sequence[Sequence[str]]) -> None:
+    """Put the lines between the marks of a report, beside those of other Pythons that are there."""
+    text = report.read_text(encoding="utf-8")
+    pattern = re.compile(f"{BEGIN}(.*?){END}", re.DOTALL)
+    found = pattern.search(text)
+    assert found is not None, report
+    rows = {row[0]: row for row in map(_cells, found[1].splitlines()) if row[0] in VERSIONS}
+    rows.update({row[0]: [*row] for row in lines})
+    between = f"{BEGIN}\n{table([rows[name] for name in VERSIONS if name in rows])}\n{END}"
+    report.write_text(text.replace(found[0], between), encoding="utf-8")
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("| ").split("|")]
+
+
 def main() -> int:
     """Test each version; return 1 if anything failed or no Python was found."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -121,10 +138,7 @@ def main() -> int:
         lines.append([version, tensorflow, numpy, *tested, seconds])
     print(table(lines))
     if given.report:
-        text = given.report.read_text(encoding="utf-8")
-        between = f"{BEGIN}\n{table(lines)}\n{END}"
-        pattern = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
-        given.report.write_text(pattern.sub(lambda match: between, text), encoding="utf-8")
+        put_between(given.report, lines)
     return 0 if lines and all(row[5] == "0" and row[1] for row in lines) else 1
 
 
