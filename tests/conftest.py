@@ -33,10 +33,9 @@ if hasattr(signal, "SIGHUP"):  # nor a closed terminal, as below nohup
 
 HEAVY = {"tensorflow", "keras", "torch", "jax"}
 """What no command imports that trains nothing."""
+# Older ones, the last for Python 3.10, import it for any value of a query.
 if int(duckdb.__version__.split(".")[0]) >= 2:
-    HEAVY.add(
-        "pandas"
-    )  # which older ones, the last for Python 3.10, import for any value of a query
+    HEAVY.add("pandas")
 
 MOST_WORKERS = 4
 """Each may hold a framework's memory three times over."""

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistbench.results import merge as merging
+from mnistbench.results.phases import PHASES
 from mnistbench.results.rows import MachineRow, MetricRow, RateRow, TimingRow, to_csv
 
 LEVELS = (0.0, 3.0, -2.0, 1.0)
@@ -779,4 +780,14 @@ def test_a_column_that_others_add_may_be_called_anything(name: str, tmp_path: Pa
     assert [row[name] for row in rows(tmp_path / "all.csv")] == [
         f"'=v{place}" for place in range(len(lines) - 1)
     ]
+    assert compare(tmp_path / "odd.csv", write_run(tmp_path / "new", {"train": times(6.0)}))[0] == 3
+
+
+def test_columns_may_be_called_as_the_phases_are(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", {"train": times(3.0)})
+    header, *lines = (run / "timings.csv").read_text().splitlines()
+    wide = [",".join([header, *PHASES]), *(line + "," * len(PHASES) for line in lines)]
+    write(tmp_path / "odd.csv", "\n".join(wide) + "\n")
+    merged(tmp_path / "all.csv", tmp_path / "odd.csv")
+    assert len(rows(tmp_path / "all.csv")) == len(lines)
     assert compare(tmp_path / "odd.csv", write_run(tmp_path / "new", {"train": times(6.0)}))[0] == 3

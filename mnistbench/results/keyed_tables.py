@@ -9,9 +9,9 @@ from typing import get_args, get_type_hints
 from mnistbench.results import left_out, row_conditions, timing_rows
 from mnistbench.results.csv import TOO_MANY
 from mnistbench.results.database import quoted
+from mnistbench.results.row_conditions import MADE, PROBLEM
 from mnistbench.results.rows import MachineRow, MetricRow, Row, columns
 from mnistbench.results.tables import MACHINE, METRICS, TABLES, TIMINGS
-from mnistbench.results.timing_rows import MADE, PROBLEM
 
 
 @dataclass(frozen=True)

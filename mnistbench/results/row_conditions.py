@@ -9,16 +9,20 @@ from collections.abc import Iterable, Sequence
 
 from mnistbench.results import left_out
 from mnistbench.results.csv import TOO_MANY
-from mnistbench.results.database import quoted
+from mnistbench.results.database import literal, quoted
 from mnistbench.results.implausible import MOST_SECONDS
 from mnistbench.results.phases import PHASES
 
 MEASURED = "(status IN ('ok', 'duet') OR starts_with(status, 'parallel:'))"
 """Whether a row has a time that can be compared, with its own kind."""
 
-_MORE = quoted(TOO_MANY)
 HEADER = "header"
 """Of a row that begins a second table: what its problem is called."""
+MADE = " problem"
+"""The column of a row's problem, where it is made: no file can have it, as headers are stripped."""
+PROBLEM = quoted(MADE)
+
+_MORE = quoted(TOO_MANY)
 _STATUSES = "('ok', 'failed', 'inherited', 'not-run', 'interrupted', 'pruned', 'resumed', 'duet')"
 
 # DuckDB would read 1_000 as a thousand.
@@ -58,7 +62,8 @@ _IS_FIRST_HEADER_AGAIN = (
 
 def _is_plain(columns: Iterable[str]) -> str:
     """Return the SQL of whether a row is surely no header and not torn, or NULL."""
-    phases = ", ".join(f"'{phase}'" for phase in PHASES if phase not in columns)
+    # Columns may be called as all phases are: then no row is.
+    phases = ", ".join(literal(phase) for phase in PHASES if phase not in columns) or "NULL"
     return f"status = 'ok' AND phase IN ({phases}) AND {_MORE} IS NULL"
 
 
@@ -79,8 +84,7 @@ def is_wanted(columns: Sequence[str], phases: Sequence[str] | None) -> str:
     """Return the SQL of whether a row is of the phases (None: any), or is to be told of."""
     if phases is None:
         return is_no_header(columns)
-    listed = ", ".join("'" + phase.replace("'", "''") + "'" for phase in phases)
-    of_them = f"phase IN ({listed})"
+    of_them = f"phase IN ({', '.join(map(literal, phases))})"
     # A resumed training shows in its train phase alone, and spares the others' double rows.
     return (
         f"CASE WHEN {_is_plain(columns)} THEN {of_them} ELSE NOT {_IS_FIRST_HEADER_AGAIN} "
@@ -98,5 +102,5 @@ def problem(columns: Sequence[str]) -> str:
 
 def _is_another_header(columns: Sequence[str]) -> str:
     """Return the SQL of whether a row is a header, be it of other columns than these."""
-    names = "(" + ", ".join("'" + name.replace("'", "''") + "'" for name in columns) + ")"
+    names = f"({', '.join(map(literal, columns))})"
     return f"coalesce(lower(run_id) IN {names} AND lower(phase) IN {names}, false)"

@@ -10,9 +10,8 @@ from mnistbench.errors import InputError
 from mnistbench.results import implausible, left_out
 from mnistbench.results.csv import DECIMAL_COMMA, columns_of, first_row, parts
 from mnistbench.results.csv_loading import load_table
-from mnistbench.results.database import quoted
 from mnistbench.results.left_out import LeftOut
-from mnistbench.results.row_conditions import HEADER, SECONDS, is_wanted, problem
+from mnistbench.results.row_conditions import HEADER, MADE, PROBLEM, SECONDS, is_wanted, problem
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -30,9 +29,6 @@ _COLUMN_OF = {
     left_out.LONG: "seconds",
 }  # fmt: skip
 _MOST_KEYS = 100_000
-MADE = " problem"
-"""The column of a row's problem, where it is made: no file can have it, as headers are stripped."""
-PROBLEM = quoted(MADE)
 CELLS = f"CASE WHEN {PROBLEM} IS NOT NULL THEN [{', '.join(left_out.KEY)}] END AS cells"
 """SQL: cells as they stand, of odd rows alone: to find them in their file again."""
 LINES = "len(string_split(array_to_string(cells, ''), chr(10)))"
