@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 from conftest import FEW, Session, benchmark_here, failure_line, rows, run, run_here
+from inside_updates import OTHERS, PLAIN, largest_differences
 from scipy import stats
 
+from mnistbench.config.loading import load_config
 from mnistbench.data.arrays import ALIGNMENT_BYTES, aligned_bytes
+from mnistbench.measuring.startup import environment_of
+from mnistbench.measuring.workers import Workers
 
 CASES = {
     # Each has a partial last batch in training, and most another way from bytes to a number.
@@ -22,6 +26,7 @@ CASES = {
     ),
     "validated": ("dense", "batch_size: 100, jit: on, validation: 0.25, optimizer: rmsprop"),
     "graph": ("dense", "batch_size: 100, jit: off, validation: test"),
+    "descent": ("dense", "batch_size: 100, jit: off, optimizer: sgd, learning_rate: 0.05"),
     "convolutions": ("cnn, filters: [8, 8], padding: [same], dropout: 0.0", "batch_size: 100"),
 }
 NORMALIZATIONS = {"sparse": "standardize", "validated": "divide_max", "graph": "none"}
@@ -96,10 +101,20 @@ def test_what_was_compiled_and_why_is_recorded(both_ways: Session) -> None:
     assert both_ways.metric("plain-fit", "trace_compile_seconds") == [""]
 
 
+def test_an_optimizers_step_by_kernels_is_keras_own(tmp_path: Path) -> None:
+    workers = Workers(environment_of(load_config("mnist-dense")), "auto")
+    found = workers.run(largest_differences, None, tmp_path / "log.txt", lambda said: None)
+    assert set(found) == {*PLAIN, *OTHERS}
+    for name, (apart, moved) in found.items():
+        assert moved > 0.001, name
+        # Equal where Keras takes the step itself; the kernels round differently.
+        assert apart <= (2e-6 if name in PLAIN else 0), (name, apart)
+
+
 def test_small_steps_have_one_thread_unless_the_user_says_otherwise(tmp_path: Path) -> None:
     fused = ("mnist-dense", *FEW, "--set", "training.execution=fused", "--no-calibrate")
     own_flag = "--xla_backend_extra_options=xla_cpu_disable_slp_vectorizer"
-    many = "training.epochs=25"
+    many = "training.epochs=80"
     left = benchmark_here(tmp_path / "a", *fused, "--set", many)
     done = run("benchmark", *fused, "--output", str(tmp_path / "b"),
                env={"TF_NUM_INTRAOP_THREADS": "2", "XLA_FLAGS": own_flag})  # fmt: skip
@@ -125,8 +140,6 @@ def test_every_epoch_has_an_order_of_its_own(tmp_path: Path) -> None:
     from mnistbench.measuring.inside.execution import FusedExecution
 
     file = config_file(tmp_path, "plain", "fused", ", seed: 1")
-    from mnistbench.config.loading import load_config
-
     config = load_config(str(file), ["training.shuffle=true"])
     fused = FusedExecution.__new__(FusedExecution)
     fused._config, fused._seed = config, 7

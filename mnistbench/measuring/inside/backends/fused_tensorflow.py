@@ -1,7 +1,8 @@
 """A training epoch and a test as TensorFlow programs: one call for all their full batches.
 
 What a step computes is Keras's: the model's call, its loss, its metrics, its optimizer. What is
-left out is Python between the steps, and the float copy of the images.
+left out is Python between the steps, and the float copy of the images. A graph takes the
+optimizer's step by TensorFlow's own kernels, where XLA would make one of Keras's operations.
 
 Imports TensorFlow: only measuring processes import this module.
 """
@@ -18,6 +19,7 @@ import tensorflow as tf
 
 from mnistbench.config.run_config import RunConfig
 from mnistbench.data import ALIGNMENT_BYTES, RawImages
+from mnistbench.measuring.inside.backends.updates_tensorflow import Update, update_of
 
 _Step = Callable[[Any, Any], Any]
 _Batch = Callable[[Any, Any, Any, Any, int], tuple[Any, Any]]
@@ -36,6 +38,7 @@ class TensorFlowPrograms:
         self._batch_size = config.training.batch_size
         self._classes = None if config.training.loss.startswith("sparse_") else config.facts.classes
         self._jit = jit
+        self._update: Update = model.optimizer.apply if jit else update_of(model.optimizer)
         self._epoch: _Pass | None = None
         self._tests: list[tuple[RawImages, _Pass]] = []
 
@@ -104,7 +107,7 @@ class TensorFlowPrograms:
             loss = model.compute_loss(x=images, y=labels, y_pred=guesses, training=True)
             scaled = model.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, model.trainable_variables)
-        model.optimizer.apply(gradients, model.trainable_variables)
+        self._update(gradients, model.trainable_variables)
         model.compute_metrics(images, labels, guesses)
         return loss
 

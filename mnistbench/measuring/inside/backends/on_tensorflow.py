@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import tensorflow as tf
 from mnistbench.config.network import Convolution
 from mnistbench.config.run_config import RunConfig
 from mnistbench.config.work import training_flops
-from mnistbench.measuring.inside.backends import xla
+from mnistbench.measuring.inside.backends import updates_tensorflow, xla
 from mnistbench.measuring.inside.backends.base import (
     Application,
     Backend,
@@ -33,14 +34,21 @@ _FLOPS_WORTH_A_SECOND_THREAD = 10_000_000
 between, two were slower than one, and less steady."""
 
 
-_STEPS_WORTH_COMPILING = 5_000
-_PARAMETERS_OF_A_STEP = 60_000
-"""On a CPU, XLA saved .15 ms a dense network's step and 2.5 ns a parameter of it, and took .8 to
-.9 s longer to compile: both grow alike on a slower one. See docs/backends.md."""
+_STEPS_WORTH_COMPILING = 19_000
+_VALUES_OF_A_STEP = 10_000
+_PARAMETERS_OF_A_STEP = 70_000
+_PARAMETERS_OF_A_STEP_BY_KERAS = 11_000
+"""On a CPU, XLA took about .95 s longer to compile, and saved a step .05 ms, 5 ns for each value of
+its images, and .7 ns for each parameter, or 4.5 ns where the optimizer has no kernel: all grow
+alike on a slower one. See docs/backends.md."""
 
 
 def _earns_compiling_back(config: RunConfig, steps: int) -> bool:
-    return steps * (1 + config.parameters / _PARAMETERS_OF_A_STEP) > _STEPS_WORTH_COMPILING
+    values = config.training.batch_size * prod(config.facts.image_shape)
+    by_kernel = config.training.optimizer in updates_tensorflow.KERNELS
+    at_once = _PARAMETERS_OF_A_STEP if by_kernel else _PARAMETERS_OF_A_STEP_BY_KERAS
+    saved = 1 + values / _VALUES_OF_A_STEP + config.parameters / at_once
+    return steps * saved > _STEPS_WORTH_COMPILING
 
 
 class TensorFlowBackend(Backend):
