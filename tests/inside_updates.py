@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+Differences = dict[str, tuple[float, float]]
+
 STEPS = 25
 SHAPES = ((7, 5), (5,))
 
@@ -20,7 +22,7 @@ OTHERS = {
 }
 
 
-def largest_differences(_: object, tell: Callable[[object], None]) -> dict[str, tuple[float, float]]:
+def largest_differences(_: object, tell: Callable[[object], None]) -> Differences:
     """Return by optimizer how far kernels and Keras are apart, and how far both moved.
 
     Of the variables and of all that the optimizer keeps, after the same gradients.
