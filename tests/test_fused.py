@@ -12,7 +12,7 @@ from inside_updates import OTHERS, PLAIN, largest_differences
 from scipy import stats
 
 from mnistbench.config.loading import load_config
-from mnistbench.data.arrays import ALIGNMENT_BYTES, aligned_bytes
+from mnistbench.data.arrays import ALIGNMENT_BYTES, aligned_bytes, can_be_lent, lent
 from mnistbench.measuring.startup import environment_of
 from mnistbench.measuring.workers import Workers
 
@@ -134,6 +134,14 @@ def test_aligned_bytes_start_where_tensorflow_can_use_them() -> None:
     assert lying_well.shape == (1000,)
     assert lying_well.flags.writeable
     assert lying_well.flags.c_contiguous
+    assert lent(lying_well) is lying_well
+    for other in (lying_well[1:], lying_well[::2]):
+        assert not can_be_lent(other)
+        copy = lent(other)
+        assert can_be_lent(copy)
+        assert copy.tolist() == other.tolist()
+    lying_well.flags.writeable = False
+    assert can_be_lent(lent(lying_well)), "NumPy lends nothing read-only"
 
 
 def test_every_epoch_has_an_order_of_its_own(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Images and labels: found, read, checked, and turned into the numbers a network takes."""
 
-from mnistbench.data.arrays import ALIGNMENT_BYTES
+from mnistbench.data.arrays import can_be_lent
 from mnistbench.data.dataset import (
     DataIdentity,
     Dataset,
@@ -25,13 +25,13 @@ from mnistbench.data.preprocessing import (
 from mnistbench.data.sources import find, not_here, source_of
 
 __all__ = [
-    "ALIGNMENT_BYTES",
     "DataIdentity",
     "Dataset",
     "Numbers",
     "RawImages",
     "Split",
     "bring",
+    "can_be_lent",
     "checked",
     "find",
     "identify",

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistbench.config.run_config import ImageType, RunConfig
-from mnistbench.data.arrays import Bytes
+from mnistbench.data.arrays import Bytes, lent
 from mnistbench.data.dataset import Dataset
 
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
@@ -67,11 +67,14 @@ def numbers(
 def raw_images(
     dataset: Dataset, config: RunConfig, split: Split, trained_on: Bytes | None = None
 ) -> RawImages:
-    """Return one split as it is, and how `numbers` would normalise it; no image is copied."""
+    """Return one split as it is, and how `numbers` would normalise it.
+
+    Images are copied only where a framework could not use them as they lie.
+    """
     images, labels, reference = _parts(dataset, config, split, trained_on)
     shape = config.model.input_shape(config.facts.image_shape)
     offset, scale = _offset_and_scale(reference, config.dataset.normalization)
-    return RawImages(images.reshape(len(images), *shape), labels, offset, scale)
+    return RawImages(lent(images).reshape(len(images), *shape), labels, offset, scale)
 
 
 def _parts(

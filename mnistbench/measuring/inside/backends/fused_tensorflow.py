@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from mnistbench.config.run_config import RunConfig
-from mnistbench.data import ALIGNMENT_BYTES, RawImages
+from mnistbench.data import RawImages, can_be_lent
 from mnistbench.measuring.inside.backends.updates_tensorflow import Update, update_of
 
 _Step = Callable[[Any, Any], Any]
@@ -174,8 +174,7 @@ class _Pass:
 def _on_device(array: npt.NDArray[np.uint8]) -> Any:
     """Return the array as a tensor: on a CPU the very bytes, if they lie as its programs need."""
     on_cpu = not tf.config.get_visible_devices("GPU")
-    lies_well = array.flags.c_contiguous and array.ctypes.data % ALIGNMENT_BYTES == 0
-    if on_cpu and lies_well and array.flags.writeable:  # NumPy lends nothing read-only
+    if on_cpu and can_be_lent(array):
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
     return tf.constant(array)
 
