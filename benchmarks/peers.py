@@ -24,12 +24,15 @@ from pathlib import Path
 import psutil
 from cpuinfo import get_cpu_info
 from peers.contenders import CONTENDERS, NOT_AVAILABLE, Order, Outcome
-from peers.report import COLUMNS, CONFIDENCE, Entry, markdown, rows_of
+from peers.report import COLUMNS, CONFIDENCE, FEWEST, Entry, markdown, rows_of
 from rich.console import Console
 from rich.table import Table
 
 from mnistbench.config.files import known_configs
 from mnistbench.config.loading import load_config
+from mnistbench.machine.evidence import CONTENDED, repeat_metrics
+from mnistbench.machine.readings import take
+from mnistbench.measuring.workers import own_cpu_seconds
 
 PACKAGES = (
     "mnistbench", "tensorflow", "keras", "torch", "jax", "optax", "scikit-learn", "numpy",
@@ -37,7 +40,7 @@ PACKAGES = (
 CSV_COLUMNS = (
     "config", "peer", "round", "place", "epochs", "train_samples", "seed", "status", "reason",
     "train_seconds", "compile_seconds", "train_without_compile_seconds", "accuracy", "steps",
-    "peak_rss_bytes",
+    "peak_rss_bytes", "other_cpu_share", "contended",
 )  # fmt: skip
 
 
@@ -74,10 +77,19 @@ def measured(options: argparse.Namespace) -> Iterator[tuple[Order, Entry]]:
         seed = chance.getrandbits(31)
         for place, (config, peer) in enumerate(list(pairs), start=1):
             order = _order(config, options, seed)
-            outcome = CONTENDERS[peer].run(order)
-            yield order, Entry(config, peer, number, place, outcome)
-            if outcome.status == NOT_AVAILABLE:
+            entry = _measured(order, peer, number, place)
+            yield order, entry
+            if entry.outcome.status == NOT_AVAILABLE:
                 pairs.remove((config, peer))
+
+
+def _measured(order: Order, peer: str, number: int, place: int) -> Entry:
+    """Run a peer once, and see what else used the machine meanwhile, as beside every repeat."""
+    before = take(own_cpu_seconds())
+    outcome = CONTENDERS[peer].run(order)
+    evidence = {m.name: m.value for m in repeat_metrics(before, take(own_cpu_seconds()))}
+    share, contended = evidence.get("other_cpu_share"), evidence.get(CONTENDED)
+    return Entry(order.config, peer, number, place, outcome, share, contended)
 
 
 def _order(config: str, options: argparse.Namespace, seed: int) -> Order:
@@ -89,6 +101,7 @@ def _cells(order: Order, entry: Entry) -> dict[str, object]:
     outcome = entry.outcome
     cells = {**asdict(order), **asdict(entry), **asdict(outcome)}
     cells["train_without_compile_seconds"] = outcome.compiled_seconds
+    cells["contended"] = "" if entry.contended is None else str(entry.contended).lower()
     return {column: cells[column] for column in CSV_COLUMNS}
 
 
@@ -120,7 +133,9 @@ def _about(options: argparse.Namespace) -> str:
         f"Versions: {', '.join(_versions())}\n\n"
         f"Rounds: {options.rounds}; epochs: {epochs}; training images: {samples}; "
         f"seed {options.seed}. Medians with {CONFIDENCE:.0%} intervals; ratios are of the rounds' "
-        "pairs. An interval is left out where the rounds are too few for one.\n"
+        f"pairs; in brackets, and no claim, those of fewer than {FEWEST} rounds. An interval is "
+        "left out where the rounds are too few for one. Contended: processes during which others "
+        "used a tenth of the processor or more, or the host kept it.\n"
     )
 
 

@@ -57,11 +57,33 @@ def test_side_by_side(tmp_path: Path) -> None:
     ran = [row for row in rows if row["config"] == "mnist-dense-512"]
     assert [row["status"] for row in ran] == ["ok", "ok"]
     assert {row["steps"] for row in ran} == {"8"}
+    if sys.platform == "linux":  # elsewhere there may be nothing to read it from
+        assert all(0 <= float(row["other_cpu_share"]) <= 1 for row in ran)
+        assert {row["contended"] for row in ran} <= {"true", "false"}
     (refused,) = (row for row in rows if row["config"] == "mnist-mlp")
     assert refused["status"] == "not available"
     assert refused["reason"] == "mnist-mlp: scikit-learn has no rmsprop"
     assert refused["train_seconds"] == ""
-    assert "scikit-learn has no rmsprop" in (tmp_path / "peers.md").read_text(encoding="utf-8")
+    told = (tmp_path / "peers.md").read_text(encoding="utf-8")
+    assert "scikit-learn has no rmsprop" in told
+    assert "| contended |" in told
+
+
+def test_few_rounds_are_no_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from peers.contenders import FUSED, OK, Outcome
+    from peers.report import Entry, rows_of
+
+    def told(rounds: int) -> tuple[str, ...]:
+        entries = [
+            Entry("mnist-dense", peer, number, 1, Outcome(OK, train_seconds=seconds + number / 100))
+            for number in range(rounds)
+            for peer, seconds in ((FUSED, 1.0), ("jax", 2.0))
+        ]
+        return rows_of("mnist-dense", entries)[1]
+
+    assert told(4)[5].startswith("(1.9")
+    assert told(5)[5].startswith("1.9")
 
 
 def test_an_unknown_peer_is_refused() -> None:

@@ -14,12 +14,16 @@ from mnistbench.analysis.stats import paired_ratio
 from peers.contenders import CONTENDERS, FUSED, SEED, Outcome
 
 CONFIDENCE = 0.95
+FEWEST = 5
+"""Rounds that a ratio needs to be a claim: one of fewer stands in brackets."""
+
 ACCURACY_MARGIN = 0.03
 """Whose median accuracy is further below the seed's has not learnt the same: it is marked."""
 
 COLUMNS = (
     "peer", "n", "train s", "without compiling s", "times as fast as the seed",
-    "fused is faster by", "fused is faster by, without compiling", "accuracy", "peak MB", "remark",
+    "fused is faster by", "fused is faster by, without compiling", "accuracy", "peak MB",
+    "contended", "remark",
 )  # fmt: skip
 UNKNOWN = "-"
 
@@ -35,6 +39,9 @@ class Entry:
     place: int
     """In the order drawn for the round, from 1."""
     outcome: Outcome
+    other_cpu_share: float | None = None
+    """Of the CPU time meanwhile, used by other processes; None where it cannot be read."""
+    contended: bool | None = None
 
 
 def rows_of(config: str, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
@@ -48,7 +55,7 @@ def _row(peer: str, entries: list[Entry]) -> tuple[str, ...]:
     outcomes = [entry.outcome for entry in entries if entry.peer == peer]
     good = [outcome for outcome in outcomes if outcome.train_seconds is not None]
     if not good:
-        return (CONTENDERS[peer].title, "0", *[UNKNOWN] * 7, _problem(outcomes))
+        return (CONTENDERS[peer].title, "0", *[UNKNOWN] * 8, _problem(outcomes))
     accuracies = [outcome.accuracy for outcome in good if outcome.accuracy is not None]
     peaks = [outcome.peak_rss_bytes for outcome in good if outcome.peak_rss_bytes is not None]
     return (
@@ -61,6 +68,7 @@ def _row(peer: str, entries: list[Entry]) -> tuple[str, ...]:
         _ratio(entries, FUSED, peer, "compiled_seconds"),
         f"{median(accuracies):.4f}" if accuracies else UNKNOWN,
         f"{median(peaks) / 1e6:,.0f}" if peaks else UNKNOWN,
+        _contended([entry for entry in entries if entry.peer == peer]),
         "; ".join(filter(None, [_remark(peer, entries), _problem(outcomes)])),
     )
 
@@ -89,13 +97,19 @@ def _ratio(entries: list[Entry], base: str, new: str, figure: str) -> str:
         np.array([by_round[peer][number] for number in rounds]) for peer in (base, new)
     )
     found = paired_ratio(before, after, CONFIDENCE)
-    return _with_interval(f"{float(found.ratio):.2f}", float(found.low), float(found.high))
+    told = _with_interval(f"{float(found.ratio):.2f}", float(found.low), float(found.high))
+    return told if len(rounds) >= FEWEST else f"({told})"
 
 
 def _with_interval(text: str, low: float, high: float) -> str:
     """Add an interval, unless the rounds are too few for one."""
     known = math.isfinite(low) and math.isfinite(high)
     return f"{text} [{low:.2f}, {high:.2f}]" if known else text
+
+
+def _contended(entries: Sequence[Entry]) -> str:
+    known = [entry.contended for entry in entries if entry.contended is not None]
+    return f"{sum(known)} of {len(known)}" if known else UNKNOWN
 
 
 def _remark(peer: str, entries: list[Entry]) -> str:
