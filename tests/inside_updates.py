@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-Differences = dict[str, tuple[float, float]]
+
+class Outcome(NamedTuple):
+    """What came of the steps of one optimizer."""
+
+    apart: float
+    """How far what a kernel may have done is from what Keras did, at most."""
+    moved: float
+    """How far the variables are from where they began, at most."""
+    has_kernel: bool
+
 
 STEPS = 25
 SHAPES = ((7, 5), (5,))
@@ -22,35 +31,34 @@ OTHERS = {
 }
 
 
-def largest_differences(_: object, tell: Callable[[object], None]) -> Differences:
-    """Return by optimizer how far kernels and Keras are apart, and how far both moved.
-
-    Of the variables and of all that the optimizer keeps, after the same gradients.
-    """
+def outcomes(_: object, tell: Callable[[object], None]) -> dict[str, Outcome]:
+    """Return by optimizer what the same gradients make of the variables and of all it keeps."""
     import keras
 
     made = {name: keras.optimizers.get(name) for name in PLAIN}
     made |= {name: getattr(keras.optimizers, kind)(**how) for name, (kind, how) in OTHERS.items()}
-    return {name: _differences(optimizer) for name, optimizer in made.items()}
+    return {name: _outcome(optimizer) for name, optimizer in made.items()}
 
 
-def _differences(optimizer: Any) -> tuple[float, float]:
+def _outcome(optimizer: Any) -> Outcome:
     import numpy as np
 
     from mnistbench.measuring.inside.backends.updates_tensorflow import update_of
 
-    states, start = [], None
-    for by_kernel in (True, False):
+    states, kernels = [], []
+    for update in (update_of, lambda own: own.apply):
         own = type(optimizer).from_config(optimizer.get_config())
         variables = _variables()
         own.build(variables)
-        update = update_of(own) if by_kernel else own.apply
-        start = [np.array(each) for each in variables]
-        _take_steps(update, variables)
+        kernels.append(_take_steps(update(own), variables))
         states.append([np.array(each) for each in (*variables, *own.variables)])
-    apart = max(float(abs(a - b).max()) for a, b in zip(*states, strict=True))
-    moved = max(float(abs(a - b).max()) for a, b in zip(states[0], start or [], strict=False))
-    return apart, moved
+    assert not kernels[1], "Keras has none of these kernels"
+    start = [np.array(each) for each in _variables()]
+    return Outcome(_apart(*states), _apart(states[0][: len(start)], start), kernels[0])
+
+
+def _apart(some: list[Any], others: list[Any]) -> float:
+    return max(float(abs(a - b).max()) for a, b in zip(some, others, strict=True))
 
 
 def _variables() -> list[Any]:
@@ -61,7 +69,8 @@ def _variables() -> list[Any]:
     return [keras.Variable(draw.standard_normal(shape, np.float32)) for shape in SHAPES]
 
 
-def _take_steps(update: Callable[[Any, Any], object], variables: list[Any]) -> None:
+def _take_steps(update: Callable[[Any, Any], object], variables: list[Any]) -> bool:
+    """Take them, and return whether a kernel of TensorFlow's did."""
     import numpy as np
     import tensorflow as tf
 
@@ -69,3 +78,5 @@ def _take_steps(update: Callable[[Any, Any], object], variables: list[Any]) -> N
     draw = np.random.default_rng(4)
     for _ in range(STEPS):
         step(*(tf.constant(draw.standard_normal(shape, np.float32)) for shape in SHAPES))
+    operations = step.get_concrete_function(*map(tf.zeros, SHAPES)).graph.get_operations()
+    return any(operation.type.startswith("ResourceApply") for operation in operations)

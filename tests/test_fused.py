@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import FEW, Session, benchmark_here, failure_line, rows, run, run_here
-from inside_updates import OTHERS, PLAIN, largest_differences
+from inside_updates import OTHERS, PLAIN, outcomes
 from scipy import stats
 
 from mnistbench.config.loading import load_config
@@ -103,12 +103,13 @@ def test_what_was_compiled_and_why_is_recorded(both_ways: Session) -> None:
 
 def test_an_optimizers_step_by_kernels_is_keras_own(tmp_path: Path) -> None:
     workers = Workers(environment_of(load_config("mnist-dense")), "auto")
-    found = workers.run(largest_differences, None, tmp_path / "log.txt", lambda said: None)
+    found = workers.run(outcomes, None, tmp_path / "log.txt", lambda said: None)
     assert set(found) == {*PLAIN, *OTHERS}
-    for name, (apart, moved) in found.items():
-        assert moved > 0.001, name
+    for name, outcome in found.items():
+        assert outcome.moved > 0.001, name
+        assert outcome.has_kernel == (name in PLAIN), name
         # Equal where Keras takes the step itself; the kernels round differently.
-        assert apart <= (2e-6 if name in PLAIN else 0), (name, apart)
+        assert outcome.apart <= (2e-6 if name in PLAIN else 0), (name, outcome)
 
 
 def test_small_steps_have_one_thread_unless_the_user_says_otherwise(tmp_path: Path) -> None:

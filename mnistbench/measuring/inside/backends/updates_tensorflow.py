@@ -19,13 +19,15 @@ Update = Callable[[Sequence[Any], Sequence[Any]], None]
 
 
 def update_of(optimizer: keras.optimizers.Optimizer) -> Update:
-    """Return a step of a built optimizer: by a kernel if there is one of this formula, or Keras's.
+    """Return an optimizer's step: by a kernel if there is one of its formula, or Keras's.
 
-    Momentum, decay, clipping, averages and scaled losses are left to Keras.
+    The optimizer is built before the first. Momentum, decay, clipping, averages and scaled losses
+    are left to Keras.
     """
     made = KERNELS.get(type(optimizer).__name__.lower())
     if made is None or not _is_plain(optimizer):
-        return lambda gradients, variables: optimizer.apply(gradients, variables)
+        by_keras: Update = optimizer.apply
+        return by_keras
 
     def update(gradients: Sequence[Any], variables: Sequence[Any]) -> None:
         made(optimizer, gradients, variables)
