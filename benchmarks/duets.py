@@ -1,16 +1,18 @@
 """How small a change a duet sees on this machine, beside plain interleaving, and how often it errs.
 
     python benchmarks/duets.py [--rounds 60] [--known-rounds 40] [--load none|training|bursts]
-                               [--output results/duets] [--read TABLE]
+                               [--longer epochs|images] [--output results/duets] [--read TABLE]
 
 Measures a config against itself, against a training of 11 epochs instead of 10, and of 2 % more
-images, each as a duet and interleaved, all six in turn, a fifth of the rounds at a time, so that
-what the machine does meanwhile falls on all alike. The truth of the longer ones is known from the
-length of a later epoch of the equal pairs. Comparisons of 5, 10 and 20 pairs are drawn from each
-series and judged as `compare --phase train` judges: how often equal things are called different,
-how often the interval holds the truth, and how often a slowdown is called one; slowdowns of 2, 5
-and 10 % are also made of the equal pairs, by scaling one side. The table keeps the evidence beside
-every repeat: benchmarks/narrowing.py asks what of it explains the pairs' differences.
+images, each on one core, as a duet and interleaved, all nine in turn, a fifth of the rounds at a
+time, so that what the machine does meanwhile falls on all alike; `--longer` leaves out one of the
+longer ones.
+Their truth is known from the length of a later epoch of the equal pairs. Comparisons of 5, 10 and
+20 pairs are drawn from each series and judged as `compare --phase train` judges: how often equal
+things are called different, how often the interval holds the truth, and how often a slowdown is
+called one; slowdowns of 2, 5 and 10 % are also made of the equal pairs, by scaling one side. The
+table keeps the evidence beside every repeat: benchmarks/narrowing.py asks what of it explains the
+pairs' differences.
 """
 
 from __future__ import annotations
@@ -38,12 +40,14 @@ from mnistbench.analysis.pairing import without_halves
 from mnistbench.config.loading import load_config
 from mnistbench.config.run_config import RunConfig
 from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
+from mnistbench.session.duet import way_at_once
 from mnistbench.session.records import RepeatRecord
 
 SIZES = (5, 10, 20)
 DRAWS = 4_000
 PARTS = 5
-DESIGNS = ("duet", "interleaved")
+DESIGNS = ("one-core", "duet", "interleaved")
+LONGER = ("epochs", "images")
 EVIDENCE = (
     "repeat_wall_seconds", "other_cpu_seconds", "steal_seconds", "pressure_cpu_some_seconds",
     "context_switches_involuntary", "context_switches_voluntary", "page_faults_minor",
@@ -109,9 +113,10 @@ def load_of(kind: str, scratch: Path) -> Iterator[None]:
 
 
 def measured(
-    configs: tuple[RunConfig, RunConfig], rounds: int, duet: bool, output: Path
+    configs: tuple[RunConfig, RunConfig], rounds: int, design: str, output: Path
 ) -> BenchmarkResult:
-    plan = BenchmarkPlan(configs, rounds, 1, output, calibrate=False, duet=duet)
+    at_once = way_at_once(design == "duet", design == "one-core")
+    plan = BenchmarkPlan(configs, rounds, 1, output, calibrate=False, at_once=at_once)
     result = run_benchmark(plan, lambda event: None)
     if result.interrupted or result.failures:
         raise SystemExit("interrupted, or a repeat failed")
@@ -154,12 +159,13 @@ def collect(arguments: argparse.Namespace) -> None:
         writer.writerow(FIELDS)
         with load_of(arguments.load, arguments.output / "load"):
             for part in range(PARTS):
-                series = [(design, pair) for design in DESIGNS for pair in configs]
+                series = [(design, pair) for design in DESIGNS for pair in configs
+                          if pair in ("equal", *arguments.longer)]  # fmt: skip
                 random.Random(part).shuffle(series)
                 for design, pair in series:
                     wanted = arguments.rounds if pair == "equal" else arguments.known_rounds
                     each = math.ceil(wanted / PARTS)
-                    result = measured(configs[pair], each, design == "duet", scratch)
+                    result = measured(configs[pair], each, design, scratch)
                     writer.writerows(rows_of(result, design, pair, part * each))
                     text.flush()
                     print(f"part {part + 1} of {PARTS}: {design}, {pair}", file=sys.stderr)
@@ -191,8 +197,10 @@ def read(table: Path, images: int) -> list[Series]:
         rows = list(csv.DictReader(text))
     series = []
     for design in DESIGNS:
-        for pair in ("equal", "epochs", "images"):
+        for pair in ("equal", *LONGER):
             own = [row for row in rows if (row["design"], row["pair"]) == (design, pair)]
+            if not own:
+                continue
             columns = ([float(row[f"{side}_seconds"]) for row in own] for side in ("base", "new"))
             numbers = np.array([int(row["round"]) for row in own])
             truth = _truth(rows, design, pair, images)
@@ -265,7 +273,7 @@ def report(table: Path, images: int, load: str) -> None:
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     for one in series:
         changes = _changes(one)
-        for n in SIZES:
+        for n in (size for size in SIZES if size <= len(changes)):
             different, holds, slower = judged(one, n, draw)
             alarms = f"{different:.1%}" if one.pair == "equal" else ""
             slower_text = "" if one.pair == "equal" else f"{slower:.1%}"
@@ -278,7 +286,9 @@ def report(table: Path, images: int, load: str) -> None:
     print("|---|---:|" + "---:|" * len(SIZES) + "---:|")
     for one in (series for series in series if series.pair == "equal"):
         for scale in SCALED:
-            shares = [f"{judged(one, n, draw, scale)[2]:.1%}" for n in SIZES]
+            shares = [
+                f"{judged(one, n, draw, scale)[2]:.1%}" if n <= len(one.base) else "" for n in SIZES
+            ]
             needed = pairs_needed(one, scale, draw)
             print(f"| {one.design} | {scale - 1:.0%} | {' | '.join(shares)} | {needed} |")
 
@@ -317,10 +327,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=60, help="of the equal pairs")
     parser.add_argument("--known-rounds", type=int, default=40, help="of the others")
+    parser.add_argument("--longer", choices=LONGER, action="append", help="left out: both")
     parser.add_argument("--load", choices=("none", "training", "bursts"), default="none")
     parser.add_argument("--output", type=Path, default=Path("results/duets"))
     parser.add_argument("--read", type=Path, help="measure nothing: judge this table")
     arguments = parser.parse_args()
+    arguments.longer = arguments.longer or LONGER
     if arguments.read:
         report(arguments.read, arguments.images, arguments.load)
         return

@@ -1,17 +1,20 @@
 """Does mnistbench slow down what it times? Its train phase against a bare script's, in pairs.
 
-    python benchmarks/overhead.py [--config mnist-dense-512] [--how duet|alone] [--rounds 40]
-                                  [--train-samples N] [--epochs N] [--output results/overhead]
-                                  [--read]
+    python benchmarks/overhead.py [--config mnist-dense-512] [--how one-core|duet|alone]
+                                  [--rounds 40] [--train-samples N] [--epochs N]
+                                  [--output results/overhead] [--read]
 
 Each round sets, in an order drawn anew, beside the lesson's bare script: the same script again,
 mnistbench forked, and mnistbench spawned; and where the lesson's own lines give float64 images,
 mnistbench with float32. All are fresh processes; images have the type that the script's have;
 standard output is thrown away.
 
-`duet`: the two of a pair train at the same time, each on half of the cores, halves swapped every
-round. That tells 2 % apart where whole runs have slow modes. `alone`: each alone on all cores, so
-that what only shows there (threads, the command's own process) is not missed.
+`one-core`: the two of a pair train at the same time on one and the same core, another one in every
+round. The kernel gives it to either for some milliseconds at a time, so that whatever the machine
+does meanwhile meets both alike, and their processor seconds can be told apart to half a per cent;
+wall time says nothing there. `duet`: each on half of the cores, halves swapped every round.
+`alone`: each alone on all cores, so that what only shows there (threads, the command's own process)
+is not missed.
 
 TensorFlow's release of its input pipelines, up to some seconds asleep at the end of an epoch, falls
 on either side by chance; it is timed on both, and the train phase is compared with and without it.
@@ -72,7 +75,7 @@ LESSONS = {
 TRAIN = "train"
 PHASES = ("data-load", "compile", TRAIN, "test")
 AGAIN, FORK, SPAWN, FLOAT32 = "the script again", "forked", "spawned", "forked, float32"
-DUET, ALONE = "duet", "alone"
+ONE_CORE, DUET, ALONE = "one-core", "duet", "alone"
 SLOW = 1.3
 LEFT = "train_without_teardown_seconds"
 MEASURED = (*(f"{phase}_seconds" for phase in PHASES), "train_cpu_seconds", LEFT)
@@ -173,18 +176,26 @@ class Side:
     cores: Sequence[int]
 
 
-def in_duet(kind: str, number: int, options: argparse.Namespace) -> tuple[Figures, Figures]:
+def together(kind: str, number: int, options: argparse.Namespace) -> tuple[Figures, Figures]:
     """Return the script's figures and those of the other, measured at the same time."""
-    both = shares(cores(), 2)
-    if both is None:
-        raise SystemExit("a duet needs two physical cores")
     conductor = Conductor(lambda message: None)
-    own = both if number % 2 else both[::-1]
+    own = places(number, options.how)
     base, new = (Side(options, kind, conductor, side, own[side]) for side in (0, 1))
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(script_figures, base)
         second = pool.submit(script_figures if kind == AGAIN else our_figures, new)
         return first.result(), second.result()
+
+
+def places(number: int, how: str) -> Sequence[Sequence[int]]:
+    """Return the cores of either side in a round."""
+    if how == ONE_CORE:
+        everyone = cores()
+        return [everyone[number % len(everyone)].threads[:1]] * 2
+    halves = shares(cores(), 2)
+    if halves is None:
+        raise SystemExit("a duet needs two physical cores")
+    return halves if number % 2 else halves[::-1]
 
 
 def script_figures(side: Side) -> Figures:
@@ -227,10 +238,10 @@ def our_figures(side: Side) -> Figures:
 def round_of(number: int, options: argparse.Namespace) -> Iterator[tuple[str, Figures, Figures]]:
     chance = random.Random(number)
     order = kinds(options.config)
-    if options.how == DUET:
+    if options.how != ALONE:
         chance.shuffle(order)
         for kind in order:
-            yield (kind, *in_duet(kind, number, options))
+            yield (kind, *together(kind, number, options))
         return
     everyone = ["", *order]
     chance.shuffle(everyone)
@@ -253,9 +264,17 @@ def collect(options: argparse.Namespace, done: int) -> None:
                     **{f"new_{name}": value for name, value in new.items()},
                 })  # fmt: skip
             text.flush()
-            told = ", ".join(f"{kind} {new['train_seconds'] / base['train_seconds']:.3f}"
-                             for kind, base, new in measured)  # fmt: skip
+            name = next(iter(compared(options.how).values()))
+            told = ", ".join(f"{kind} {new[name] / base[name]:.3f}" for kind, base, new in measured)
             print(f"round {number} of {options.rounds}: {told}", file=sys.stderr)
+
+
+def compared(how: str) -> dict[str, str]:
+    """Return the headings of what is compared, and its column without the side."""
+    cpu = {"train, CPU": "train_cpu_seconds"}
+    if how == ONE_CORE:  # the wall time of either is that of both together
+        return cpu
+    return {"train": "train_seconds", "without the release of the input": LEFT, **cpu}
 
 
 def _key(options: argparse.Namespace) -> dict[str, str]:
@@ -271,17 +290,14 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield f"{options.config}, {epochs} of {options.train_samples or 'all'} images, {options.how}"
     yield _about()
     yield ""
-    yield (
-        "| over the script | n | train | without the release of the input | train, CPU "
-        "| slow runs, its | slow, the script's |"
-    )
-    yield "|---|---:|---:|---:|---:|---:|---:|"
+    columns = compared(options.how)
+    yield (f"| over the script | n | {' | '.join(columns)} | slow runs, its | slow, the script's |")
+    yield f"|---|---:|{'---:|' * len(columns)}---:|---:|"
+    slow_by = next(iter(columns.values()))
     for kind in others:
         own = [row for row in rows if row["kind"] == kind]
-        cells = [
-            _ratio(own, name, options) for name in ("train_seconds", LEFT, "train_cpu_seconds")
-        ]
-        slow = [_slow(own, side) for side in ("new", "base")]
+        cells = [_ratio(own, name, options) for name in columns.values()]
+        slow = [_slow(own, f"{side}_{slow_by}") for side in ("new", "base")]
         yield f"| {kind} | {len(own)} | {' | '.join([*cells, *slow])} |"
     if options.how == ALONE:
         yield ""
@@ -316,8 +332,8 @@ def _ratio(rows: Sequence[dict[str, str]], name: str, options: argparse.Namespac
     return f"{float(found.ratio):.3f} [{float(found.low):.3f}, {float(found.high):.3f}]"
 
 
-def _slow(rows: Sequence[dict[str, str]], side: str) -> str:
-    seconds = _side(rows, f"{side}_train_seconds")
+def _slow(rows: Sequence[dict[str, str]], column: str) -> str:
+    seconds = _side(rows, column)
     return f"{(seconds > SLOW * np.median(seconds)).sum()} of {len(seconds)}"
 
 
@@ -341,7 +357,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", choices=LESSONS, default="mnist-dense-512")
-    parser.add_argument("--how", choices=(DUET, ALONE), default=DUET)
+    parser.add_argument("--how", choices=(ONE_CORE, DUET, ALONE), default=ONE_CORE)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--train-samples", type=int, help="left out: all")
     parser.add_argument("--epochs", type=int, default=1)

@@ -33,6 +33,7 @@ from mnistbench.results.phases import STATUS_OK, TOTAL
 from mnistbench.results.rows import MachineRow, MetricRow, Row, TimingRow
 from mnistbench.results.tables import MACHINE, METRICS, TIMINGS, read_table
 from mnistbench.session import benchmark
+from mnistbench.session.duet import way_at_once
 from mnistbench.session.events import Event
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ def run_benchmark(
     output: str | Path = "results",
     tag: str = "",
     duet: bool = False,
+    one_core: bool = False,
     calibrate: bool = True,
     start_method: StartMethod = "auto",
     progress: Progress | None = None,
@@ -165,6 +167,7 @@ def run_benchmark(
     """Measure one or several configs, interleaved, each repeat in a fresh process.
 
     `repeats` are recorded, `warmup` run before and discarded; each run's folder lies in `output`.
+    `duet` and `one_core` measure two configs at the same time, as the command's options do.
     Without `progress` a bar is shown on a terminal and in a notebook, and lines elsewhere.
 
     Raises InputError for what cannot be measured, RunError if nothing was, OutputError for a folder
@@ -174,22 +177,29 @@ def run_benchmark(
     chosen = (configs,) if isinstance(configs, RunConfig) else tuple(configs)
     if not chosen:
         raise InputError("no config to measure", hint="give one of load_config")
+    at_once = way_at_once(duet, one_core)
     plan = benchmark.BenchmarkPlan(
-        chosen, repeats, warmup, Path(output), tag, start_method, calibrate, duet=duet
+        chosen, repeats, warmup, Path(output), tag, start_method, calibrate, at_once=at_once
     )
-    if progress is not None:
-        result = benchmark.run_benchmark(plan, progress)
-    else:
-        from mnistbench.report.progress import progress_on
-        from mnistbench.report.terminal import plain_console
-
-        with progress_on(plain_console(stderr=True)) as listener:
-            result = benchmark.run_benchmark(plan, listener)
+    result = _measured(plan, progress)
     if result.interrupted:
         raise KeyboardInterrupt
     if not result.runs:
         raise RunError("no repeat came to its end")
     return read_results(*(run.folder.path for run in result.runs))
+
+
+def _measured(
+    plan: benchmark.BenchmarkPlan, progress: Progress | None
+) -> benchmark.BenchmarkResult:
+    """Measure the plan, telling `progress` of it, or the terminal."""
+    if progress is not None:
+        return benchmark.run_benchmark(plan, progress)
+    from mnistbench.report.progress import progress_on
+    from mnistbench.report.terminal import plain_console
+
+    with progress_on(plain_console(stderr=True)) as listener:
+        return benchmark.run_benchmark(plan, listener)
 
 
 def read_results(*paths: str | Path) -> Results:

@@ -40,6 +40,7 @@ PARSED_ONLY = {
     "sweep stop": "a sweep that runs: tests/test_sweep_command.py",
     "--device gpu": "needs a GPU",
     "--duet": "needs two cores: tests/test_duet.py",
+    "--one-core": "processes of its own: tests/test_duet.py",
     "--parallel": "needs two cores: tests/test_parallel.py",
     "--against": "imports a framework in another Python: tests/test_against.py, test_ci_files.py",
     "--roofline": "seconds of the machine's peak: tests/test_roofline.py",

@@ -65,14 +65,89 @@ def test_both_sides_train_at_the_same_time(duet: Session) -> None:
             assert abs(one - other) < min(map(min, lengths)), "they overlap"
 
 
+@pytest.fixture(scope="module")
+def one_core(all_cores: None, tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A config against twice its epochs, on one core, two rounds."""
+    folder = tmp_path_factory.mktemp("one_core")
+    longer = folder / "longer.yaml"
+    text = run_here("config", "show", "mnist-dense-512").stdout
+    longer.write_text(
+        text.replace("name: mnist-dense-512", "name: longer").replace("epochs: 1", "epochs: 2")
+    )
+    return benchmark_here(
+        folder / "out", "mnist-dense-512", str(longer), "--set", "dataset.train_samples=6000",
+        "--set", "dataset.test_samples=100", "--repeats", "2", "--one-core",
+    )  # fmt: skip
+
+
+SHARING = ("mnist-dense-512", "longer")
+
+
+def test_both_sides_share_one_core_and_its_time(one_core: Session) -> None:
+    assert one_core.done.returncode == 0, one_core.done.stderr
+    used = [one_core.metric(name, "duet_cores") for name in SHARING]
+    assert used[0] == used[1]
+    assert len(set(used[0])) == 1
+    assert used[0][0].isdecimal()
+    trains = [
+        [row for row in rows(one_core.folder(name) / "timings.csv") if row["phase"] == "train"]
+        for name in SHARING
+    ]
+    for short, long in zip(*trains, strict=True):
+        assert abs(at(short["start_utc"]) - at(long["start_utc"])) < float(short["seconds"])
+        # Half of the core each, to the end of the longer one: the shorter one keeps on working.
+        for row in (short, long):
+            assert float(row["seconds"]) > 1.5 * float(row["cpu_seconds"])
+        assert float(long["seconds"]) > 1.2 * float(short["seconds"])
+
+
+def test_its_rows_say_what_they_are(one_core: Session, duet: Session) -> None:
+    for name in SHARING:
+        table = rows(one_core.folder(name) / "timings.csv")
+        assert {row["status"] for row in table} == {"one-core", "inherited"}
+        facts = {
+            row["attribute"]: row["value"] for row in rows(one_core.folder(name) / "machine.csv")
+        }
+        assert facts["design"] == "one-core"
+    assert "One core in turns with a busy neighbour" in one_core.done.stdout
+    sides = [str(one_core.folder(name)) for name in SHARING]
+    code, output, _ = compare(*sides, "--phase", "train")
+    assert code in (3, 4)
+    assert "both sides in turns of milliseconds on one core" in " ".join(output.split())
+    code, output, _ = compare(sides[0], str(duet.folder("mnist-dense-512")))
+    assert code == 5
+    assert "on one core, which it shared" in " ".join(output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["mnist-dense"], "--one-core: takes two configs, and 1 were given"),
+        (["mnist-dense", "mnist-dense", "--duet"], "--one-core: is another way than --duet"),
+        (["mnist-dense", "mnist-dense", "--roofline"], "--roofline: one core is not the machine"),
+    ],
+)
+def test_what_cannot_share_a_core_is_one_line(
+    arguments: list[str], words: str, tmp_path: Path
+) -> None:
+    done = run_here("benchmark", *arguments, "--one-core", "--output", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert words in failure_line(done)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.long
 @needs_two_cores
-def test_selfcheck_measures_both_designs(all_cores: None, tmp_path: Path) -> None:
-    done = run_here("selfcheck", *FEW, "--pairs", "5", "--duet", "--output", str(tmp_path))
+def test_selfcheck_measures_every_design(all_cores: None, tmp_path: Path) -> None:
+    done = run_here(
+        "selfcheck", *FEW, "--pairs", "5", "--duet", "--one-core", "--output", str(tmp_path)
+    )
     assert done.returncode == 0, done.stderr
     tables = [rows(file) for file in tmp_path.glob("*/selfcheck.csv")]
-    assert sorted(table[0]["design"] for table in tables) == ["duet", "interleaved"]
-    assert len(list(tmp_path.iterdir())) == 4
+    assert sorted(table[0]["design"] for table in tables) == [
+        "duet", "interleaved", "one-core",
+    ]  # fmt: skip
+    assert len(list(tmp_path.iterdir())) == 6
     last = [line for line in done.stdout.splitlines() if line.startswith("On this machine: ")]
     assert len(last) == 1
     assert "; duet: with " in last[0]

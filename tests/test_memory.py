@@ -49,3 +49,41 @@ def test_where_a_peak_cannot_be_forgotten_nothing_is_touched(tmp_path):
 @linux
 def test_more_than_there_is_is_not_asked_for():
     assert probe(1 << 62)[0] == "None"
+
+
+STEPS = """
+import platform, resource, sys
+sys.modules["keras"] = None
+import numpy as np
+import mnistbench.measuring.inside
+from mnistbench.measuring.inside import memory
+if platform.libc_ver()[0] != "glibc":
+    sys.exit("another allocator")
+if sys.argv[1] == "drop":
+    memory.drop_as_a_script_does()
+def step():
+    arrays = [np.empty(3_000_000, np.uint8) for _ in range(18)]  # no huge pages
+    for array in arrays:
+        array[::4096] = 1
+for _ in range(3):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@linux
+def test_what_a_step_frees_stays_for_the_next_one():
+    faults = {}
+    for kind in ("as it is", "drop"):
+        done = subprocess.run(
+            [sys.executable, "-c", STEPS, kind], capture_output=True, text=True, check=False
+        )
+        if "another allocator" in done.stderr:
+            pytest.skip("glibc alone learns what to keep")
+        faults[kind] = int(done.stdout)
+    pages = 20 * 18 * 3_000_000 // 4096
+    assert faults["as it is"] > pages / 2, "given back to the kernel after each step"
+    assert faults["drop"] < pages / 20

@@ -152,7 +152,10 @@ def test_runs_that_are_no_self_comparison_are_refused(two_runs, options, words):
 def test_measuring_and_reading_exclude_each_other(two_runs):
     done = run_here("selfcheck", "mnist-dense", "--from", *two_runs())
     assert done.returncode == 2
-    assert "--from: measures nothing; leave CONFIG, --duet and --set out" in failure_line(done)
+    assert (
+        "--from: measures nothing; leave CONFIG, --duet, --one-core and --set out"
+        in failure_line(done)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +214,7 @@ def test_compare_reads_its_runs(measured):
 def test_designs_are_set_beside_each_other(two_runs):
     """A machine whose pairs differ less at once than in turn needs the duet, and the reverse."""
     noisy = selfcheck.check("A", *pairs(40, 0.17), seed=1)
-    quiet = selfcheck.check("A", *pairs(40, 0.04), seed=1, removed=1)
+    quiet = selfcheck.check("A", *pairs(40, 0.04), seed=1, removed=1, design="duet")
     assert (noisy.design, quiet.design) == ("interleaved", "duet")
     needed = [
         find(checked.rows, selfcheck.PAIRS_NEEDED, RESAMPLED, change=0.10).pairs
@@ -223,7 +226,9 @@ def test_designs_are_set_beside_each_other(two_runs):
         "This machine needs the duet: benchmark A B --duet"
     )
     calm = selfcheck.check("A", *pairs(40, 0.02), seed=1)
-    assert advice([calm, quiet]).endswith("needs no duet: benchmark A B")
+    assert advice([calm, quiet]).endswith("needs no more: benchmark A B")
+    calmest = selfcheck.check("A", *pairs(40, 0.005), seed=1, design="one-core")
+    assert advice([noisy, quiet, calmest]).endswith("one core for both: benchmark A B --one-core")
     assert advice([noisy]) == f"interleaved: 10 % with {needed[0]} pairs"
     done = run_here("selfcheck", "--from", *two_runs(), "--format", "csv")
     assert {row["design"] for row in csv.DictReader(io.StringIO(done.stdout))} == {"interleaved"}

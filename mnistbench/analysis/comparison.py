@@ -93,10 +93,10 @@ def compare_sides(base: Side, new: Side, rules: Rules) -> Comparison:
     return Comparison(base, new, configs, tuple(unmatched))
 
 
-def paired_times(base: Side, new: Side, phase: str) -> tuple[Sample, int]:
-    """Return the times of a phase, pair by pair, and how many effects were taken out of them.
+def paired_times(base: Side, new: Side, phase: str) -> tuple[Sample, Design]:
+    """Return the times of a phase, pair by pair, and how they were measured.
 
-    Raises InputError for what was measured neither interleaved nor in a duet.
+    Raises InputError for what was measured neither interleaved nor at the same time.
     """
     _check_apart(base, new)
     for side in (base, new):
@@ -114,7 +114,7 @@ def paired_times(base: Side, new: Side, phase: str) -> tuple[Sample, int]:
         raise InputError(f"no repeat finished its phase {phase}", source=base.name)
     times = before.phases[phase], after.phases[phase]
     waiting = Waiting(before, after, design).of(times)
-    return (*samples_of(before, after, times, design), waiting), design.removed
+    return (*samples_of(before, after, times, design), waiting), design
 
 
 def _check_apart(base: Side, new: Side) -> None:

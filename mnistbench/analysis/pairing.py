@@ -11,12 +11,11 @@ import numpy.typing as npt
 
 from mnistbench.analysis import stats
 from mnistbench.analysis.sides import ConfigRuns, Values
-from mnistbench.results.phases import STATUS_PARALLEL
+from mnistbench.results.phases import AT_ONCE, STATUS_DUET, STATUS_ONE_CORE, STATUS_PARALLEL
 
 Array = npt.NDArray[Any]
 
-
-DUET = "duet"
+INTERLEAVED = "interleaved"
 LEAST_OF_EACH_HALF = 2
 
 Key = TypeVar("Key")
@@ -31,15 +30,20 @@ class Design:
     """`repeat`, or `machine` where a side was measured on several."""
     text: str
     """For people."""
-    swaps_halves: bool = False
-    """Whether the two sides of a pair changed places, halves of the cores, from round to round."""
+    name: str = INTERLEAVED
+    """`duet` and `one-core` for pairs whose two sides were measured at the same time."""
     obstacle: str = ""
     """Why the times of the two sides are no times of one kind; empty if they are."""
 
     @property
+    def is_at_once(self) -> bool:
+        """Return whether whatever happened met both sides of a pair alike."""
+        return self.name in AT_ONCE
+
+    @property
     def removed(self) -> int:
         """Return how many effects are estimated from the pairs and taken out: the halves' one."""
-        return int(self.swaps_halves)
+        return int(self.name == STATUS_DUET)
 
 
 def design_of(base: ConfigRuns, new: ConfigRuns) -> Design:
@@ -49,8 +53,8 @@ def design_of(base: ConfigRuns, new: ConfigRuns) -> Design:
     designs = {run.design for config in (base, new) for run in config.runs}
     if len(designs) > 1:
         return _of_two_kinds(designs)
-    if designs == {DUET}:
-        return _duet(is_one_session)
+    if designs <= set(AT_ONCE):
+        return _at_once(designs.pop(), is_one_session)
     nodes = [{run.node for run in config.runs if run.node} for config in (base, new)]
     if max(map(len, nodes)) > 1:
         if len(nodes[0] & nodes[1]) > 1:
@@ -77,22 +81,28 @@ def _unlike(why: str) -> Design:
 
 
 def _words_of(design: str) -> str:
-    if design == DUET:
-        return "measured in a duet: on half of the cores, beside a busy neighbour"
+    if design in AT_ONCE:
+        return _BESIDE[design]
     number = design.removeprefix(STATUS_PARALLEL)
     return f"measured {number} at a time: each on its share of the cores, beside the others"
 
 
-def _duet(is_whole: bool) -> Design:
+_BESIDE = {
+    STATUS_DUET: "measured in a duet: on half of the cores, beside a busy neighbour",
+    STATUS_ONE_CORE: "measured on one core, which it shared with a busy neighbour",
+}
+_TOGETHER = {
+    STATUS_DUET: "a duet, measured at the same time, each side on half of the cores and the halves "
+    "swapped every round",
+    STATUS_ONE_CORE: "measured at the same time, both sides in turns of milliseconds on one core",
+}
+_ONLY_A_RATIO = "the ratio is what it tells, the times are none of the whole machine"
+
+
+def _at_once(name: str, is_whole: bool) -> Design:
     if not is_whole:
-        return _unlike(_words_of(DUET))
-    return Design(
-        True,
-        "repeat",
-        "paired: a duet, measured at the same time, each side on half of the cores and the halves "
-        "swapped every round; the ratio is what it tells, the times are none of the whole machine",
-        swaps_halves=True,
-    )
+        return _unlike(_words_of(name))
+    return Design(True, "repeat", f"paired: {_TOGETHER[name]}; {_ONLY_A_RATIO}", name)
 
 
 def samples_of(
@@ -110,7 +120,7 @@ def samples_of(
     if not design.paired:
         return before.amounts, after.amounts
     sides = shared_rounds(base, new, values)
-    if not design.swaps_halves:
+    if not design.removed:
         return sides
     left, right = _by_round(base, before), _by_round(new, after)
     return without_halves(*sides, np.array([key[1] for key in left if key in right]))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mnistbench.analysis import stats
 from mnistbench.analysis.comparison import Rules, paired_times
-from mnistbench.analysis.pairing import DUET
+from mnistbench.analysis.pairing import INTERLEAVED
 from mnistbench.analysis.sides import read_side
 from mnistbench.errors import InputError
 from mnistbench.results.phases import TRAIN
@@ -28,7 +28,6 @@ FALSE_ALARMS = "false_alarms"
 SLOWDOWN_FOUND = "slowdown_found"
 SMALLEST_CHANGE = "smallest_change"
 PAIRS_NEEDED = "pairs_needed"
-INTERLEAVED = "interleaved"
 DISJOINT = "disjoint"
 RESAMPLED = "resampled"
 
@@ -55,7 +54,7 @@ class Selfcheck:
 
     config: str
     design: str
-    """`interleaved` or `duet`: how the pairs were measured."""
+    """`interleaved`, `duet` or `one-core`: how the pairs were measured."""
     pairs: int
     overall: stats.Interval
     """The ratio over all pairs: of equal things, so its truth is 1."""
@@ -68,7 +67,7 @@ class Selfcheck:
 def check_folders(base: str, new: str, seed: int) -> Selfcheck:
     """Check what two folders hold; raise InputError if they are not one config in one session."""
     sides = [read_side(name, (TRAIN,)) for name in (base, new)]
-    sample, removed = paired_times(sides[0], sides[1], TRAIN)
+    sample, design = paired_times(sides[0], sides[1], TRAIN)
     configs = [side.configs[0] for side in sides]
     if configs[0].digest != configs[1].digest:
         raise InputError(
@@ -77,7 +76,9 @@ def check_folders(base: str, new: str, seed: int) -> Selfcheck:
             hint="give the two runs of one mnistbench selfcheck, or of benchmark A A",
         )
     base_seconds, new_seconds, waiting = sample
-    return check(configs[0].name, base_seconds, new_seconds, seed, removed, waiting)
+    return check(
+        configs[0].name, base_seconds, new_seconds, seed, design.removed, waiting, design.name
+    )
 
 
 def pairs_needed(checked: Selfcheck, change: float) -> int | None:
@@ -105,15 +106,15 @@ class _Pairs:
 
 
 def check(
-    config: str, base: Array, new: Array, seed: int, removed: int = 0, waiting: Array | None = None
-) -> Selfcheck:
+    config: str, base: Array, new: Array, seed: int, removed: int = 0,
+    waiting: Array | None = None, design: str = INTERLEAVED,
+) -> Selfcheck:  # fmt: skip
     """Return what pairs of equal things tell: seconds of both sides, in the order measured.
 
     `removed` effects were taken out of the pairs before; `waiting` is as `stats.paired_ratio` has
     it.
     Raises InputError below two pairs, and where the clock could not tell them apart.
     """
-    design = DUET if removed else INTERLEAVED
     if len(base) < 2 or np.array_equal(base, new):
         raise InputError(
             f"{len(base)} pairs of times that differ cannot be checked", hint="measure more"

@@ -59,8 +59,8 @@ class SideRun:
     target: str = ""
     """The half-width at which `--target-ci` ended its repeats; empty where n was fixed."""
     design: str = ""
-    """`duet` or `parallel:N` where it was measured beside others, each on its share of the cores;
-    else empty."""
+    """`duet`, `one-core` or `parallel:N` where it was measured beside others, each on its share of
+    the cores or of one; else empty."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class Waiting:
     def __init__(self, base: ConfigRuns, new: ConfigRuns, design: Design) -> None:
         """Read it, where the pairs are repeats that did not run at the same time."""
         self._sides = base, new
-        tells = design.paired and design.unit == "repeat" and not design.swaps_halves
+        tells = design.paired and design.unit == "repeat" and not design.is_at_once
         self._busy: Mapping[Repeat, float] = _busy_beside(base, new) if tells else {}
 
     def of(self, values: tuple[Values, Values]) -> Array | None:

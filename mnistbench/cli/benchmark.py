@@ -79,6 +79,12 @@ _DEFAULT_MAX_SECONDS = 600.0
     "round: tells small differences apart on a noisy machine, and gives no times of the machine.",
 )
 @click.option(
+    "--one-core",
+    is_flag=True,
+    help="Measure two configs at the same time on one core, which either has for milliseconds at a "
+    "time: what disturbs the machine meets both alike, and no times of the machine are given.",
+)
+@click.option(
     "--against",
     metavar="PYTHON",
     shell_complete=complete_paths,
@@ -93,8 +99,8 @@ def command(
     configs: tuple[str, ...], repeats: int, target_ci: float | None, max_time: float | None,
     warmup: int, rerun_contended: int, device: str | None, execution: str | None,
     backend: str | None, until: str | None, output: Path, tag: str, overrides: tuple[str, ...],
-    synthetic: bool, roofline: bool, no_calibrate: bool, duet: bool, against: str | None,
-    start_method: str, output_format: str, quiet: bool, verbose: bool,
+    synthetic: bool, roofline: bool, no_calibrate: bool, duet: bool, one_core: bool,
+    against: str | None, start_method: str, output_format: str, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Time CONFIGs (names or files; default mnist-dense) and write the results.
 
@@ -107,8 +113,10 @@ def command(
         overrides, synthetic=synthetic, execution=execution, backend=backend, until=until
     )
     loaded = [options.load(name, fields, device) for name in configs or (DEFAULT_CONFIG,)]
-    _import_early(loaded[0], start_method, duet)
+    if not duet and not one_core:  # whose processes have cores of their own
+        _import_early(loaded[0], start_method)
     from mnistbench.session.benchmark import BenchmarkPlan, run_benchmark
+    from mnistbench.session.duet import way_at_once
 
     plan = BenchmarkPlan(
         _for_each_python(loaded, against),
@@ -120,7 +128,7 @@ def command(
         rerun_contended=rerun_contended,
         calibrate=not no_calibrate,
         roofline=roofline,
-        duet=duet,
+        at_once=way_at_once(duet, one_core),
         against=_other_interpreter(against),
         target=target,
     )
@@ -129,11 +137,10 @@ def command(
     return _told(result, output_format, verbose)
 
 
-def _import_early(config: RunConfig, start_method: str, duet: bool) -> None:
+def _import_early(config: RunConfig, start_method: str) -> None:
     from mnistbench.measuring.early import import_early
 
-    if not duet:  # whose processes have cores of their own
-        import_early(config, start_method)
+    import_early(config, start_method)
 
 
 def _for_each_python(configs: list[RunConfig], against: str | None) -> tuple[RunConfig, ...]:

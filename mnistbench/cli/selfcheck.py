@@ -15,9 +15,12 @@ from mnistbench.errors import INTERRUPTED, OK, RUN_FAILED
 from mnistbench.report.exports import export
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mnistbench.analysis.selfcheck import Selfcheck
     from mnistbench.config.run_config import RunConfig
     from mnistbench.session.benchmark import BenchmarkResult
+    from mnistbench.session.duet import AtOnce
 
 DEFAULT_CONFIG = "mnist-dense-512"
 """The quickest of the lessons' networks: many pairs in little time."""
@@ -40,13 +43,19 @@ DEFAULT_CONFIG = "mnist-dense-512"
     metavar="RUN RUN",
     shell_complete=complete_paths,
     help="Measure nothing: read the two runs of an earlier selfcheck, or of benchmark A A; twice "
-    "for those measured in turn and those of a duet.",
+    "or more for pairs measured in several ways.",
 )
 @click.option(
     "--duet",
     is_flag=True,
     help="Then measure as many pairs at the same time, each side on half of the cores, as "
-    "benchmark --duet does, and say which of the two this machine needs.",
+    "benchmark --duet does, and say which way this machine needs.",
+)
+@click.option(
+    "--one-core",
+    is_flag=True,
+    help="Then measure as many pairs at the same time on one core, as benchmark --one-core does, "
+    "and say which way this machine needs.",
 )
 @options.overrides
 @options.output
@@ -58,8 +67,8 @@ DEFAULT_CONFIG = "mnist-dense-512"
 @options.verbose
 def command(
     config: str | None, pairs: int, measured: tuple[tuple[str, str], ...], duet: bool,
-    overrides: tuple[str, ...], output: Path, seed: int, output_format: str, quiet: bool,
-    verbose: bool,
+    one_core: bool, overrides: tuple[str, ...], output: Path, seed: int, output_format: str,
+    quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Measure CONFIG (default mnist-dense-512) against itself, and say what can be told apart.
 
@@ -68,14 +77,16 @@ def command(
     of known size are found. Both runs are kept, with a selfcheck.csv beside the first.
     """
     if measured:
-        if config is not None or overrides or duet:
-            raise click.UsageError("--from: measures nothing; leave CONFIG, --duet and --set out")
+        if config is not None or overrides or duet or one_core:
+            raise click.UsageError(
+                "--from: measures nothing; leave CONFIG, --duet, --one-core and --set out"
+            )
         from mnistbench.analysis.selfcheck import check_folders
 
         export("selfcheck", output_format, [check_folders(*runs, seed) for runs in measured])
         return OK
     loaded = options.load(config or DEFAULT_CONFIG, overrides)
-    results = _measured(loaded, pairs, output, duet, quiet)
+    results = _measured(loaded, pairs, output, _ways(duet, one_core), quiet)
     checks = [check for result in results if (check := _checked(result, seed)) is not None]
     if checks:
         export("selfcheck", output_format, checks)
@@ -88,19 +99,28 @@ def command(
     return RUN_FAILED if any(result.failures for result in results) else OK
 
 
+def _ways(duet: bool, one_core: bool) -> list[AtOnce | None]:
+    """Return the ways to measure; None is in turn."""
+    from mnistbench.session.duet import way_at_once
+
+    asked = [way_at_once(duet, False), way_at_once(False, one_core)]
+    return [None, *(way for way in asked if way is not None)]
+
+
 def _measured(
-    config: RunConfig, pairs: int, output: Path, duet: bool, quiet: bool
+    config: RunConfig, pairs: int, output: Path, ways: Sequence[AtOnce | None], quiet: bool
 ) -> list[BenchmarkResult]:
-    """Measure in turn and, if asked for, in a duet; the second is left out after an interrupt."""
+    """Measure in each way, None for in turn; after an interrupt the others are left out."""
     from mnistbench.session.duet import check_possible
     from mnistbench.session.selfcheck import measure
 
-    if duet:
-        check_possible((config, config), roofline=False)
+    for way in ways:
+        if way is not None:
+            check_possible((config, config), roofline=False, design=way)
     results: list[BenchmarkResult] = []
     with progress(quiet) as listener:
-        for is_duet in (False, True) if duet else (False,):
-            results.append(measure(config, pairs, output, listener, is_duet))
+        for way in ways:
+            results.append(measure(config, pairs, output, listener, way))
             if results[-1].interrupted:
                 break
     return results

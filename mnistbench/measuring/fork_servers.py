@@ -195,7 +195,10 @@ def _key(surroundings: Surroundings) -> _Key:
     )
     cores = affinity() if surroundings.cores is None else surroundings.cores
     # A process forked from this one must not speak to its parent's servers.
-    return variables, tuple(cores), surroundings.executable, tuple(surroundings.path), os.getpid()
+    return (
+        variables, tuple(cores), surroundings.executable, tuple(surroundings.path),
+        surroundings.side, os.getpid(),
+    )  # fmt: skip
 
 
 @atexit.register

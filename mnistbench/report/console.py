@@ -18,13 +18,21 @@ from mnistbench.report.summary import (
 )
 from mnistbench.report.terminal import SHORT_MACHINE, machine_table, seconds_text
 from mnistbench.results.metrics import WALL_CLOCK_CHANGE
-from mnistbench.results.phases import STATUS_OK, TRAIN
+from mnistbench.results.phases import STATUS_DUET, STATUS_OK, STATUS_ONE_CORE, TRAIN
 from mnistbench.session.benchmark import BenchmarkResult
 from mnistbench.session.records import Run, metric_values
 
 SYNTHETIC = "synthetic"
 """What a data identity gives as its source where the images were made from the seed."""
 _LEAST_CLOCK_CHANGE_SECONDS = 1.0
+_DESIGNS = {
+    STATUS_DUET: ("a duet", "A duet: half of the cores, a busy neighbour: no times of the machine"),
+    STATUS_ONE_CORE: (
+        "on one core",
+        "One core in turns with a busy neighbour: no times of the machine",
+    ),
+}
+"""How a run that was measured beside another is titled, and what must be known of its times."""
 
 
 def print_result(console: Console, result: BenchmarkResult) -> None:
@@ -57,8 +65,8 @@ def timing_table(run: Run) -> Table:
     title = f"{run.config.name} on {run.device}, {epochs}batch size {training.batch_size}"
     if run.identity.source == SYNTHETIC:
         title += ", synthetic data"
-    if run.is_duet:
-        title += ", a duet"
+    if run.design:
+        title += f", {_DESIGNS[run.design][0]}"
     table = Table(title=title, title_justify="left", caption="seconds", caption_justify="right")
     table.add_column("Phase")
     for name in ("n", "Median", "Spread (IQR)", "Min", "Max"):
@@ -100,8 +108,8 @@ def _target_line(run: Run) -> list[str]:
 def remarks_on(run: Run) -> list[str]:
     """Return what else must be known of a run's figures: its data, its failures, its drift."""
     lines = []
-    if run.is_duet:
-        lines.append("A duet: half of the cores, a busy neighbour: no times of the machine")
+    if run.design:
+        lines.append(_DESIGNS[run.design][1])
     if run.identity.source == SYNTHETIC:
         lines.append(f"Data: synthetic; its accuracy is not that of {run.config.facts.title}")
     elif not run.identity.canonical:

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from mnistbench.analysis.pairing import DUET
+from mnistbench.analysis.pairing import INTERLEAVED
 from mnistbench.analysis.selfcheck import (
     CHANGES,
     DISJOINT,
     ENOUGH_TO_DRAW_FROM,
     FALSE_ALARMS,
-    INTERLEAVED,
     POWER,
     RESAMPLED,
     RULES,
@@ -27,6 +26,7 @@ from mnistbench.analysis.selfcheck import (
     pairs_needed,
 )
 from mnistbench.report.values import change_text, interval_text
+from mnistbench.results.phases import STATUS_DUET, STATUS_ONE_CORE
 from mnistbench.results.phrases import percent
 from mnistbench.results.rows import SelfcheckRow, to_csv
 
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 _ADVISED_CHANGE = 0.10
 _DESIGNS = {
-    INTERLEAVED: "This machine needs no duet: benchmark A B",
-    DUET: "This machine needs the duet: benchmark A B --duet",
+    INTERLEAVED: "This machine needs no more: benchmark A B",
+    STATUS_DUET: "This machine needs the duet: benchmark A B --duet",
+    STATUS_ONE_CORE: "This machine needs one core for both: benchmark A B --one-core",
 }
 
 
@@ -48,7 +49,7 @@ def advice(checks: Sequence[Selfcheck]) -> str:
     texts = [f"{design}: with {_pairs_text(pairs)} pairs" for design, pairs in needed.items()]
     texts[0] = texts[0].replace("with", f"{percent(_ADVISED_CHANGE)} with")
     line = "; ".join(texts)
-    if len(needed) < len(_DESIGNS):
+    if len(needed) == 1:
         return line
     fewest = min(needed, key=lambda design: needed[design] or math.inf)
     return f"{line}. {_DESIGNS[fewest]}"

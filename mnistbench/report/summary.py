@@ -14,17 +14,14 @@ from mnistbench.analysis.teardown import LEAST_SHARE
 from mnistbench.machine.evidence import worst_signs
 from mnistbench.results.phases import (
     DATA_DOWNLOAD,
-    STATUS_DUET,
+    ENDED_WHOLE,
     STATUS_NOT_RUN,
-    STATUS_OK,
     TEST,
     TRAIN,
 )
 from mnistbench.results.tables import TIMINGS
 from mnistbench.session.benchmark import BenchmarkResult
 from mnistbench.session.records import RepeatRecord, Run, metric_values
-
-_MEASURED = (STATUS_OK, STATUS_DUET)
 
 _WAIT = "measure again when the machine is quieter"
 
@@ -240,9 +237,7 @@ def _seconds(repeats: Sequence[RepeatRecord], phase: str) -> list[float]:
         record.seconds
         for repeat in repeats
         for record in repeat.phases
-        if record.phase == phase
-        and record.seconds is not None
-        and record.status in (STATUS_OK, STATUS_DUET)
+        if record.phase == phase and record.seconds is not None and record.status in ENDED_WHOLE
     ]
 
 

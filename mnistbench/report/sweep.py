@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from mnistbench.analysis.scaling import scalings_of
@@ -148,7 +148,8 @@ def _of(choice: Choice, result: SweepResult) -> str:
 def _effects_table(result: SweepResult) -> Table:
     table = Table(title="What each setting does, all else equal", title_justify="left")
     for place, column in enumerate(effect_columns(result)):
-        table.add_column(column, justify="left" if place < _WORDS_FIRST else "right")
+        justify: JustifyMethod = "left" if place < _WORDS_FIRST else "right"
+        table.add_column(column, justify=justify, overflow="fold")  # cut, two values look alike
     for cells in effect_cells(result):
         table.add_row(*cells)
     return table

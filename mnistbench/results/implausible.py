@@ -11,6 +11,7 @@ from mnistbench.results.csv import first_row, parts
 from mnistbench.results.csv_loading import load_table
 from mnistbench.results.left_out import LeftOut
 from mnistbench.results.metrics import WALL_CLOCK_CHANGE
+from mnistbench.results.phases import ENDED_WHOLE
 from mnistbench.results.tables import METRICS, is_of_a_folder, tables_in
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _SLACK_SECONDS = 1.0
 _LEAST_OF_LAST, _SPANS_OF_LAST = 3600.0, 10.0
 """What the phase that began last may take, in seconds or in spans of its run: nothing ends it."""
 
-_MEASURED = "status IN ('ok', 'duet')"
+_MEASURED = f"status IN {ENDED_WHOLE}"
 _BEGAN = "epoch(try_cast(start AS TIMESTAMP))"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from mnistbench.results import wall_clock
 
@@ -37,8 +38,13 @@ STATUS_INTERRUPTED = "interrupted"
 """The user stopped it before its end."""
 STATUS_PRUNED = "pruned"
 """A search ended the training after an epoch that promised too little: no time of a whole one."""
-STATUS_DUET = "duet"
+STATUS_DUET: Final = "duet"
 """It ended, on half of the cores beside a busy neighbour: a time to compare with its own only."""
+STATUS_ONE_CORE: Final = "one-core"
+"""It ended, on a core that it had to share: a time to compare with that of who shared it only."""
+AT_ONCE = (STATUS_DUET, STATUS_ONE_CORE)
+"""Two sides at the same time; each is the name of that design, too."""
+ENDED_WHOLE = (STATUS_OK, *AT_ONCE)
 STATUS_PARALLEL = "parallel:"
 """And so many at a time: it ended, on its share of the cores beside other trainings on theirs."""
 STATUS_RESUMED = "resumed"
@@ -65,7 +71,7 @@ class PhaseRecord:
     """Start by the wall clock, ISO 8601 in UTC; empty if the phase did not start."""
     status: str
     """`ok`, `failed`, `killed:SIGNAL`, `inherited`, `not-run`, `interrupted`, `pruned`, `resumed`,
-    `duet` or `parallel:N`."""
+    `duet`, `one-core` or `parallel:N`."""
     teardown_seconds: float | None = None
     """Of its wall time, what the framework took to release its input pipelines; None where that is
     not known."""
@@ -73,7 +79,7 @@ class PhaseRecord:
 
 def is_measured(status: str) -> bool:
     """Return whether a phase ended, and its time can be compared with others of its kind."""
-    return status in (STATUS_OK, STATUS_DUET) or status.startswith(STATUS_PARALLEL)
+    return status in ENDED_WHOLE or status.startswith(STATUS_PARALLEL)
 
 
 def utc_now() -> str:

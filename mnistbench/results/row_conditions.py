@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mnistbench.results import left_out
+from mnistbench.results import left_out, phases
 from mnistbench.results.csv import TOO_MANY
 from mnistbench.results.database import literal, quoted
 from mnistbench.results.implausible import MOST_SECONDS
 from mnistbench.results.phases import PHASES
 
-MEASURED = "(status IN ('ok', 'duet') OR starts_with(status, 'parallel:'))"
+MEASURED = f"(status IN {phases.ENDED_WHOLE} OR starts_with(status, 'parallel:'))"
 """Whether a row has a time that can be compared, with its own kind."""
 
 HEADER = "header"
@@ -23,7 +23,9 @@ MADE = " problem"
 PROBLEM = quoted(MADE)
 
 _MORE = quoted(TOO_MANY)
-_STATUSES = "('ok', 'failed', 'inherited', 'not-run', 'interrupted', 'pruned', 'resumed', 'duet')"
+_STATUSES = (
+    *phases.ENDED_WHOLE, "failed", "inherited", "not-run", "interrupted", "pruned", "resumed",
+)  # fmt: skip
 
 # DuckDB would read 1_000 as a thousand.
 SECONDS = "CASE WHEN NOT contains(seconds, '_') THEN try_cast(seconds AS DOUBLE) END"

@@ -158,7 +158,7 @@ class SelfcheckRow:
     """End of the 95 % interval of the share; None if resampled: those comparisons share pairs."""
     high: float | None
     design: str
-    """`interleaved` or `duet`: how the pairs were measured."""
+    """`interleaved`, `duet` or `one-core`: how the pairs were measured."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from mnistbench.results import implausible, left_out
 from mnistbench.results.csv import DECIMAL_COMMA, columns_of, first_row, parts
 from mnistbench.results.csv_loading import load_table
 from mnistbench.results.left_out import LeftOut
+from mnistbench.results.phases import AT_ONCE
 from mnistbench.results.row_conditions import HEADER, MADE, PROBLEM, SECONDS, is_wanted, problem
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def _make_runs(database: DuckDBPyConnection) -> None:
     database.execute(
         f"CREATE TABLE runs AS SELECT row_number() OVER (ORDER BY min(start), {keys}) - 1 "
         f"AS number, {keys}, {facts}, "
-        "max(CASE WHEN status = 'duet' OR starts_with(status, 'parallel:') THEN status "
+        f"max(CASE WHEN status IN {AT_ONCE} OR starts_with(status, 'parallel:') THEN status "
         "ELSE '' END) AS design FROM rows "
         f"WHERE coalesce(problem, '{left_out.ZERO}') = '{left_out.ZERO}' GROUP BY {keys}"
     )

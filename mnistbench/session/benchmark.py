@@ -26,7 +26,7 @@ from mnistbench.measuring.workers import Workers
 from mnistbench.results.phases import STATUS_OK, TRAIN
 from mnistbench.results.tables import LOG
 from mnistbench.session.crews import Crew, crews_of, probe_device, probe_devices
-from mnistbench.session.duet import DESIGN, Halves, check_devices, check_possible
+from mnistbench.session.duet import AtOnce, Duet, check_devices, check_possible
 from mnistbench.session.events import Listener, News
 from mnistbench.session.fetching import fetch_missing
 from mnistbench.session.files import (
@@ -67,8 +67,9 @@ class BenchmarkPlan:
     """Most further repeats of each config, in place of those that something else disturbed."""
     target: Target | None = None
     """Repeats go on until this is reached; None for a fixed number."""
-    duet: bool = False
-    """Whether the two configs are measured at the same time, each on half of the cores."""
+    at_once: AtOnce | None = None
+    """How the two configs are measured at the same time: each on half of the cores, or both on one;
+    None for in turn."""
     against: Interpreter | None = None
     """Another Python, by which the last of the configs is measured; None for this one."""
 
@@ -115,18 +116,18 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
     runs = create_runs(plan.configs, plan.output, plan.tag, downloads)
     runs[-1].interpreter = plan.against
     with kept_if_measured(runs):
-        halves = Halves(runs, plan.start_method) if plan.duet else None
-        crews = halves.crews if halves else crews_of(runs, plan.start_method)
+        duet = Duet(runs, plan.start_method, plan.at_once) if plan.at_once else None
+        crews = duet.crews if duet else crews_of(runs, plan.start_method)
         facts = _describe(crews, plan, surroundings)
         warnings = _warn(plan, runs, facts, surroundings, tell)
         # Half of the cores is not the machine: a duet's times are held against no rate of it.
-        gauge = MachineGauge(crews, plan.calibrate and not plan.duet, plan.roofline, tell)
+        gauge = MachineGauge(crews, plan.calibrate and duet is None, plan.roofline, tell)
         gauge.measure(BEFORE)
         schedule = _schedule(plan, runs, tell)
         executors = {run.run_id: crew.executor for crew in crews for run in crew.runs}
         in_turn = InTurn(lambda run: executors[run.run_id])
         try:
-            finished = take_turns(schedule, runs, halves or in_turn, tell)
+            finished = take_turns(schedule, runs, duet or in_turn, tell)
         except MnistbenchError:
             with suppress(MnistbenchError):  # the first one is told
                 _conclude(schedule, runs)
@@ -139,8 +140,8 @@ def run_benchmark(plan: BenchmarkPlan, tell: Listener) -> BenchmarkResult:
 
 def _check_devices_fit(plan: BenchmarkPlan) -> None:
     """Raise InputError where options of the plan and the devices of a config exclude each other."""
-    if plan.duet:
-        check_possible(plan.configs, plan.roofline)
+    if plan.at_once:
+        check_possible(plan.configs, plan.roofline, plan.at_once)
     if plan.roofline:
         refuse_several(
             plan.configs,
@@ -216,14 +217,14 @@ def _describe(
     for crew in crews:
         facts.append({**machine_facts, **probe_devices(crew)})
         describe(crew, repeats, plan.warmup, {**facts[-1], **asked}, session_id)
-    if plan.duet:
-        check_devices([run for crew in crews for run in crew.runs])
+    if plan.at_once:
+        check_devices([run for crew in crews for run in crew.runs], plan.at_once)
     return facts[0]
 
 
 def _asked(plan: BenchmarkPlan) -> tuple[int | None, Mapping[str, object]]:
     """Return the repeats, None where a rule decides, and what is known of the rule before."""
-    design = {"design": DESIGN} if plan.duet else {}
+    design = {"design": plan.at_once} if plan.at_once else {}
     if plan.target is None:
         return plan.repeats, design
     from mnistbench.session.target import facts_before

@@ -1,6 +1,7 @@
-"""Two sides measured at the same time, each on its own half of the cores, halves swapped by round.
+"""Two sides measured at the same time: what disturbs the machine then disturbs both alike.
 
-What disturbs the machine then disturbs both sides alike, and leaves their ratio.
+Each has its own half of the cores, halves swapped by round; or both have one and the same core,
+which the kernel gives to either for milliseconds at a time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from mnistbench.config.devices import refuse_several
 from mnistbench.config.run_config import RunConfig
@@ -25,60 +26,90 @@ from mnistbench.measuring.partners import Go, PartnerEnded, Ready
 from mnistbench.measuring.startup import environment_of
 from mnistbench.measuring.tasks import duet
 from mnistbench.measuring.workers import Process, Workers, own_cpu_seconds, result_of
-from mnistbench.results.phases import STATUS_DUET, STATUS_OK, TEST, TRAIN, PhaseRecord
+from mnistbench.results.phases import (
+    STATUS_DUET,
+    STATUS_OK,
+    STATUS_ONE_CORE,
+    TEST,
+    TRAIN,
+    PhaseRecord,
+)
 from mnistbench.results.rows import Metric
 from mnistbench.session.crews import Crew
 from mnistbench.session.records import Measurement, RepeatRecord, Run, Turn
 from mnistbench.session.repeat import measured
 
-DESIGN = "duet"
-"""How machine.csv names this way to measure."""
+AtOnce = Literal["duet", "one-core"]
+"""How machine.csv, and the status of each row, name the two ways to measure."""
 
+_PLACES = {STATUS_DUET: "half of the cores", STATUS_ONE_CORE: "one core"}
 _TOGETHER = (TRAIN, TEST)
 
+Part = TypeVar("Part")
+"""Of the cores, or what belongs to it."""
 
-def check_possible(configs: Sequence[RunConfig], roofline: bool) -> None:
+
+def way_at_once(duet: bool, one_core: bool) -> AtOnce | None:
+    """Return which of the two ways is asked for, None for neither; raise InputError for both."""
+    if duet and one_core:
+        raise InputError("is another way than --duet", source="--one-core", hint="give one of them")
+    return STATUS_ONE_CORE if one_core else STATUS_DUET if duet else None
+
+
+def check_possible(configs: Sequence[RunConfig], roofline: bool, design: AtOnce) -> None:
     """Raise InputError, naming the reason, where two sides cannot be measured at once."""
+    option = f"--{design}"
     if roofline:
         raise InputError(
-            "half of the cores is not the machine whose peak is measured",
+            f"{_PLACES[design]} is not the machine whose peak is measured",
             source="--roofline",
-            hint="leave it or --duet out",
+            hint=f"leave it or {option} out",
         )
     refuse_several(
         configs,
-        "half of the cores is one device",
-        "--duet",
+        f"{_PLACES[design]} is one device",
+        option,
         "leave it out, or set training.devices=1",
     )
     if len(configs) != 2:
         raise InputError(
             f"takes two configs, and {len(configs)} were given",
-            source="--duet",
+            source=option,
             hint="for a config against itself, name it twice",
         )
+    if not cores():
+        raise InputError(
+            "no process can be held on a core on this system",
+            source=option,
+            hint=f"measure in turn, without {option}",
+        )
+    if design == STATUS_DUET:
+        _check_two_cores()
+
+
+def _check_two_cores() -> None:
     if shares(cores(), 2) is None:
         raise InputError(
             "needs two physical cores, and this process may use one",
             source="--duet",
-            hint="measure in turn, without --duet",
+            hint="share it, with --one-core, or measure in turn, without --duet",
         )
     quota = cgroup_facts()["cgroup_cpu_limit_cores"]
     if isinstance(quota, float | int) and quota < 2:
         raise InputError(
             f"needs two cores, and this container's CPU quota is {quota:g}",
             source="--duet",
-            hint="raise the quota, or measure in turn, without --duet",
+            hint="raise the quota, share a core, with --one-core, or measure in turn",
         )
 
 
-def check_devices(runs: Sequence[Run]) -> None:
+def check_devices(runs: Sequence[Run], design: AtOnce) -> None:
     """Raise InputError where the two sides would share a GPU."""
     if any(run.device == "gpu" for run in runs):
         raise InputError(
             "both sides would train on the same GPU",
-            source="--duet",
-            hint="add --device cpu, or measure in turn, without --duet",
+            source=f"--{design}",
+            hint=f"add --device cpu, or measure in turn, without --{design}",
         )
 
 
@@ -175,25 +206,24 @@ class _Side:
         return None
 
 
-class Halves:
-    """Measures two sides at once, each on its half of the cores."""
+class Duet:
+    """Measures two sides at once, each on its half of the cores, or both on one."""
 
     at_once = 2
 
-    def __init__(self, runs: Sequence[Run], start_method: StartMethod) -> None:
+    def __init__(self, runs: Sequence[Run], start_method: StartMethod, design: AtOnce) -> None:
         """`runs` are the two sides."""
-        cut = shares(cores(), 2)
-        assert cut is not None  # checked before
-        self.cores = cut[0], cut[1]
+        self._design = design
+        self._cores = _cut(design)
         self._workers = [
             [
-                Workers(environment_of(run.config), start_method, half, run.interpreter)
-                for half in cut
+                Workers(environment_of(run.config), start_method, part, run.interpreter, side)
+                for part in self._cores
             ]
-            for run in runs
-        ]  # fmt: skip
+            for side, run in enumerate(runs)
+        ]
         self.crews = [
-            Crew(workers[side], (run,))
+            Crew(workers[side % len(workers)], (run,))
             for side, (workers, run) in enumerate(zip(self._workers, runs, strict=True))
         ]
         """What tells of each side's framework: also the first to load it, on either half."""
@@ -206,21 +236,27 @@ class Halves:
         records = self._measured(turns, runs, tell)
         after = readings.take(self.cpu_seconds())
         beside = evidence.repeat_metrics(before, after)
-        used = self._in_round(turns[0].repeat, self.cores)
-        return [_as_duet(*each, beside) for each in zip(records, used, strict=True)]
+        used = self._in_round(turns[0].repeat, self._cores)
+        return [
+            _at_once(record, self._design, part, beside)
+            for record, part in zip(records, used, strict=True)
+        ]
 
     def _measured(
         self, turns: Sequence[Turn], runs: Sequence[Run], tell: Listener
     ) -> list[RepeatRecord]:
         conductor = Conductor(tell)
-        chosen = self._in_round(turns[0].repeat, (0, 1))
-        for side in (0, 1):
-            self._workers[side][chosen[side]].prepare()
+        chosen = [
+            self._in_round(turns[0].repeat, workers)[side]
+            for side, workers in enumerate(self._workers)
+        ]
+        for workers in chosen:
+            workers.prepare()
 
         def one(side: int) -> RepeatRecord:
             turn, run = turns[side], runs[side]
             wanted = Measurement(duet, RepeatJob(run.config, run.config.device, turn.seed))
-            executor = _Side(side, self._workers[side][chosen[side]], conductor)
+            executor = _Side(side, chosen[side], conductor)
             return measured(turn, run, executor, wanted, lambda message: None)
 
         with ThreadPoolExecutor(2) as pool:
@@ -232,9 +268,9 @@ class Halves:
                 raise
 
     @staticmethod
-    def _in_round(number: int, of_halves: tuple[Any, Any]) -> tuple[Any, Any]:
-        """Return what both sides have of the halves in a round: they swap every round."""
-        return of_halves[number % 2], of_halves[1 - number % 2]
+    def _in_round(number: int, of_parts: Sequence[Part]) -> tuple[Part, Part]:
+        """Return what both sides have of the parts in a round: halves are swapped every round."""
+        return of_parts[number % len(of_parts)], of_parts[(number + 1) % len(of_parts)]
 
     def cpu_seconds(self) -> float | None:
         """Return the CPU time of this process and of all of theirs that have ended, if known."""
@@ -244,12 +280,22 @@ class Halves:
         return own_cpu_seconds() + sum(servers.values())
 
 
-def _as_duet(
-    record: RepeatRecord, cores_used: Sequence[int], beside: Sequence[Metric]
+def _cut(design: AtOnce) -> Sequence[tuple[int, ...]]:
+    """Return the CPU threads of either half; or of the one core, the last: the first has more to
+    do for the kernel."""
+    if design == STATUS_ONE_CORE:
+        return [cores()[-1].threads[:1]]
+    halves = shares(cores(), 2)
+    assert halves is not None  # checked before
+    return halves
+
+
+def _at_once(
+    record: RepeatRecord, design: AtOnce, cores_used: Sequence[int], beside: Sequence[Metric]
 ) -> RepeatRecord:
     """Return a record that says so: its times are no figures of the machine alone."""
     phases = tuple(
-        replace(phase, status=STATUS_DUET) if phase.status == STATUS_OK else phase
+        replace(phase, status=design) if phase.status == STATUS_OK else phase
         for phase in record.phases
     )
     where = Metric("duet_cores", " ".join(map(str, cores_used)), "")

@@ -17,8 +17,8 @@ from mnistbench.measuring.interpreters import Interpreter
 from mnistbench.measuring.jobs import Answer, RepeatResult
 from mnistbench.results.folder import RunFolder
 from mnistbench.results.phases import (
+    AT_ONCE,
     PHASES,
-    STATUS_DUET,
     PhaseRecord,
 )
 from mnistbench.results.rows import Metric
@@ -107,11 +107,10 @@ class Run:
     """Of the train phase over the finished run; None if the repeats were too few to tell."""
 
     @property
-    def is_duet(self) -> bool:
-        """Return whether it was measured beside another run, each on half of the cores."""
-        return any(
-            phase.status == STATUS_DUET for record in self.repeats for phase in record.phases
-        )
+    def design(self) -> str:
+        """Return `duet` or `one-core` if it was measured beside another run; else empty."""
+        statuses = {phase.status for record in self.repeats for phase in record.phases}
+        return next((design for design in AT_ONCE if design in statuses), "")
 
 
 def derived_seed(root: int, repeat: int) -> int:

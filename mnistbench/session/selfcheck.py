@@ -6,19 +6,22 @@ import time
 from pathlib import Path
 
 from mnistbench.config.run_config import RunConfig
+from mnistbench.results.phases import STATUS_DUET, STATUS_ONE_CORE
 from mnistbench.results.phrases import duration
 from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
+from mnistbench.session.duet import AtOnce
 from mnistbench.session.events import Event, Listener, News, TurnEnded, TurnStarted
 
 _WARMUP = 1
+_HOW = {None: "in turn", STATUS_DUET: "in a duet", STATUS_ONE_CORE: "on one core"}
 
 
 def measure(
-    config: RunConfig, pairs: int, output: Path, tell: Listener, duet: bool
+    config: RunConfig, pairs: int, output: Path, tell: Listener, at_once: AtOnce | None
 ) -> BenchmarkResult:
     """Measure the config against itself, in turn or at once, telling how long it will take."""
-    how = "in a duet" if duet else "in turn"
-    plan = BenchmarkPlan((config, config), pairs, _WARMUP, output, duet=duet)
+    how = _HOW[at_once]
+    plan = BenchmarkPlan((config, config), pairs, _WARMUP, output, at_once=at_once)
     turns = 2 * (pairs + _WARMUP)
     tell(
         News(

@@ -114,6 +114,7 @@ def prepare(job: RepeatJob, tell: Listener) -> Prepared:
         train_images = way.images(dataset, job.config, "train")
         test_images = way.images(dataset, job.config, "test")
     del dataset
+    memory.drop_as_a_script_does()
     check_counts(replicas, job.config, len(train_images.images), len(test_images.images))
     with replicas.scope():
         model = _build(clock, job.config)

@@ -41,7 +41,7 @@ def build(names: Sequence[str]) -> Document:
     runs = named.runs or _same_plans(sweeps)
     groups = read_groups(runs, METRICS) if runs else None
     first, details, sections = _of_runs(groups) if groups else ("", (), ())
-    told = [line for sweep in sweeps for line in sweep_answer(sweep)]
+    told = [line for sweep in sweeps for line in sweep_answer(sweep, len(sweeps))]
     if not first:
         first, told = told[0], told[1:]
     parts = [*sections, *(part for sweep in sweeps for part in sweep_sections(sweep, len(sweeps)))]

@@ -40,10 +40,14 @@ Measured = tuple[Point, float, float]
 """A point, its median train seconds, and its median accuracy on the set that chooses."""
 
 
-def sweep_answer(sweep: SweepResult) -> list[str]:
-    """Return what a sweep shows: the best, and then the fastest."""
+def sweep_answer(sweep: SweepResult, sweeps: int) -> list[str]:
+    """Return what one of several sweeps shows: the best, and then the fastest."""
     best, *others = choice_lines(sweep) or ["no point has ended yet"]
-    return [f"{title_of(sweep).removesuffix(', medians')}. {best[0].upper()}{best[1:]}.", *others]
+    whose = f"{sweep.plan.base.fields.get('name')}: " if sweeps > 1 else ""
+    return [
+        f"{title_of(sweep).removesuffix(', medians')}. {best[0].upper()}{best[1:]}.",
+        *(f"{whose}{line}" for line in others),
+    ]
 
 
 def sweep_sections(sweep: SweepResult, sweeps: int) -> tuple[Section, ...]:

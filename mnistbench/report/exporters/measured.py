@@ -15,7 +15,7 @@ from mnistbench.config.files import read_mapping
 from mnistbench.config.temporary import temporary_folder
 from mnistbench.errors import InputError
 from mnistbench.results.merge import merge
-from mnistbench.results.phases import STATUS_DUET, STATUS_INHERITED, STATUS_OK
+from mnistbench.results.phases import ENDED_WHOLE, STATUS_INHERITED
 from mnistbench.results.tables import MACHINE, METRICS, TIMINGS, config_file
 
 _FACTS = (
@@ -128,7 +128,7 @@ def _rows(file: Path) -> Iterator[dict[str, str]]:
 def _time(row: Mapping[str, str]) -> Time | None:
     """Return what a row measured; None if it is not the time of a finished phase."""
     seconds, repeat = number(row["seconds"]), row["repeat"]
-    if row["status"] not in (STATUS_OK, STATUS_DUET) or not seconds or seconds < 0:
+    if row["status"] not in ENDED_WHOLE or not seconds or seconds < 0:
         return None
     if not repeat.isdecimal() or not row["phase"]:
         return None
