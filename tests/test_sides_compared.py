@@ -149,9 +149,9 @@ def test_accuracies_are_medians():
 def test_paired_times_are_those_of_two_interleaved_configs():
     one = config("a", session="s", train=[1.0, 2.0])
     two = config("b", session="s", train=[3.0, 4.0])
-    sample, removed = paired_times(side("B", one), side("N", two), "train")
+    sample, design = paired_times(side("B", one), side("N", two), "train")
     base, new, waiting = sample
-    assert (base.tolist(), new.tolist(), removed) == ([1.0, 2.0], [3.0, 4.0], 0)
+    assert (base.tolist(), new.tolist(), design.removed) == ([1.0, 2.0], [3.0, 4.0], 0)
     assert waiting is None  # no evidence lies beside them
     refused = [
         (side("B", one, two), side("N", two), "B: holds 2 configs"),

@@ -42,8 +42,8 @@ class Design:
 
     @property
     def removed(self) -> int:
-        """Return how many effects are estimated from the pairs and taken out: the halves' one."""
-        return int(self.name == STATUS_DUET)
+        """Return how many effects are estimated from the pairs and taken out: the places' one."""
+        return int(self.is_at_once)
 
 
 def design_of(base: ConfigRuns, new: ConfigRuns) -> Design:
@@ -94,7 +94,8 @@ _BESIDE = {
 _TOGETHER = {
     STATUS_DUET: "a duet, measured at the same time, each side on half of the cores and the halves "
     "swapped every round",
-    STATUS_ONE_CORE: "measured at the same time, both sides in turns of milliseconds on one core",
+    STATUS_ONE_CORE: "measured at the same time, both sides in turns of milliseconds on one core "
+    "and their places swapped every round",
 }
 _ONLY_A_RATIO = "the ratio is what it tells, the times are none of the whole machine"
 

@@ -217,13 +217,13 @@ class Duet:
         self._cores = _cut(design)
         self._workers = [
             [
-                Workers(environment_of(run.config), start_method, part, run.interpreter, side)
-                for part in self._cores
+                Workers(environment_of(run.config), start_method, part, run.interpreter, place)
+                for place, part in enumerate(self._cores)
             ]
-            for side, run in enumerate(runs)
+            for run in runs
         ]
         self.crews = [
-            Crew(workers[side % len(workers)], (run,))
+            Crew(workers[side], (run,))
             for side, (workers, run) in enumerate(zip(self._workers, runs, strict=True))
         ]
         """What tells of each side's framework: also the first to load it, on either half."""
@@ -260,17 +260,22 @@ class Duet:
             return measured(turn, run, executor, wanted, lambda message: None)
 
         with ThreadPoolExecutor(2) as pool:
-            waiting = [pool.submit(one, side) for side in (0, 1)]
+            order = self._in_round(turns[0].repeat, (0, 1))
+            waiting = {side: pool.submit(one, side) for side in order}
             try:
-                return [each.result() for each in waiting]
+                return [waiting[side].result() for side in (0, 1)]
             except BaseException:
                 conductor.end_all()
                 raise
 
     @staticmethod
     def _in_round(number: int, of_parts: Sequence[Part]) -> tuple[Part, Part]:
-        """Return what both sides have of the parts in a round: halves are swapped every round."""
-        return of_parts[number % len(of_parts)], of_parts[(number + 1) % len(of_parts)]
+        """Return what both sides have of the two parts in a round: they swap every round.
+
+        On one core that is the server that each is forked from, and who is started first: without
+        it equal things differed by half a per cent, always in one direction.
+        """
+        return of_parts[number % 2], of_parts[1 - number % 2]
 
     def cpu_seconds(self) -> float | None:
         """Return the CPU time of this process and of all of theirs that have ended, if known."""
@@ -281,10 +286,10 @@ class Duet:
 
 
 def _cut(design: AtOnce) -> Sequence[tuple[int, ...]]:
-    """Return the CPU threads of either half; or of the one core, the last: the first has more to
-    do for the kernel."""
+    """Return the CPU threads of either half; or twice those of the one core, the last: the first
+    has more to do for the kernel."""
     if design == STATUS_ONE_CORE:
-        return [cores()[-1].threads[:1]]
+        return [cores()[-1].threads[:1]] * 2
     halves = shares(cores(), 2)
     assert halves is not None  # checked before
     return halves
