@@ -11,8 +11,8 @@ standard output is thrown away.
 
 `one-core`: the two of a pair train at the same time on one and the same core, another one in every
 round. The kernel gives it to either for some milliseconds at a time, so that whatever the machine
-does meanwhile meets both alike, and their processor seconds can be told apart to half a per cent;
-wall time says nothing there. `duet`: each on half of the cores, halves swapped every round.
+does meanwhile meets both alike, and their processor seconds can be told apart to about one per
+cent; wall time says nothing there. `duet`: each on half of the cores, halves swapped every round.
 `alone`: each alone on all cores, so that what only shows there (threads, the command's own process)
 is not missed.
 

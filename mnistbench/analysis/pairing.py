@@ -43,7 +43,12 @@ class Design:
     @property
     def removed(self) -> int:
         """Return how many effects are estimated from the pairs and taken out: the places' one."""
-        return int(self.is_at_once)
+        return removed_of(self.name)
+
+
+def removed_of(design: str) -> int:
+    """Return how many effects are taken out of pairs that were measured so."""
+    return int(design in AT_ONCE)
 
 
 def design_of(base: ConfigRuns, new: ConfigRuns) -> Design:

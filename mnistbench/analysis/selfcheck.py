@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mnistbench.analysis import stats
 from mnistbench.analysis.comparison import Rules, paired_times
-from mnistbench.analysis.pairing import INTERLEAVED
+from mnistbench.analysis.pairing import INTERLEAVED, removed_of
 from mnistbench.analysis.sides import read_side
 from mnistbench.errors import InputError
 from mnistbench.results.phases import TRAIN
@@ -76,9 +76,7 @@ def check_folders(base: str, new: str, seed: int) -> Selfcheck:
             hint="give the two runs of one mnistbench selfcheck, or of benchmark A A",
         )
     base_seconds, new_seconds, waiting = sample
-    return check(
-        configs[0].name, base_seconds, new_seconds, seed, design.removed, waiting, design.name
-    )
+    return check(configs[0].name, base_seconds, new_seconds, seed, waiting, design.name)
 
 
 def pairs_needed(checked: Selfcheck, change: float) -> int | None:
@@ -106,13 +104,12 @@ class _Pairs:
 
 
 def check(
-    config: str, base: Array, new: Array, seed: int, removed: int = 0,
-    waiting: Array | None = None, design: str = INTERLEAVED,
+    config: str, base: Array, new: Array, seed: int, waiting: Array | None = None,
+    design: str = INTERLEAVED,
 ) -> Selfcheck:  # fmt: skip
     """Return what pairs of equal things tell: seconds of both sides, in the order measured.
 
-    `removed` effects were taken out of the pairs before; `waiting` is as `stats.paired_ratio` has
-    it.
+    `waiting` is as `stats.paired_ratio` has it; `design` is how they were measured.
     Raises InputError below two pairs, and where the clock could not tell them apart.
     """
     if len(base) < 2 or np.array_equal(base, new):
@@ -121,7 +118,9 @@ def check(
         )
     random = np.random.default_rng(seed)
     changes = np.log(new / base)
-    pairs = _Pairs(changes, np.zeros(len(changes)) if waiting is None else waiting, removed)
+    pairs = _Pairs(
+        changes, np.zeros(len(changes)) if waiting is None else waiting, removed_of(design)
+    )
     overall = pairs.ratio(np.arange(len(changes)))
     rows = (*_disjoint(pairs), *_resampled(pairs, random), *_pairs_needed(pairs, random))
     spread = float(np.expm1(np.median(np.abs(changes))))

@@ -101,10 +101,8 @@ def command(
 
 def _ways(duet: bool, one_core: bool) -> list[AtOnce | None]:
     """Return the ways to measure; None is in turn."""
-    from mnistbench.session.duet import way_at_once
-
-    asked = [way_at_once(duet, False), way_at_once(False, one_core)]
-    return [None, *(way for way in asked if way is not None)]
+    asked: dict[AtOnce, bool] = {"duet": duet, "one-core": one_core}
+    return [None, *(way for way, is_asked in asked.items() if is_asked)]
 
 
 def _measured(

@@ -25,7 +25,7 @@ from mnistbench.measuring.server import NUMBER
 
 MOST_SERVERS = 4
 """An idle server holds a framework's memory: the one longest unused makes place for a fifth. A duet
-of two environments has four: each on either half of the cores."""
+of two environments has four: each in either place."""
 
 _most_servers = MOST_SERVERS
 
@@ -197,7 +197,7 @@ def _key(surroundings: Surroundings) -> _Key:
     # A process forked from this one must not speak to its parent's servers.
     return (
         variables, tuple(cores), surroundings.executable, tuple(surroundings.path),
-        surroundings.side, os.getpid(),
+        surroundings.place, os.getpid(),
     )  # fmt: skip
 
 

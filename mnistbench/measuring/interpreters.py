@@ -121,7 +121,7 @@ class Surroundings:
     """The CPU threads that it may use, from its first line on; None for those of this process."""
     interpreter: Interpreter | None = None
     """The Python that it runs, where it is not this one."""
-    side: int = 0
+    place: int = 0
     """Which of two that are alike in all else and are needed at the same time."""
 
     @property

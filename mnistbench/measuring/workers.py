@@ -53,15 +53,16 @@ class Workers:
         start_method: StartMethod,
         cores: Sequence[int] | None = None,
         interpreter: interpreters.Interpreter | None = None,
-        side: int = 0,
+        place: int = 0,
     ) -> None:
         """`environment` is set in the measuring processes before they import the framework.
 
         `cores` are the CPU threads they may use, from their first line on; None: those of this one.
         `interpreter` is the Python that they run, where it is not this one. Workers that are alike
-        in all of this and run a task at the same time need a `side` each: a server has one process.
+        in all of this and run a task at the same time need a `place` each: a server has one
+        process.
         """
-        self._interpreter, self._side = interpreter, side
+        self._interpreter, self._place = interpreter, place
         self._cores = None if cores is None else tuple(cores)
         self.forks = start_method != "spawn" and fork_is_safe()
         if start_method == "fork" and not self.forks:
@@ -113,7 +114,7 @@ class Workers:
 
     def _surroundings(self) -> Surroundings:
         environment = {**os.environ, **self._own_variables}
-        return Surroundings(environment, self._cores, self._interpreter, self._side)
+        return Surroundings(environment, self._cores, self._interpreter, self._place)
 
     def cpu_seconds(self) -> float | None:
         """Return the CPU time of this process and of all measuring processes that have ended.
