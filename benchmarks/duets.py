@@ -7,11 +7,11 @@ Measures a config against itself, against a training of 11 epochs instead of 10,
 images, each on one core, as a duet and interleaved, all nine in turn, a fifth of the rounds at a
 time, so that what the machine does meanwhile falls on all alike; `--longer` leaves out one of the
 longer ones. Their truth is known from the length of a later epoch of the equal pairs. Comparisons
-of 5, 10 and 20 pairs are drawn from each series and judged as `compare --phase train` judges: how often equal
-things are called different, how often the interval holds the truth, and how often a slowdown is
-called one; slowdowns of 2, 5 and 10 % are also made of the equal pairs, by scaling one side. The
-table keeps the evidence beside every repeat: benchmarks/narrowing.py asks what of it explains the
-pairs' differences.
+of 5, 10 and 20 pairs are drawn from each series and judged as `compare --phase train` judges: how
+often equal things are called different, how often the interval holds the truth, and how often a
+slowdown is called one; slowdowns of 2, 5 and 10 % are also made of the equal pairs, by scaling one
+side. The table keeps the evidence beside every repeat: benchmarks/narrowing.py asks what of it
+explains the pairs' differences.
 """
 
 from __future__ import annotations
