@@ -1,12 +1,14 @@
 """The bare loop of benchmarks/inference.py: `model.predict`, timed as a user would.
 
-    python benchmarks/bare_predict.py MODEL SECONDS [BATCH_SIZE]
+    python benchmarks/bare_predict.py MODEL SECONDS [BATCH_SIZE [until-told]]
 
-Prints the median seconds of a call and the number of calls as JSON.
+Prints the median seconds of a call and the number of calls as JSON; `until-told`, which goes on
+until standard input ends, when each call ended and the processor time until then instead.
 """
 
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 from statistics import median
@@ -24,6 +26,9 @@ def main() -> None:
         images = arrays["x_test"].astype("float32") / 255
     images = images.reshape(len(images), *model.input_shape[1:])
     loop(model, images, size, seconds / 4)  # the first call traces
+    if "until-told" in sys.argv:
+        print(json.dumps(until_told(model, images, size)))
+        return
     times = loop(model, images, size, seconds)
     print(json.dumps({"seconds": median(times), "calls": len(times)}))
 
@@ -37,6 +42,17 @@ def loop(model: keras.Model, images: np.ndarray, size: int, seconds: float) -> l
         model.predict(images[first : first + size], batch_size=size, verbose=0)
         times.append(time.perf_counter() - start)
     return times
+
+
+def until_told(model: keras.Model, images: np.ndarray, size: int) -> list[tuple[float, float]]:
+    told = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), told.set()), daemon=True).start()
+    calls: list[tuple[float, float]] = []
+    while not told.is_set():
+        first = len(calls) * size % (len(images) - size)
+        model.predict(images[first : first + size], batch_size=size, verbose=0)
+        calls.append((time.time(), time.process_time()))
+    return calls
 
 
 if __name__ == "__main__":

@@ -1,17 +1,19 @@
 """How small a change a duet sees on this machine, beside plain interleaving, and how often it errs.
 
     python benchmarks/duets.py [--rounds 60] [--known-rounds 40] [--load none|training|bursts]
-                               [--longer epochs|images] [--output results/duets] [--read TABLE]
+                               [--longer epochs|images] [--design one-core|duet|interleaved]
+                               [--output results/duets] [--read TABLE]
 
 Measures a config against itself, against a training of 11 epochs instead of 10, and of 2 % more
 images, each on one core, as a duet and interleaved, all nine in turn, a fifth of the rounds at a
-time, so that what the machine does meanwhile falls on all alike; `--longer` leaves out one of the
-longer ones. Their truth is known from the length of a later epoch of the equal pairs. Comparisons
-of 5, 10 and 20 pairs are drawn from each series and judged as `compare --phase train` judges: how
-often equal things are called different, how often the interval holds the truth, and how often a
-slowdown is called one; slowdowns of 2, 5 and 10 % are also made of the equal pairs, by scaling one
-side. The table keeps the evidence beside every repeat: benchmarks/narrowing.py asks what of it
-explains the pairs' differences.
+time, so that what the machine does meanwhile falls on all alike; `--longer` and `--design` leave
+out the others. Their truth is known from the length of a later epoch of the equal pairs; that of
+2 % more images from what twice the images take, measured in half as many pairs. Comparisons of 5,
+10 and 20 pairs are drawn from each series and judged as `compare --phase train` judges: how often
+equal things are called different, how often the interval holds the truth, and how often a slowdown
+is called one; slowdowns of 2, 5 and 10 % are also made of the equal pairs, by scaling one side. The
+table keeps the evidence beside every repeat: benchmarks/narrowing.py asks what of it explains the
+pairs' differences.
 """
 
 from __future__ import annotations
@@ -56,6 +58,8 @@ FIELDS = ("design", "pair", "round", *(f"{side}_{name}" for name in MEASURED
                                        for side in ("base", "new")))  # fmt: skip
 EPOCHS = (10, 11)
 MORE_IMAGES = 1.02
+TWICE = "twice the images"
+"""What tells what an image takes: an epoch has a part that does not grow with them."""
 BATCH = 32
 SCALED = (1.02, 1.05, 1.10)
 MOST_PAIRS = 200
@@ -82,10 +86,11 @@ BURSTS = (
 
 @dataclass(frozen=True)
 class Series:
-    """Pairs of one design: seconds of the train phase, in the order measured."""
+    """Pairs of one design: seconds of the train phase (on one core of its processor), in the order
+    measured."""
 
     design: str
-    """`duet` or `interleaved`."""
+    """`one-core`, `duet` or `interleaved`."""
     pair: str
     """`equal`, `epochs` or `images`."""
     truth: float
@@ -158,16 +163,22 @@ def collect(arguments: argparse.Namespace) -> None:
         writer.writerow(FIELDS)
         with load_of(arguments.load, arguments.output / "load"):
             for part in range(PARTS):
-                series = [(design, pair) for design in DESIGNS for pair in configs
-                          if pair in ("equal", *arguments.longer)]  # fmt: skip
+                rounds = rounds_of(arguments)
+                series = [(design, pair) for design in arguments.design for pair in rounds]
                 random.Random(part).shuffle(series)
                 for design, pair in series:
-                    wanted = arguments.rounds if pair == "equal" else arguments.known_rounds
-                    each = math.ceil(wanted / PARTS)
+                    each = math.ceil(rounds[pair] / PARTS)
                     result = measured(configs[pair], each, design, scratch)
                     writer.writerows(rows_of(result, design, pair, part * each))
                     text.flush()
                     print(f"part {part + 1} of {PARTS}: {design}, {pair}", file=sys.stderr)
+
+
+def rounds_of(arguments: argparse.Namespace) -> dict[str, int]:
+    """Return how many pairs of each kind to measure."""
+    known = arguments.known_rounds
+    rounds = {"equal": arguments.rounds, **dict.fromkeys(arguments.longer, known)}
+    return {**rounds, TWICE: known // 2} if "images" in arguments.longer else rounds
 
 
 def configs_of(arguments: argparse.Namespace) -> dict[str, tuple[RunConfig, RunConfig]]:
@@ -183,6 +194,7 @@ def configs_of(arguments: argparse.Namespace) -> dict[str, tuple[RunConfig, RunC
         "equal": (base, base),
         "epochs": (base, config(EPOCHS[1], arguments.images)),
         "images": (base, config(EPOCHS[0], more_images(arguments.images))),
+        TWICE: (base, config(EPOCHS[0], 2 * arguments.images)),
     }
 
 
@@ -197,10 +209,12 @@ def read(table: Path, images: int) -> list[Series]:
     series = []
     for design in DESIGNS:
         for pair in ("equal", *LONGER):
-            own = [row for row in rows if (row["design"], row["pair"]) == (design, pair)]
+            own = _of(rows, design, pair)
             if not own:
                 continue
-            columns = ([float(row[f"{side}_seconds"]) for row in own] for side in ("base", "new"))
+            columns = (
+                [float(row[f"{side}_{time_of(design)}"]) for row in own] for side in ("base", "new")
+            )
             numbers = np.array([int(row["round"]) for row in own])
             truth = _truth(rows, design, pair, images)
             series.append(Series(design, pair, truth, numbers, *map(np.array, columns)))
@@ -210,21 +224,32 @@ def read(table: Path, images: int) -> list[Series]:
 def _truth(rows: Sequence[dict[str, str]], design: str, pair: str, images: int) -> float:
     """Return the ratio of the longer training: what it has more of, at the pace of a later epoch.
 
-    From the equal pairs of the design, so that what is judged has no say in its own truth; of each
-    design apart, as half of the cores compile for longer than all of them.
+    From the equal pairs of the design, or those of twice the images, so that what is judged has no
+    say in its own truth; of each design apart, as half of the cores compile for longer than all of
+    them.
     """
-    more_epochs = {
-        "equal": 0.0,
-        "epochs": EPOCHS[1] - EPOCHS[0],
-        "images": (more_images(images) / images - 1) * EPOCHS[0],
-    }[pair]
-    own = [row for row in rows if (row["pair"], row["design"]) == ("equal", design)]
+    more = more_images(images) / images - 1
+    twice = _of(rows, design, TWICE)
+    if pair == "images" and twice:
+        time = time_of(design)
+        ratios = [float(row[f"new_{time}"]) / float(row[f"base_{time}"]) for row in twice]
+        return 1 + more * (float(np.median(ratios)) - 1)
+    epochs = {"equal": 0.0, "epochs": EPOCHS[1] - EPOCHS[0], "images": more * EPOCHS[0]}[pair]
     added = [
-        more_epochs * float(row[f"{side}_epoch_seconds"]) / float(row[f"{side}_seconds"])
-        for row in own
+        epochs * float(row[f"{side}_epoch_seconds"]) / float(row[f"{side}_seconds"])
+        for row in _of(rows, design, "equal")
         for side in ("base", "new")
     ]
     return 1 + float(np.median(added))
+
+
+def _of(rows: Sequence[dict[str, str]], design: str, pair: str) -> list[dict[str, str]]:
+    return [row for row in rows if (row["design"], row["pair"]) == (design, pair)]
+
+
+def time_of(design: str) -> str:
+    """Return the column that `compare` judges."""
+    return "cpu_seconds" if design == "one-core" else "seconds"
 
 
 def judged(
@@ -327,11 +352,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60, help="of the equal pairs")
     parser.add_argument("--known-rounds", type=int, default=40, help="of the others")
     parser.add_argument("--longer", choices=LONGER, action="append", help="left out: both")
+    parser.add_argument("--design", choices=DESIGNS, action="append", help="left out: all")
     parser.add_argument("--load", choices=("none", "training", "bursts"), default="none")
     parser.add_argument("--output", type=Path, default=Path("results/duets"))
     parser.add_argument("--read", type=Path, help="measure nothing: judge this table")
     arguments = parser.parse_args()
-    arguments.longer = arguments.longer or LONGER
+    arguments.longer, arguments.design = arguments.longer or LONGER, arguments.design or DESIGNS
     if arguments.read:
         report(arguments.read, arguments.images, arguments.load)
         return

@@ -1,7 +1,8 @@
 """Does `infer` measure what a bare loop in Keras's own words does? And how far is one program?
 
     python benchmarks/inference.py [--config mnist-dense-512] [--rounds 15] [--seconds 3]
-                                   [--batch-size 1] [--start-method fork|spawn]
+                                   [--how alone|one-core] [--batch-size 1]
+                                   [--start-method fork|spawn]
                                    [--output results/inference-benchmark] [--read]
 
 The network is trained once, for one epoch. Each round runs, in an order drawn anew and each in a
@@ -21,7 +22,10 @@ import platform
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -32,15 +36,24 @@ from tables import rows_with
 from mnistbench.analysis import stats
 from mnistbench.config.loading import load_config
 from mnistbench.results.inference import COMPILED, PREDICT
+from mnistbench.results.phases import INFER
 from mnistbench.results.tables import CONFIG, MODEL
-from mnistbench.session.infer import InferencePlan, Subject, run_inference
+from mnistbench.session.infer import Inference, InferencePlan, Subject, run_inference
 from mnistbench.session.train import TrainPlan, run_training
 
 BARE, AGAIN = "bare", "again"
 KINDS = (BARE, AGAIN, PREDICT, COMPILED)
 LEAST_ROUNDS = 5
+LEAST_CALLS = 20
+STARTS_SECONDS = 20.0
+"""What two bare loops on one core take at most until both have warmed up."""
+Calls = npt.NDArray[np.float64]
+"""Of each call its end by the wall clock, and the processor time until then."""
+ALONE, ONE_CORE = "alone", "one-core"
 COLUMNS = ("config", "batch_size", "seconds", "start_method", "round",
            *(f"{kind}_seconds" for kind in KINDS), "contended")  # fmt: skip
+SHARED_COLUMNS = ("config", "batch_size", "seconds", "start_method", "round", "kind",
+                  "base_cpu_seconds", "new_cpu_seconds")  # fmt: skip
 SCRIPT = Path(__file__).with_name("bare_predict.py")
 
 
@@ -65,6 +78,13 @@ def bare(model: Path, options: argparse.Namespace) -> tuple[float, bool]:
 
 
 def ours(way: str, model: Path, options: argparse.Namespace) -> tuple[float, bool]:
+    inference = applied(way, model, options)
+    (run,) = inference.runs
+    (row,) = inference.rows_of(run)
+    return row.latency_seconds, run.repeats[0].is_contended
+
+
+def applied(way: str, model: Path, options: argparse.Namespace) -> Inference:
     config = load_config(str(model.parent / CONFIG))
     plan = InferencePlan(
         (Subject(config, model),), (way,), (options.batch_size,), options.seconds, 1,
@@ -73,9 +93,7 @@ def ours(way: str, model: Path, options: argparse.Namespace) -> tuple[float, boo
     inference = run_inference(plan, lambda event: None)
     if inference.interrupted or inference.failures:
         raise SystemExit("interrupted, or a process failed")
-    (run,) = inference.runs
-    (row,) = inference.rows_of(run)
-    return row.latency_seconds, run.repeats[0].is_contended
+    return inference
 
 
 def round_of(number: int, model: Path, options: argparse.Namespace) -> dict[str, object]:
@@ -110,6 +128,116 @@ def collect(options: argparse.Namespace, done: int) -> None:
             print(f"round {number} of {options.rounds}: {told}", file=sys.stderr, flush=True)
 
 
+@contextmanager
+def on_core(number: int) -> Iterator[None]:
+    """Keep this process's main thread, and whatever it starts meanwhile, on one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(before)[-1 - number % len(before)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def going_on(model: Path, options: argparse.Namespace) -> Iterator[Bare]:
+    """Give a bare loop that goes on until this ends."""
+    bare = Bare(
+        [sys.executable, str(SCRIPT), str(model), str(options.seconds), str(options.batch_size),
+         "until-told"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield bare
+        assert bare.stdin is not None
+        bare.stdin.close()
+    finally:
+        if bare.stdin is not None and not bare.stdin.closed:
+            bare.kill()
+
+
+class Bare(subprocess.Popen[str]):
+    """A bare loop beside something else."""
+
+    def calls(self) -> Calls:
+        """Return each call's end and the processor time until then, once it was told to end."""
+        assert self.stdout is not None
+        with self.stdout as text:
+            lines = text.read().splitlines()
+        if self.wait():
+            raise SystemExit("a bare loop failed")
+        return np.array(json.loads(lines[-1]))
+
+
+def cpu_seconds(calls: Calls, begin: float, end: float) -> float:
+    """Return the processor seconds of a call, of those between two moments."""
+    inside = calls[(calls[:, 0] >= begin) & (calls[:, 0] <= end)]
+    if len(inside) < LEAST_CALLS:
+        raise SystemExit(f"the two were beside each other for {len(inside)} calls only")
+    return float((inside[-1, 1] - inside[0, 1]) / (len(inside) - 1))
+
+
+def beside_itself(model: Path, options: argparse.Namespace) -> tuple[float, float]:
+    """Return the processor seconds of a call of two bare loops on one core."""
+    with going_on(model, options) as first, going_on(model, options) as second:
+        time.sleep(STARTS_SECONDS + options.seconds)
+    both = first.calls(), second.calls()
+    begin = max(calls[0, 0] for calls in both)
+    return cpu_seconds(both[0], begin, np.inf), cpu_seconds(both[1], begin, np.inf)
+
+
+def beside_ours(model: Path, options: argparse.Namespace) -> tuple[float, float]:
+    """Return the processor seconds of a call of the bare loop, and of a query of `predict`."""
+    with going_on(model, options) as bare:
+        inference = applied(PREDICT, model, options)
+    (run,) = inference.runs
+    (record,) = run.repeats
+    begin = next(
+        datetime.fromisoformat(phase.start_utc).timestamp()
+        for phase in record.phases if phase.phase == INFER
+    )  # fmt: skip
+    name = f"{PREDICT}_batch_{options.batch_size}_cpu_seconds"
+    (ours_seconds,) = (float(str(each.value)) for each in record.metrics if each.name == name)
+    return cpu_seconds(bare.calls(), begin, begin + options.seconds), ours_seconds
+
+
+def collect_shared(options: argparse.Namespace, done: int) -> None:
+    model = trained(options)
+    with options.table.open("a", newline="", encoding="utf-8") as text:
+        writer = csv.DictWriter(text, SHARED_COLUMNS)
+        if not options.table.stat().st_size:
+            writer.writeheader()
+        for number in range(done + 1, options.rounds + 1):
+            for kind, measure in ((AGAIN, beside_itself), (PREDICT, beside_ours)):
+                with on_core(number):
+                    base, new = measure(model, options)
+                row = {
+                    "round": number,
+                    "kind": kind,
+                    "base_cpu_seconds": base,
+                    "new_cpu_seconds": new,
+                }
+                writer.writerow({**_key(options), **row})
+                text.flush()
+                print(
+                    f"round {number} of {options.rounds}: {kind} {new / base:.3f}", file=sys.stderr
+                )
+
+
+def report_shared(options: argparse.Namespace) -> Iterator[str]:
+    rows = rows_with(options.table, _key(options))
+    yield from heading(options, len(rows) // 2)
+    yield "| ratio of processor seconds of a query | estimate | 95 % interval |"
+    yield "|---|---:|---:|"
+    texts = {PREDICT: "infer's predict over the bare loop", AGAIN: "the bare loop over itself"}
+    for kind, text in texts.items():
+        own = [row for row in rows if row["kind"] == kind]
+        sides = (np.array([float(row[f"{side}_cpu_seconds"]) for row in own])
+                 for side in ("base", "new"))  # fmt: skip
+        ratio, ends = _ratio(*sides)
+        yield f"| {text} | {ratio} | {ends} |"
+
+
 def _key(options: argparse.Namespace) -> dict[str, str]:
     return {
         "config": options.config, "batch_size": str(options.batch_size),
@@ -117,12 +245,17 @@ def _key(options: argparse.Namespace) -> dict[str, str]:
     }  # fmt: skip
 
 
-def report(options: argparse.Namespace) -> Iterator[str]:
-    rows = rows_with(options.table, _key(options))
+def heading(options: argparse.Namespace, n: int) -> Iterator[str]:
     how = f"batch size {options.batch_size}, {options.seconds:g} s, {options.start_method}"
-    yield f"{options.config}, {how}, n = {len(rows)}"
+    yield f"{options.config}, {how}, n = {n}"
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("tensorflow", "keras"))
     yield f"{os.cpu_count()} CPUs, Python {platform.python_version()}, {versions}"
+    yield ""
+
+
+def report(options: argparse.Namespace) -> Iterator[str]:
+    rows = rows_with(options.table, _key(options))
+    yield from heading(options, len(rows))
     contended = sum(int(row["contended"]) for row in rows)
     yield f"{contended} of {2 * len(rows)} processes of mnistbench contended"
     yield ""
@@ -158,18 +291,20 @@ def main() -> None:
     parser.add_argument("--config", default="mnist-dense-512")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--how", choices=(ALONE, ONE_CORE), default=ALONE)
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--start-method", choices=("fork", "spawn"), default="fork")
     parser.add_argument("--output", type=Path, default=Path("results/inference-benchmark"))
     parser.add_argument("--read", action="store_true", help="measure nothing: read the table")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    options.table = options.output / "inference.csv"
+    shared = options.how == ONE_CORE
+    options.table = options.output / ("inference-one-core.csv" if shared else "inference.csv")
     if not options.read:
         before = rows_with(options.table, _key(options))
         done = max((int(row["round"]) for row in before), default=0)
-        collect(options, done)
-    print("\n".join(report(options)))
+        (collect_shared if shared else collect)(options, done)
+    print("\n".join((report_shared if shared else report)(options)))
 
 
 if __name__ == "__main__":

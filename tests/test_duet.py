@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import shutil
+import statistics
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -118,6 +121,34 @@ def test_its_rows_say_what_they_are(one_core: Session, duet: Session) -> None:
     code, output, _ = compare(sides[0], str(duet.folder("mnist-dense-512")))
     assert code == 5
     assert "on one core, which it shared" in " ".join(output.split())
+
+
+def test_on_one_core_the_processor_times_are_compared(one_core: Session) -> None:
+    # While one of them sleeps, the other has the whole core: of wall times the ratio is nearer 1.
+    folders = [one_core.folder(name) for name in SHARING]
+    _, output, _ = compare(*map(str, folders), "--phase", "train", "--format", "csv")
+    (row,) = csv.DictReader(output.splitlines())
+    for side, folder in zip(("base", "new"), folders, strict=True):
+        trains = [row for row in rows(folder / "timings.csv") if row["phase"] == "train"]
+        middle = statistics.median(float(train["cpu_seconds"]) for train in trains)
+        assert float(row[f"{side}_median_seconds"]) == pytest.approx(middle, rel=1e-9)
+
+
+def test_one_core_without_a_processor_time_is_told(one_core: Session, tmp_path: Path) -> None:
+    folder = tmp_path / one_core.folder(SHARING[0]).name
+    shutil.copytree(one_core.folder(SHARING[0]), folder)
+    table = rows(folder / "timings.csv")
+    first = next(row for row in table if row["phase"] == "train")
+    first["cpu_seconds"] = ""
+    with (folder / "timings.csv").open("w", newline="") as text:
+        writer = csv.DictWriter(text, table[0])
+        writer.writeheader()
+        writer.writerows(table)
+    code, output, errors = compare(str(folder), str(one_core.folder(SHARING[1])))
+    assert code == 4
+    assert "1 phase on one core without its processor time is left out" in " ".join(
+        (output + errors).split()
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,18 @@ FEW = (
     "--set", "dataset.train_samples=256", "--set", "dataset.test_samples=64", "--no-calibrate",
     "--launcher", "dask",
 )  # fmt: skip
+
+
+OF_DASK = ("MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _as_it_was() -> Iterator[None]:
+    """A cluster leaves its workers' variables in this process; no other test is to inherit them."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +99,10 @@ def test_a_cluster_of_this_machine_is_started_where_no_address_is_given(tmp_path
     )
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
-    assert measured_repeats(folder) == each_once(read_plan(folder))
+    plan = read_plan(folder)
+    assert measured_repeats(folder) == each_once(plan)
+    machine = (folder / plan.run_id(0) / "machine.csv").read_text()
+    assert "MALLOC_TRIM_THRESHOLD_" not in machine, "measured as a point in turn is"
 
 
 def test_workers_that_offer_nothing_are_told(tmp_path: Path) -> None:
@@ -127,3 +144,30 @@ def test_a_worker_writes_nowhere_but_among_the_attempts(name: str, tmp_path: Pat
     with pytest.raises(OutputError, match="a file that is of no attempt"):
         write_attempt(tmp_path, {name: b""})
     assert not list(tmp_path.iterdir())
+
+
+AT_A_WORKER = """
+import os
+NAMES = ("MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+from distributed import Client, LocalCluster
+from mnistbench.session.sweep.launchers.dask import _environment
+
+if __name__ == "__main__":
+    with Client(LocalCluster(n_workers=1, dashboard_address="127.0.0.1:0")) as client:
+        for task in (lambda: dict(os.environ)), _environment:
+            environment = client.submit(task).result()
+            print([environment.get(name) for name in NAMES])
+"""
+
+
+def test_a_point_is_measured_without_what_dask_sets_for_small_tasks(tmp_path: Path) -> None:
+    script = tmp_path / "at_a_worker.py"
+    script.write_text(AT_A_WORKER)
+    given = {name: text for name, text in os.environ.items() if name not in OF_DASK}
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True,
+        env=given | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    at_worker, at_point = done.stdout.splitlines()
+    assert at_worker == "['65536', '1', '1']"
+    assert at_point == "[None, '1', None]", "what the user set stays, though Dask sets the same"

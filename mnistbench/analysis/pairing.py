@@ -100,7 +100,7 @@ _TOGETHER = {
     STATUS_DUET: "a duet, measured at the same time, each side on half of the cores and the halves "
     "swapped every round",
     STATUS_ONE_CORE: "measured at the same time, both sides in turns of milliseconds on one core "
-    "and their places swapped every round",
+    "and their places swapped every round; times are those of the processor",
 }
 _ONLY_A_RATIO = "the ratio is what it tells, the times are none of the whole machine"
 

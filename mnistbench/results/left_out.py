@@ -17,6 +17,7 @@ TWICE = "twice"
 UNSTOPPED = "unstopped"
 COLUMNS_UNSURE = "columns"
 METRIC = "metric"
+PROCESSOR = "processor"
 HALF = "half"
 LONG = "long"
 SAME = "same"
@@ -34,6 +35,10 @@ _WORDS = {
     TIME: (
         "time that is no number above 0 is left out",
         "times that are no numbers above 0 are left out",
+    ),
+    PROCESSOR: (
+        "phase on one core without its processor time is left out",
+        "phases on one core without their processor times are left out",
     ),
     TWICE: (
         "row that is there twice is counted once",

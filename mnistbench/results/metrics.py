@@ -67,7 +67,7 @@ KINDS: Mapping[str, MetricKind] = {
     **_kinds(
         "s", "less", "ratio",
         *(f"{way}_batch_N_{part}_seconds" for way in WAYS
-          for part in ("latency", "latency_pN", "teardown")),
+          for part in ("latency", "latency_pN", "teardown", "cpu")),
     ),
     **_kinds("samples/s", "more", "ratio", *(f"{way}_batch_N_samples_per_second" for way in WAYS)),
     # What was learnt.

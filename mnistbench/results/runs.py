@@ -53,6 +53,7 @@ class LoadedRuns:
     """Of each time: the repeat's number in its run, from 1."""
     phase: Array
     seconds: Array
+    """By the wall clock; of the processor for what was measured on one core, beside another run."""
     accuracies: tuple[Sequence[float], ...]
     """Of each run: the test accuracy of every repeat that has one."""
     unfinished: tuple[int, ...]

@@ -11,7 +11,7 @@ from mnistbench.results import implausible, left_out
 from mnistbench.results.csv import DECIMAL_COMMA, columns_of, first_row, parts
 from mnistbench.results.csv_loading import load_table
 from mnistbench.results.left_out import LeftOut
-from mnistbench.results.phases import AT_ONCE
+from mnistbench.results.phases import AT_ONCE, STATUS_ONE_CORE
 from mnistbench.results.row_conditions import HEADER, MADE, PROBLEM, SECONDS, is_wanted, problem
 
 if TYPE_CHECKING:
@@ -27,11 +27,9 @@ KEY_OF_RUN = ("run_id", "config", "config_digest", "node")
 _COLUMN_OF = {
     left_out.TORN: "run_id", left_out.STATUS: "status", left_out.REPEAT: "repeat",
     left_out.ZERO: "seconds", left_out.TIME: "seconds", left_out.TWICE: "seconds",
-    left_out.LONG: "seconds",
+    left_out.LONG: "seconds", left_out.PROCESSOR: "cpu_seconds",
 }  # fmt: skip
 _MOST_KEYS = 100_000
-CELLS = f"CASE WHEN {PROBLEM} IS NOT NULL THEN [{', '.join(left_out.KEY)}] END AS cells"
-"""SQL: cells as they stand, of odd rows alone: to find them in their file again."""
 LINES = "len(string_split(array_to_string(cells, ''), chr(10)))"
 """SQL: how many lines they are: a quotation mark that nobody closes swallows those after it."""
 
@@ -40,6 +38,8 @@ def load_timings(
     database: DuckDBPyConnection, paths: Sequence[Path], phases: Sequence[str] | None
 ) -> list[LeftOut]:
     """Make the tables `runs`, `zeros` and `times`: each good or unfinished row of the phases once.
+
+    The seconds of what was measured on one core, beside another run, are those of the processor.
 
     Raises InputError for two values of one phase of one repeat, and for a decimal comma that
     cannot be told from a separator.
@@ -91,11 +91,25 @@ def _selected(columns: Sequence[str]) -> str:
         f"coalesce({name}, '') AS {name}" if name in columns else f"'' AS {name}" for name in FACTS
     )
     start = "start_utc" if "start_utc" in columns else "''"
-    return (
-        f"coalesce(run_id, '') AS run_id, {facts}, phase, {SECONDS} AS seconds, "
-        f"{start} AS start, status, {PROBLEM} AS problem, "
-        f"try_cast(repeat AS INTEGER) AS number_in_run, {CELLS}"
+    processor = "try_cast(cpu_seconds AS DOUBLE)" if "cpu_seconds" in columns else "NULL::DOUBLE"
+    on_one_core = f"status = '{STATUS_ONE_CORE}'"
+    why = (
+        f"CASE WHEN {PROBLEM} IS NULL AND {on_one_core} AND NOT coalesce({processor} > 0, false) "
+        f"THEN '{left_out.PROCESSOR}' ELSE {PROBLEM} END"
     )
+    return (
+        f"coalesce(run_id, '') AS run_id, {facts}, phase, "
+        # While one side of a shared core sleeps, the other has all of it: wall times tell less of
+        # what the two differ by than there is.
+        f"CASE WHEN {on_one_core} THEN {processor} ELSE {SECONDS} END AS seconds, "
+        f"{start} AS start, status, {why} AS problem, "
+        f"try_cast(repeat AS INTEGER) AS number_in_run, {_cells_if(why)}"
+    )
+
+
+def _cells_if(problem: str) -> str:
+    """Return the SQL of an odd row's cells as they stand: to find it in its file again."""
+    return f"CASE WHEN {problem} IS NOT NULL THEN [{', '.join(left_out.KEY)}] END AS cells"
 
 
 def refuse_unsure(database: DuckDBPyConnection, paths: Sequence[Path]) -> None:

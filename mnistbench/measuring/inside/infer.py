@@ -74,6 +74,8 @@ class _Times:
 
     queries: npt.NDArray[np.float64]
     """Seconds of each, the shortest first."""
+    cpu_seconds: float
+    """Of the processor, all threads of this process, for all of them."""
     teardown_seconds: float | None
     """Of all of them, what releasing input pipelines took."""
     offline_images: int
@@ -105,6 +107,11 @@ def run_inference(job: InferJob, import_phase: PhaseRecord, tell: Listener) -> I
     row = _row(job, clock, times, checked, difference)
     metrics = (
         *_figures(row),
+        Metric(
+            f"{job.execution}_batch_{job.batch_size}_cpu_seconds",
+            times.cpu_seconds / row.queries,
+            "s",
+        ),
         Metric("infer_execution", job.execution, ""),
         Metric("infer_batch_size", job.batch_size, "1"),
         Metric("infer_round", job.round, ""),
@@ -171,9 +178,9 @@ def _pool(images: Array, batch_size: int) -> Array:
 
 
 def _measured(job: InferJob, way: Way, images: Array) -> _Times:
-    before = backend().teardown_seconds()
+    before, before_cpu = backend().teardown_seconds(), time.process_time()
     queries = _latencies(way, _queries(job, images), job.seconds, queries_needed(50))
-    after = backend().teardown_seconds()
+    cpu_seconds, after = time.process_time() - before_cpu, backend().teardown_seconds()
     teardown = None if before is None or after is None else after - before
     pool = _pool(images, job.batch_size)
     passes = 0
@@ -183,7 +190,7 @@ def _measured(job: InferJob, way: Way, images: Array) -> _Times:
         passes += 1
         seconds = (time.perf_counter_ns() - begin) / 1e9
         if seconds >= job.seconds:
-            return _Times(np.sort(queries), teardown, len(pool), passes, seconds)
+            return _Times(np.sort(queries), cpu_seconds, teardown, len(pool), passes, seconds)
 
 
 def _latencies(

@@ -6,6 +6,7 @@ its own. Of workers on one machine one measures at a time, whoever started them.
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from pydantic import BaseModel, ConfigDict
 
 from mnistbench.errors import InputError, OutputError
@@ -148,7 +150,7 @@ def measure_point_here(plan: str, number: int, options: Sequence[str]) -> Files:
         with _alone_on_this_machine() as inherited:
             done = subprocess.run(
                 point_command(folder, str(number), options), capture_output=True, text=True,
-                check=False, cwd=scratch, **inherited,
+                check=False, cwd=scratch, env=_environment(), **inherited,
             )  # fmt: skip
         ended = next((folder / ATTEMPTS).glob(f"*/{FINDINGS}"), None)
         if ended is None:
@@ -169,6 +171,28 @@ def _alone_on_this_machine() -> Iterator[dict[str, Any]]:
     """
     with lock.turn_of(Path(tempfile.gettempdir()) / f"mnistbench-{host.user()}.turn") as file:
         yield {} if file is None else {"pass_fds": (file.fileno(),)}
+
+
+def _environment() -> dict[str, str]:
+    """Return this worker's environment without what Dask put there for tasks of its own kind.
+
+    Its nanny gives a worker one thread (OMP_NUM_THREADS=1 and the like) and an allocator that keeps
+    nothing (MALLOC_TRIM_THRESHOLD_), as it expects many small tasks beside each other. A point is
+    the only one on its machine, and is to be measured as one in turn is. What whoever started the
+    nanny had set stays.
+    """
+    from dask import config
+
+    of_dask = config.get("distributed.nanny.pre-spawn-environ", default={})
+    try:
+        given = psutil.Process().parent().environ()  # type: ignore[union-attr] # a nanny, or a shell
+    except (psutil.Error, AttributeError, OSError):
+        given = {}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in given or str(of_dask.get(name)) != value
+    }
 
 
 def write_attempt(folder: Path, files: Files) -> None:
