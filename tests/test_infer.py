@@ -77,6 +77,22 @@ def test_every_way_at_every_size_is_a_fresh_process_of_each_round(
     assert facts["model_trained"] == "true"
 
 
+def test_the_processor_time_of_a_query_is_a_share_of_the_phase(applied: tuple[Path, str]) -> None:
+    folder, _ = applied
+    phases = {
+        row["repeat"]: float(row["cpu_seconds"])
+        for row in rows(folder / "timings.csv") if row["phase"] == "infer"
+    }  # fmt: skip
+    metrics = rows(folder / "metrics.csv")
+    for row in rows(folder / "inference.csv"):
+        name = f"{row['execution']}_batch_{row['batch_size']}_cpu_seconds"
+        (value,) = (
+            float(metric["value"]) for metric in metrics
+            if (metric["repeat"], metric["metric"]) == (row["repeat"], name)
+        )  # fmt: skip
+        assert 0 < value * int(row["queries"]) < phases[row["repeat"]]
+
+
 def test_metrics_are_those_of_the_table_and_all_known(applied: tuple[Path, str]) -> None:
     folder, _ = applied
     metrics = {(m["repeat"], m["metric"]): m for m in rows(folder / "metrics.csv")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -80,3 +81,18 @@ def test_a_silent_end_is_a_failure(workers: Workers, tmp_path: Path) -> None:
     with pytest.raises(TaskFailure) as caught:
         workers.run(leaving, 3, tmp_path / "log", print)
     assert (caught.value.status, "exit code 3" in caught.value.reason) == ("failed", True)
+
+
+def collectable(argument: object, tell: Callable[[object], None]) -> tuple[int, int]:
+    """Return how many objects a full collection looks at, and how many it does not."""
+    from mnistbench.measuring.inside.framework import import_record
+
+    import_record()
+    return len(gc.get_objects()), gc.get_freeze_count()
+
+
+def test_no_full_collection_of_a_framework_falls_into_a_phase(
+    workers: Workers, tmp_path: Path
+) -> None:
+    seen, frozen = workers.run(collectable, None, tmp_path / "log", print)
+    assert frozen > 10 * seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import platform
@@ -55,6 +56,10 @@ def _import_once() -> _Import:
     global _import
     if _import is None:
         _import = _timed_import()
+        # A framework's objects are half a million, and a full collection, which looks at each,
+        # takes a quarter of a second: it fell into whichever phase came when one was due. What is
+        # garbage already stays: to look for it would take as long.
+        gc.freeze()
     return _import
 
 

@@ -106,12 +106,7 @@ def run_inference(job: InferJob, import_phase: PhaseRecord, tell: Listener) -> I
     clock.total()
     row = _row(job, clock, times, checked, difference)
     metrics = (
-        *_figures(row),
-        Metric(
-            f"{job.execution}_batch_{job.batch_size}_cpu_seconds",
-            times.cpu_seconds / row.queries,
-            "s",
-        ),
+        *_figures(row, times),
         Metric("infer_execution", job.execution, ""),
         Metric("infer_batch_size", job.batch_size, "1"),
         Metric("infer_round", job.round, ""),
@@ -255,8 +250,12 @@ def _row(
     )
 
 
-def _figures(row: InferenceRow) -> list[Metric]:
+def _figures(row: InferenceRow, times: _Times) -> list[Metric]:
+    cpu_seconds = f"{row.execution}_batch_{row.batch_size}_cpu_seconds"
     return [
-        Metric(name, getattr(row, column), "s" if column.endswith("_seconds") else "samples/s")
-        for column, name in metric_names(row.execution, row.batch_size).items()
+        *(
+            Metric(name, getattr(row, column), "s" if column.endswith("_seconds") else "samples/s")
+            for column, name in metric_names(row.execution, row.batch_size).items()
+        ),
+        Metric(cpu_seconds, times.cpu_seconds / row.queries, "s"),
     ]
