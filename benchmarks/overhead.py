@@ -214,9 +214,6 @@ def script_figures(side: Side) -> Figures:
 
 
 def our_figures(side: Side) -> Figures:
-    config = run_config(side.options, side.kind)
-    environment = measuring_environment(config.device, config.backend)
-    workers = Workers(environment, start_method(side.kind), side.cores)
     phases: dict[str, PhaseRecord] = {}
 
     def hear(message: Message) -> None:
@@ -224,14 +221,17 @@ def our_figures(side: Side) -> Figures:
             phases[message.phase] = message
         side.conductor.hear(side.number, message)
 
-    job = RepeatJob(config, config.device, config.training.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
+    try:
+        config = run_config(side.options, side.kind)
+        environment = measuring_environment(config.device, config.backend)
+        workers = Workers(environment, start_method(side.kind), side.cores)
+        job = RepeatJob(config, config.device, config.training.seed)
+        with tempfile.TemporaryDirectory() as folder:
             process = workers.start(duet, job, Path(folder) / "log.txt")
             side.conductor.add(side.number, process)
             result_of(process, hear)
-        finally:
-            side.conductor.leave(side.number)
+    finally:
+        side.conductor.leave(side.number)
     return _figures(phases)
 
 
