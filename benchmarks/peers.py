@@ -140,11 +140,15 @@ def _about(options: argparse.Namespace) -> str:
 
 
 def _versions() -> Iterator[str]:
-    installed = importlib.metadata.packages_distributions()
-    names = {name.lower() for distributions in installed.values() for name in distributions}
     for package in PACKAGES:
-        known = package in names
-        yield f"{package} {importlib.metadata.version(package) if known else 'not installed'}"
+        yield f"{package} {_version(package)}"
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _options() -> argparse.Namespace:

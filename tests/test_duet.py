@@ -70,12 +70,12 @@ def test_both_sides_train_at_the_same_time(duet: Session) -> None:
 
 @pytest.fixture(scope="module")
 def one_core(all_cores: None, tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """A config against twice its epochs, on one core, two rounds."""
+    """A config against three times its epochs, on one core, two rounds."""
     folder = tmp_path_factory.mktemp("one_core")
     longer = folder / "longer.yaml"
     text = run_here("config", "show", "mnist-dense-512").stdout
     longer.write_text(
-        text.replace("name: mnist-dense-512", "name: longer").replace("epochs: 1", "epochs: 2")
+        text.replace("name: mnist-dense-512", "name: longer").replace("epochs: 1", "epochs: 3")
     )
     return benchmark_here(
         folder / "out", "mnist-dense-512", str(longer), "--set", "dataset.train_samples=6000",
@@ -126,8 +126,12 @@ def test_its_rows_say_what_they_are(one_core: Session, duet: Session) -> None:
 def test_on_one_core_the_processor_times_are_compared(one_core: Session) -> None:
     # While one of them sleeps, the other has the whole core: of wall times the ratio is nearer 1.
     folders = [one_core.folder(name) for name in SHARING]
+    _, output, _ = compare(*map(str, folders), "--phase", "train")
+    assert "releasing input" not in output, "asleep it takes no processor time"
     _, output, _ = compare(*map(str, folders), "--phase", "train", "--format", "csv")
     (row,) = csv.DictReader(output.splitlines())
+    # The effect of the places takes one.
+    assert row["reason"] == "2 pairs: 3 or more are needed, 10 advised"
     for side, folder in zip(("base", "new"), folders, strict=True):
         trains = [row for row in rows(folder / "timings.csv") if row["phase"] == "train"]
         middle = statistics.median(float(train["cpu_seconds"]) for train in trains)

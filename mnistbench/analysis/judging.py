@@ -263,10 +263,10 @@ def _as_measured(samples: Samples, design: Design, confidence: float) -> dict[st
 
 
 def _why_unknown(samples: Samples, interval: stats.Interval, design: Design) -> str:
-    n = min(map(len, samples.both))
-    if n < 2:
+    n, least = min(map(len, samples.both)), 2 + design.removed
+    if n < least:
         what = "pair" if design.paired else design.unit
-        return f"{n} {what}: 2 or more are needed, 10 advised"
+        return f"{n} {what}{'s' * (n > 1)}: {least} or more are needed, 10 advised"
     if not np.isfinite(interval.high):
         if samples.is_disturbed:
             return "others disturbed it in a way that nothing can be told from"
