@@ -2,8 +2,9 @@
 
     python benchmarks/bare_predict.py MODEL SECONDS [BATCH_SIZE [until-told]]
 
-Prints the median seconds of a call and the number of calls as JSON; `until-told`, which goes on
-until standard input ends, when each call ended and the processor time until then instead.
+Prints the median seconds of a call and the number of calls as JSON; `until-told`, which says when
+it is ready, begins with a line on standard input and goes on until that ends, when each call ended
+and the processor time until then instead.
 """
 
 import json
@@ -27,6 +28,8 @@ def main() -> None:
     images = images.reshape(len(images), *model.input_shape[1:])
     loop(model, images, size, seconds / 4)  # the first call traces
     if "until-told" in sys.argv:
+        print("ready", flush=True)
+        sys.stdin.readline()
         print(json.dumps(until_told(model, images, size)))
         return
     times = loop(model, images, size, seconds)

@@ -36,8 +36,9 @@ from tables import rows_with
 from mnistbench.analysis import stats
 from mnistbench.config.loading import load_config
 from mnistbench.results.inference import COMPILED, PREDICT
-from mnistbench.results.phases import INFER
+from mnistbench.results.phases import INFER, PhaseStarted
 from mnistbench.results.tables import CONFIG, MODEL
+from mnistbench.session.events import Listener
 from mnistbench.session.infer import Inference, InferencePlan, Subject, run_inference
 from mnistbench.session.train import TrainPlan, run_training
 
@@ -45,8 +46,6 @@ BARE, AGAIN = "bare", "again"
 KINDS = (BARE, AGAIN, PREDICT, COMPILED)
 LEAST_ROUNDS = 5
 LEAST_CALLS = 20
-STARTS_SECONDS = 20.0
-"""What two bare loops on one core take at most until both have warmed up."""
 Calls = npt.NDArray[np.float64]
 """Of each call its end by the wall clock, and the processor time until then."""
 ALONE, ONE_CORE = "alone", "one-core"
@@ -84,13 +83,15 @@ def ours(way: str, model: Path, options: argparse.Namespace) -> tuple[float, boo
     return row.latency_seconds, run.repeats[0].is_contended
 
 
-def applied(way: str, model: Path, options: argparse.Namespace) -> Inference:
+def applied(
+    way: str, model: Path, options: argparse.Namespace, tell: Listener = lambda event: None
+) -> Inference:
     config = load_config(str(model.parent / CONFIG))
     plan = InferencePlan(
         (Subject(config, model),), (way,), (options.batch_size,), options.seconds, 1,
         options.output / "runs", "benchmark", options.start_method,
     )  # fmt: skip
-    inference = run_inference(plan, lambda event: None)
+    inference = run_inference(plan, tell)
     if inference.interrupted or inference.failures:
         raise SystemExit("interrupted, or a process failed")
     return inference
@@ -148,6 +149,7 @@ def going_on(model: Path, options: argparse.Namespace) -> Iterator[Bare]:
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:
+        bare.wait_until_ready()
         yield bare
         assert bare.stdin is not None
         bare.stdin.close()
@@ -158,6 +160,19 @@ def going_on(model: Path, options: argparse.Namespace) -> Iterator[Bare]:
 
 class Bare(subprocess.Popen[str]):
     """A bare loop beside something else."""
+
+    def wait_until_ready(self) -> None:
+        """Return once it has warmed up."""
+        assert self.stdout is not None
+        for line in self.stdout:
+            if line == "ready\n":
+                return
+
+    def begin(self) -> None:
+        """Let it begin: a call takes the longer the more were before, so both begin at once."""
+        assert self.stdin is not None
+        self.stdin.write("\n")
+        self.stdin.flush()
 
     def calls(self) -> Calls:
         """Return each call's end and the processor time until then, once it was told to end."""
@@ -180,16 +195,23 @@ def cpu_seconds(calls: Calls, begin: float, end: float) -> float:
 def beside_itself(model: Path, options: argparse.Namespace) -> tuple[float, float]:
     """Return the processor seconds of a call of two bare loops on one core."""
     with going_on(model, options) as first, going_on(model, options) as second:
-        time.sleep(STARTS_SECONDS + options.seconds)
-    both = first.calls(), second.calls()
-    begin = max(calls[0, 0] for calls in both)
-    return cpu_seconds(both[0], begin, np.inf), cpu_seconds(both[1], begin, np.inf)
+        begin = time.time()
+        first.begin()
+        second.begin()
+        time.sleep(options.seconds)
+    base, new = (
+        cpu_seconds(each.calls(), begin, begin + options.seconds) for each in (first, second)
+    )
+    return base, new
 
 
 def beside_ours(model: Path, options: argparse.Namespace) -> tuple[float, float]:
     """Return the processor seconds of a call of the bare loop, and of a query of `predict`."""
     with going_on(model, options) as bare:
-        inference = applied(PREDICT, model, options)
+        inference = applied(
+            PREDICT, model, options,
+            lambda event: bare.begin() if event == PhaseStarted(INFER) else None,
+        )  # fmt: skip
     (run,) = inference.runs
     (record,) = run.repeats
     begin = next(
