@@ -5,6 +5,7 @@
 Left out: the lesson's own number of epochs, and all the images.
 """
 
+import gc
 import json
 import os
 import resource
@@ -29,6 +30,14 @@ class Timers:
         self.cpu_seconds: dict[str, float] = {}
         self.teardown_seconds: dict[str, float] = {}
         self._watch = _watch() if "TIME_TEARDOWN" in os.environ else None  # for overhead.py
+        self.collection_seconds: dict[str, float] = {}
+        self._collected = 0.0
+        if self._watch is not None:
+            gc.callbacks.append(self._time_full_collections)
+
+    def _time_full_collections(self, stage: str, told: dict[str, int]) -> None:
+        if told["generation"] == 2:
+            self._collected += time.process_time() * (1 if stage == "stop" else -1)
 
     def start(self, name: str) -> None:
         if name == "train" and "WAIT_BEFORE_TRAIN" in os.environ:  # for overhead.py's duets
@@ -36,6 +45,7 @@ class Timers:
             sys.stdin.readline()
         if self._watch is not None:
             self.teardown_seconds[name] = -self._watch.seconds
+            self.collection_seconds[name] = -self._collected
         self.start_cpu_seconds[name] = time.process_time()
         self.start_seconds[name] = time.perf_counter()
 
@@ -44,6 +54,7 @@ class Timers:
         self.cpu_seconds[name] = time.process_time() - self.start_cpu_seconds[name]
         if self._watch is not None:
             self.teardown_seconds[name] += self._watch.seconds
+            self.collection_seconds[name] += self._collected
 
     def report(self, accuracy: float, steps: int) -> None:
         """Print one line of JSON on standard error: standard output is Keras's."""
@@ -52,6 +63,7 @@ class Timers:
         line = {
             "seconds": self.seconds, "cpu_seconds": self.cpu_seconds, "accuracy": accuracy,
             "steps": steps, "peak_rss_bytes": peak, "teardown_seconds": self.teardown_seconds,
+            "collection_seconds": self.collection_seconds,
         }  # fmt: skip
         print(json.dumps(line), file=sys.stderr)
 
