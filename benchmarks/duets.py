@@ -37,7 +37,7 @@ import numpy.typing as npt
 
 from mnistbench.analysis import stats
 from mnistbench.analysis.comparison import Rules
-from mnistbench.analysis.pairing import without_halves
+from mnistbench.analysis.pairing import removed_of, without_halves
 from mnistbench.config.loading import load_config
 from mnistbench.config.run_config import RunConfig
 from mnistbench.session.benchmark import BenchmarkPlan, BenchmarkResult, run_benchmark
@@ -259,10 +259,9 @@ def judged(
 
     `scale` makes a slowdown of known size, by as much longer times of one side.
     """
-    is_at_once = series.design != "interleaved"
     pairs = [_drawn(series, n, draw) for _ in range(DRAWS)]
     base, new = (np.array(side) for side in zip(*pairs, strict=True))
-    intervals = stats.paired_ratio(base, new * scale, 0.95, removed=int(is_at_once))
+    intervals = stats.paired_ratio(base, new * scale, 0.95, removed=removed_of(series.design))
     verdicts = stats.verdicts(intervals, Rules().margin)
     different = np.isin(verdicts, (stats.FASTER, stats.SLOWER)).mean()
     truth = series.truth * scale
@@ -274,7 +273,7 @@ def _drawn(
     series: Series, n: int, draw: np.random.Generator
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return n pairs as one comparison would have them: of a duet, as many of either half."""
-    if series.design != "interleaved":
+    if removed_of(series.design):
         odd, even = (np.flatnonzero(series.rounds % 2 == parity) for parity in (1, 0))
         halves = (odd, (n + 1) // 2), (even, n // 2)
         chosen = np.concatenate([draw.choice(side, k, replace=False) for side, k in halves])
@@ -283,7 +282,7 @@ def _drawn(
     base, new = series.base[chosen], series.new[chosen]
     if draw.random() < 0.5 and series.pair == "equal":
         base, new = new, base  # nobody can say which of two equal things is BASE
-    if series.design != "interleaved":
+    if removed_of(series.design):
         base, new = without_halves(base, new, series.rounds[chosen])
     return base, new
 
@@ -319,7 +318,7 @@ def report(table: Path, images: int, load: str) -> None:
 
 def _changes(series: Series) -> npt.NDArray[np.float64]:
     base, new = series.base, series.new
-    if series.design != "interleaved":
+    if removed_of(series.design):
         base, new = without_halves(base, new, series.rounds)
     return np.log(new / base)
 
@@ -330,13 +329,14 @@ def pairs_needed(series: Series, scale: float, draw: np.random.Generator) -> str
     More pairs than were measured are drawn with replacement: an outlook, and no measurement.
     """
     margin = (scale - 1) / 2
-    is_at_once = series.design != "interleaved"
     changes = _changes(series)
     for n in (4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, MOST_PAIRS):
         drawn = np.exp(draw.choice(changes, (DRAWS // 4, n)))
         signs = draw.choice((-1.0, 1.0), (DRAWS // 4, 1))
         new = drawn**signs * scale
-        intervals = stats.paired_ratio(np.ones_like(new), new, 0.95, removed=int(is_at_once))
+        intervals = stats.paired_ratio(
+            np.ones_like(new), new, 0.95, removed=removed_of(series.design)
+        )
         if (stats.verdicts(intervals, margin) == stats.SLOWER).mean() >= 0.9:
             return str(n)
     return f"more than {MOST_PAIRS}"

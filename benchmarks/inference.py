@@ -9,13 +9,16 @@ The network is trained once, for one epoch. Each round runs, in an order drawn a
 fresh process: the bare loop (benchmarks/bare_predict.py), the same again, and `infer`'s `predict`
 and `compiled`. A round's figures are the medians of its processes' queries; the ratios over the
 rounds are those of `compare`, with its 95 % interval. The bare loop against itself shows what equal
-things differ by. A table of before is gone on with.
+things differ by.
+
+`--how one-core` sets the bare loop again, and `infer`'s `predict`, each beside the bare loop, at
+the same time on one and the same core, the other core in the next round, and compares the processor
+seconds of a query: whatever the machine does meets both alike. A table of before is gone on with.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import platform
@@ -31,10 +34,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tables import rows_with
+from tables import going_on, rows_with
 
 from mnistbench.analysis import stats
 from mnistbench.config.loading import load_config
+from mnistbench.machine.shares import cores
+from mnistbench.measuring.interpreters import on_cores
 from mnistbench.results.inference import COMPILED, PREDICT
 from mnistbench.results.phases import INFER, PhaseStarted
 from mnistbench.results.tables import CONFIG, MODEL
@@ -116,33 +121,18 @@ def round_of(number: int, model: Path, options: argparse.Namespace) -> dict[str,
 
 def collect(options: argparse.Namespace, done: int) -> None:
     model = trained(options)
-    with options.table.open("a", newline="", encoding="utf-8") as text:
-        writer = csv.DictWriter(text, COLUMNS)
-        if not options.table.stat().st_size:
-            writer.writeheader()
+    with going_on(options.table, COLUMNS) as add:
         for number in range(done + 1, options.rounds + 1):
             row = round_of(number, model, options)
-            writer.writerow(row)
-            text.flush()
+            add(row)
             told = ", ".join(f"{kind} {1e3 * float(row[f'{kind}_seconds']):.4g} ms"
                              for kind in KINDS)  # fmt: skip
             print(f"round {number} of {options.rounds}: {told}", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def on_core(number: int) -> Iterator[None]:
-    """Keep this process's main thread, and whatever it starts meanwhile, on one core."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {sorted(before)[-1 - number % len(before)]})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-@contextmanager
-def going_on(model: Path, options: argparse.Namespace) -> Iterator[Bare]:
-    """Give a bare loop that goes on until this ends."""
+def running(model: Path, options: argparse.Namespace) -> Iterator[Bare]:
+    """Give a bare loop that is ready to begin, and goes on until this ends."""
     bare = Bare(
         [sys.executable, str(SCRIPT), str(model), str(options.seconds), str(options.batch_size),
          "until-told"],
@@ -194,7 +184,7 @@ def cpu_seconds(calls: Calls, begin: float, end: float) -> float:
 
 def beside_itself(model: Path, options: argparse.Namespace) -> tuple[float, float]:
     """Return the processor seconds of a call of two bare loops on one core."""
-    with going_on(model, options) as first, going_on(model, options) as second:
+    with running(model, options) as first, running(model, options) as second:
         begin = time.time()
         first.begin()
         second.begin()
@@ -207,7 +197,7 @@ def beside_itself(model: Path, options: argparse.Namespace) -> tuple[float, floa
 
 def beside_ours(model: Path, options: argparse.Namespace) -> tuple[float, float]:
     """Return the processor seconds of a call of the bare loop, and of a query of `predict`."""
-    with going_on(model, options) as bare:
+    with running(model, options) as bare:
         inference = applied(
             PREDICT, model, options,
             lambda event: bare.begin() if event == PhaseStarted(INFER) else None,
@@ -224,26 +214,17 @@ def beside_ours(model: Path, options: argparse.Namespace) -> tuple[float, float]
 
 
 def collect_shared(options: argparse.Namespace, done: int) -> None:
-    model = trained(options)
-    with options.table.open("a", newline="", encoding="utf-8") as text:
-        writer = csv.DictWriter(text, SHARED_COLUMNS)
-        if not options.table.stat().st_size:
-            writer.writeheader()
+    model, everyone = trained(options), cores()
+    with going_on(options.table, SHARED_COLUMNS) as add:
         for number in range(done + 1, options.rounds + 1):
             for kind, measure in ((AGAIN, beside_itself), (PREDICT, beside_ours)):
-                with on_core(number):
+                with on_cores(everyone[number % len(everyone)].threads[:1]):
                     base, new = measure(model, options)
-                row = {
-                    "round": number,
-                    "kind": kind,
-                    "base_cpu_seconds": base,
+                add({
+                    **_key(options), "round": number, "kind": kind, "base_cpu_seconds": base,
                     "new_cpu_seconds": new,
-                }
-                writer.writerow({**_key(options), **row})
-                text.flush()
-                print(
-                    f"round {number} of {options.rounds}: {kind} {new / base:.3f}", file=sys.stderr
-                )
+                })  # fmt: skip
+                print(f"round {number}: {kind} {new / base:.3f}", file=sys.stderr, flush=True)
 
 
 def report_shared(options: argparse.Namespace) -> Iterator[str]:

@@ -29,7 +29,6 @@ before is gone on with.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import platform
@@ -47,7 +46,7 @@ from statistics import median
 
 import numpy as np
 import numpy.typing as npt
-from tables import rows_with
+from tables import going_on, rows_with
 
 from mnistbench.analysis import stats
 from mnistbench.analysis.pairing import without_halves
@@ -256,19 +255,15 @@ def round_of(number: int, options: argparse.Namespace) -> Iterator[tuple[str, Fi
 
 
 def collect(options: argparse.Namespace, done: int) -> None:
-    with options.table.open("a", newline="", encoding="utf-8") as text:
-        writer = csv.DictWriter(text, COLUMNS)
-        if not options.table.stat().st_size:
-            writer.writeheader()
+    with going_on(options.table, COLUMNS) as add:
         for number in range(done + 1, options.rounds + 1):
             measured = list(round_of(number, options))
             for kind, base, new in measured:  # whole rounds only
-                writer.writerow({
+                add({
                     **_key(options), "round": number, "kind": kind,
                     **{f"base_{name}": value for name, value in base.items()},
                     **{f"new_{name}": value for name, value in new.items()},
                 })  # fmt: skip
-            text.flush()
             name = next(iter(compared(options.how).values()))
             told = ", ".join(f"{kind} {new[name] / base[name]:.3f}" for kind, base, new in measured)
             print(f"round {number} of {options.rounds}: {told}", file=sys.stderr)

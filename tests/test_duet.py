@@ -132,6 +132,8 @@ def test_on_one_core_the_processor_times_are_compared(one_core: Session) -> None
     (row,) = csv.DictReader(output.splitlines())
     # The effect of the places takes one.
     assert row["reason"] == "2 pairs: 3 or more are needed, 10 advised"
+    page = run_here("report", *map(str, folders), "--format", "markdown").stdout
+    assert "by the processor's time: no times of the machine" in page
     for side, folder in zip(("base", "new"), folders, strict=True):
         trains = [row for row in rows(folder / "timings.csv") if row["phase"] == "train"]
         middle = statistics.median(float(train["cpu_seconds"]) for train in trains)

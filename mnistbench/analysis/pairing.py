@@ -78,14 +78,15 @@ def design_of(base: ConfigRuns, new: ConfigRuns) -> Design:
 
 def _of_two_kinds(designs: Collection[str]) -> Design:
     """Return that times were measured in ways that cannot be compared, naming one of them."""
-    return _unlike(_words_of(max(designs)))
+    return _unlike(words_of(max(designs)))
 
 
 def _unlike(why: str) -> Design:
     return Design(False, "repeat", f"not paired: one side was {why}", obstacle=why)
 
 
-def _words_of(design: str) -> str:
+def words_of(design: str) -> str:
+    """Return how a run was measured that was not alone on the machine: `measured ...`."""
     if design in AT_ONCE:
         return _BESIDE[design]
     number = design.removeprefix(STATUS_PARALLEL)
@@ -94,7 +95,8 @@ def _words_of(design: str) -> str:
 
 _BESIDE = {
     STATUS_DUET: "measured in a duet: on half of the cores, beside a busy neighbour",
-    STATUS_ONE_CORE: "measured on one core, which it shared with a busy neighbour",
+    STATUS_ONE_CORE: "measured on one core, which it shared with a busy neighbour, by the "
+    "processor's time",
 }
 _TOGETHER = {
     STATUS_DUET: "a duet, measured at the same time, each side on half of the cores and the halves "
@@ -107,7 +109,7 @@ _ONLY_A_RATIO = "the ratio is what it tells, the times are none of the whole mac
 
 def _at_once(name: str, is_whole: bool) -> Design:
     if not is_whole:
-        return _unlike(_words_of(name))
+        return _unlike(words_of(name))
     return Design(True, "repeat", f"paired: {_TOGETHER[name]}; {_ONLY_A_RATIO}", name)
 
 

@@ -94,8 +94,8 @@ def _selected(columns: Sequence[str]) -> str:
     processor = "try_cast(cpu_seconds AS DOUBLE)" if "cpu_seconds" in columns else "NULL::DOUBLE"
     on_one_core = f"status = '{STATUS_ONE_CORE}'"
     why = (
-        f"CASE WHEN {PROBLEM} IS NULL AND {on_one_core} AND NOT coalesce({processor} > 0, false) "
-        f"THEN '{left_out.PROCESSOR}' ELSE {PROBLEM} END"
+        f"coalesce({PROBLEM}, CASE WHEN {on_one_core} AND NOT coalesce({processor} > 0, false) "
+        f"THEN '{left_out.PROCESSOR}' END)"
     )
     return (
         f"coalesce(run_id, '') AS run_id, {facts}, phase, "

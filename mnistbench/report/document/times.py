@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mnistbench.analysis import drift
+from mnistbench.analysis.pairing import words_of
 from mnistbench.analysis.sides import ConfigRuns, Values, sort_phases
 from mnistbench.report.document.bars import (
     MOST_CHARTS,
@@ -44,7 +45,20 @@ _SECONDS = Axis("Seconds", unit="seconds", from_zero=True)
 def phases_section(charts: Sequence[Chart]) -> Section:
     """Return the phases of each side as stacked bars."""
     figures = [figure for chart in charts[:MOST_CHARTS] if (figure := _phases(chart)) is not None]
-    return Section("phases", "Where the time goes", _omitted(charts), (), tuple(figures))
+    says = (*_omitted(charts), *_beside_others(charts))
+    return Section("phases", "Where the time goes", says, (), tuple(figures))
+
+
+def _beside_others(charts: Sequence[Chart]) -> tuple[str, ...]:
+    """Say of which sides the times are none of the whole machine, and why."""
+    told = {
+        (bar.label, run.design): None
+        for chart in charts[:MOST_CHARTS] for bar in chart.bars for run in bar.runs.runs
+        if run.design
+    }  # fmt: skip
+    return tuple(
+        f"{label} was {words_of(design)}: no times of the machine." for label, design in told
+    )
 
 
 def _omitted(charts: Sequence[Chart]) -> tuple[str, ...]:

@@ -184,9 +184,10 @@ def _environment() -> dict[str, str]:
     from dask import config
 
     of_dask = config.get("distributed.nanny.pre-spawn-environ", default={})
+    parent = psutil.Process().parent()  # the nanny; without one, a shell that set what there is
     try:
-        given = psutil.Process().parent().environ()  # type: ignore[union-attr] # a nanny, or a shell
-    except (psutil.Error, AttributeError, OSError):
+        given = parent.environ() if parent else {}
+    except (psutil.Error, OSError):  # somebody else's
         given = {}
     return {
         name: value
