@@ -19,7 +19,7 @@ from mnistbench.measuring.jobs import RatesJob
 from mnistbench.results.rows import Sample
 
 _SAMPLE_SECONDS = 0.01  # a call shorter than this is made several times a sample
-_SAMPLE_STEPS = 5  # of a clock so coarse that they last longer
+_SAMPLE_STEPS = 5  # of a clock so coarse that they last longer: one more or less is a fifth
 _LONG_CALL_SECONDS = 0.03  # nothing is gained by a larger size: starting a call costs no share
 _WARM_UP_CALLS = 2
 _RANDOM_VALUES = 1_000_003  # repeated where more are needed
@@ -50,7 +50,8 @@ def run_rates(job: RatesJob) -> tuple[Sample, ...]:
 
 def _all_prepared(points: Sequence[Point], device: str) -> list[_Prepared]:
     """Make every kernel and warm it up, but for sizes beyond one that is large enough."""
-    sample_seconds = max(_SAMPLE_SECONDS, _SAMPLE_STEPS * clock_resolution_seconds())
+    seen_seconds = _SAMPLE_STEPS * clock_resolution_seconds()
+    sample_seconds = max(_SAMPLE_SECONDS, seen_seconds)
     prepared: list[_Prepared] = []
     enough: set[str] = set()
     for point in points:
@@ -58,19 +59,19 @@ def _all_prepared(points: Sequence[Point], device: str) -> list[_Prepared]:
             continue
         kernel = KERNELS[point.workload.kind](point, device)
         for _ in range(_WARM_UP_CALLS):
-            once = _seconds_of_one(kernel)
+            calls, taken = _longer_than(seen_seconds, kernel, calls=1)
+            once = taken / calls
         if once > _LONG_CALL_SECONDS:
             enough.add(point.workload.name)
         prepared.append(_Prepared(point, kernel, max(1, round(sample_seconds / once))))
     return prepared
 
 
-def _seconds_of_one(kernel: Kernel) -> float:
-    """Return what a call takes, of as many as the clock sees."""
-    calls = 1
-    while not (taken := _timed(kernel, calls)):
+def _longer_than(seconds: float, kernel: Kernel, calls: int) -> tuple[int, float]:
+    """Return how many calls in a row, that many or more, take longer, and how long they took."""
+    while (taken := _timed(kernel, calls)) <= seconds:
         calls *= 2
-    return taken / calls
+    return calls, taken
 
 
 def _samples(prepared: _Prepared, samples: int, seconds: float) -> list[Sample]:
@@ -80,8 +81,8 @@ def _samples(prepared: _Prepared, samples: int, seconds: float) -> list[Sample]:
     prepared.kernel()  # its arrays may have left the caches since the round before
     found: list[Sample] = []
     while not found or (len(found) < samples and time.perf_counter() < deadline):
-        taken = _timed(prepared.kernel, prepared.calls)
-        rate = prepared.calls * workload.amount(size) / taken
+        calls, taken = _longer_than(0.0, prepared.kernel, prepared.calls)
+        rate = calls * workload.amount(size) / taken
         found.append(Sample(workload.name, size, taken, rate, workload.unit))
     return found
 
