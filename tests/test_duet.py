@@ -134,6 +134,9 @@ def test_on_one_core_the_processor_times_are_compared(one_core: Session) -> None
     assert row["reason"] == "2 pairs: 3 or more are needed, 10 advised"
     page = run_here("report", *map(str, folders), "--format", "markdown").stdout
     assert "by the processor's time: no times of the machine" in page
+    alone = run_here("report", str(folders[0]), "--format", "markdown").stdout
+    first = next(line for line in alone.splitlines() if "trains in" in line)
+    assert "measured on one core, which it shared" in first and "no time of the machine" in first
     for side, folder in zip(("base", "new"), folders, strict=True):
         trains = [row for row in rows(folder / "timings.csv") if row["phase"] == "train"]
         middle = statistics.median(float(train["cpu_seconds"]) for train in trains)

@@ -28,6 +28,7 @@ class Timers:
         self.seconds: dict[str, float] = {}
         self.start_cpu_seconds: dict[str, float] = {}
         self.cpu_seconds: dict[str, float] = {}
+        self.page_faults: dict[str, int] = {}
         self.teardown_seconds: dict[str, float] = {}
         self._watch = _watch() if "TIME_TEARDOWN" in os.environ else None  # for overhead.py
         self.collection_seconds: dict[str, float] = {}
@@ -46,12 +47,14 @@ class Timers:
         if self._watch is not None:
             self.teardown_seconds[name] = -self._watch.seconds
             self.collection_seconds[name] = -self._collected
+        self.page_faults[name] = -_page_faults()
         self.start_cpu_seconds[name] = time.process_time()
         self.start_seconds[name] = time.perf_counter()
 
     def stop(self, name: str) -> None:
         self.seconds[name] = time.perf_counter() - self.start_seconds[name]
         self.cpu_seconds[name] = time.process_time() - self.start_cpu_seconds[name]
+        self.page_faults[name] += _page_faults()
         if self._watch is not None:
             self.teardown_seconds[name] += self._watch.seconds
             self.collection_seconds[name] += self._collected
@@ -63,9 +66,13 @@ class Timers:
         line = {
             "seconds": self.seconds, "cpu_seconds": self.cpu_seconds, "accuracy": accuracy,
             "steps": steps, "peak_rss_bytes": peak, "teardown_seconds": self.teardown_seconds,
-            "collection_seconds": self.collection_seconds,
+            "collection_seconds": self.collection_seconds, "page_faults": self.page_faults,
         }  # fmt: skip
         print(json.dumps(line), file=sys.stderr)
+
+
+def _page_faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 def _watch():

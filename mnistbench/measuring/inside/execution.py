@@ -22,6 +22,7 @@ from mnistbench.data import Dataset, RawImages, Split
 from mnistbench.measuring.inside.backends.base import Jit, Replicas, wanted_jit
 from mnistbench.measuring.inside.framework import backend
 from mnistbench.measuring.inside.replicas import OneReplica
+from mnistbench.measuring.inside.script_stack import as_from_a_script
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ class FitExecution(Execution):
             }
         elif isinstance(training.validation, float):
             validation = {"validation_split": training.validation}
-        return self._model.fit(
+        return as_from_a_script(
+            self._model.fit,
             part(images.images),
             part(images.labels),
             epochs=epochs,
@@ -159,7 +161,8 @@ class FitExecution(Execution):
     def test(self, images: data.Numbers) -> dict[str, float]:
         """Call `model.evaluate`."""
         return dict(
-            self._model.evaluate(
+            as_from_a_script(
+                self._model.evaluate,
                 self._replicas.part(images.images),
                 self._replicas.part(images.labels),
                 batch_size=self._batch_size,

@@ -16,6 +16,7 @@ from mnistbench.analysis.comparison import (
 )
 from mnistbench.analysis.groups import By, Groups
 from mnistbench.analysis.inference import applied_in
+from mnistbench.analysis.pairing import words_of
 from mnistbench.analysis.sides import ConfigRuns, Side
 from mnistbench.report.comparison import NOT_COMPARABLE, other_work_in
 from mnistbench.report.values import change_text, interval_text, seconds_text, times_text
@@ -188,4 +189,6 @@ def _measured(config: ConfigRuns) -> str:
     elif len(seconds) == 1:
         how = "1 repeat: how much it varies is not known"
     text = f"{config.name or 'What was measured'} {does} in {seconds_text(float(found.ratio))}{on}"
-    return f"{text} ({how})"
+    designs = {run.design for run in config.runs if run.design}
+    beside = "".join(f"; {words_of(design)}: no time of the machine" for design in sorted(designs))
+    return f"{text} ({how}){beside}"
