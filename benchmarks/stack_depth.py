@@ -42,7 +42,8 @@ def run_below(words: int) -> None:
     def call() -> None:
         runpy.run_path(str(SCRIPT), run_name="__main__")
 
-    call.__code__ = call.__code__.replace(co_stacksize=words)
+    code = call.__code__
+    call.__code__ = code.replace(co_stacksize=code.co_stacksize + words)
     sys.path.insert(0, str(SCRIPT.parent))
     call()
 
