@@ -15,6 +15,7 @@ from conftest import FEW, command, failure_line, rows, run
 
 from mnistbench.config.loading import load_config
 from mnistbench.data import source_of
+from mnistbench.results.phases import PHASES
 
 LONG = ("--set", "training.epochs=40", *FEW)
 """Long enough to be caught in the middle: some seconds a repeat."""
@@ -95,13 +96,12 @@ def test_a_killed_repeat_is_recorded_and_the_others_go_on(tmp_path: Path) -> Non
     assert status["2", "total"] == "killed:SIGKILL"
     assert status["1", "total"] == status["3", "total"] == "ok"
     killed = {row["phase"]: row for row in table if row["repeat"] == "2"}
-    assert killed["data-load"]["status"] == "ok"
     assert killed["total"]["seconds"] == ""
-    assert killed["test"]["status"] == "not-run"
-    assert [p for p, row in killed.items() if row["status"] == "killed:SIGKILL"] == [
-        "train",
-        "total",
-    ]
+    found = [killed[phase]["status"] for phase in PHASES[1:-1]]  # a forked process has no import
+    # On a busy machine it is not in `train` yet.
+    hit = found.index("killed:SIGKILL")
+    assert found[:hit] == ["ok"] * hit
+    assert found[hit + 1 :] == ["not-run"] * (len(found) - hit - 1)
     assert "Repeat 2 killed:SIGKILL: the process was killed by SIGKILL; out of memory?" in out
 
 
