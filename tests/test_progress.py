@@ -34,13 +34,13 @@ RECORD = RepeatRecord(
 EVENTS = (
     Downloading("CIFAR-10", 0, 170_000_000),
     PhaseStarted("train"),
-    TurnStarted("mnist-dense", TURN, 121, 5),
+    TurnStarted("mnist-dense", TURN, 121, 0, 5),
     PhaseRecord("train", 1.5, 1.0, "", "ok"),
     EpochEnded(1),
     EpochLearnt(1, 0.9),
     HistoryRow(1, 0.5, 0.8, None, None, 0.001, 2.0, 30.0),
     StopRequested(),
-    TurnEnded("mnist-dense", RECORD),
+    TurnEnded("mnist-dense", RECORD, 1),
     Gauging("before"),
     Ready("train"),
     News("warning: hot"),
@@ -82,6 +82,29 @@ def test_a_terminal_has_the_same_lines_above_its_bars() -> None:
             progress(event)
     for line in LINES:
         assert line in output.getvalue()
+
+
+def test_a_session_after_another_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `selfcheck` has one for each design."""
+    seconds = iter((0.0, 10.0, 20.0, 500.0, 501.0, 502.0))
+    monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
+    output = io.StringIO()
+    with PlainProgress(Console(file=output, width=200)) as progress:
+        for done in (0, 1, 0, 1):
+            progress(TurnStarted("mnist-dense", TURN, 2, done, 5))
+            progress(TurnEnded("mnist-dense", RECORD, done + 1))
+    assert [line.split()[0] for line in output.getvalue().splitlines()] == [
+        "[1/2]",
+        "[2/2]",
+        "[1/2]",
+        "[2/2]",
+    ]
+    assert [line.split("about ")[1] for line in output.getvalue().splitlines()] == [
+        "10 s left",
+        "0 s left",
+        "1 s left",
+        "0 s left",
+    ]
 
 
 def test_an_event_that_nobody_knows_is_no_silence() -> None:

@@ -65,7 +65,7 @@ class NotebookProgress:
                 self._note = f"Downloading {event.title}, {megabytes[0]} of {megabytes[1]} MB"
             case TurnStarted():
                 self._turns, self._epochs = event.turns, event.epochs
-                self._note = event.config
+                self._done, self._note = event.done, event.config
             case EpochEnded():
                 self._note = f"epoch {event.epoch} of {self._epochs}"
                 self._done = int(self._done) + min(event.epoch / self._epochs, 0.99)
@@ -73,7 +73,7 @@ class NotebookProgress:
                 if time.monotonic() - self._shown < _SECONDS_BETWEEN:
                     return
             case TurnEnded():
-                self._done = int(self._done) + 1
+                self._done = event.done
                 self._lines.append(turn_text(event))
             case HistoryRow() | StopRequested() | Gauging() | News():
                 self._lines.append(event_text(event))

@@ -40,9 +40,8 @@ class PlainProgress:
     def __init__(self, console: Console) -> None:
         """Lines go to `console`."""
         self._console = console
-        self._first_start: float | None = None
+        self._first_start = 0.0
         self._turns = 0
-        self._done = 0
 
     def __enter__(self) -> PlainProgress:
         """Return itself."""
@@ -63,10 +62,10 @@ class PlainProgress:
                 if not event.done_bytes:
                     self._print(download_text(event))
             case TurnStarted():
-                self._first_start = self._first_start or time.monotonic()
+                if not event.done:
+                    self._first_start = time.monotonic()
                 self._turns = event.turns
             case TurnEnded():
-                self._done += 1
                 self._print(self._line(event))
             case HistoryRow() | StopRequested() | Gauging() | News():
                 self._print(event_text(event))
@@ -79,9 +78,9 @@ class PlainProgress:
         self._console.print(line, highlight=False, soft_wrap=True)
 
     def _line(self, event: TurnEnded) -> str:
-        elapsed = time.monotonic() - (self._first_start or 0.0)
-        left = elapsed / self._done * (self._turns - self._done)
-        return f"[{self._done}/{self._turns}] {turn_text(event)}, about {duration(left)} left"
+        elapsed = time.monotonic() - self._first_start
+        left = elapsed / event.done * (self._turns - event.done)
+        return f"[{event.done}/{self._turns}] {turn_text(event)}, about {duration(left)} left"
 
 
 class BarProgress:
@@ -134,7 +133,7 @@ class BarProgress:
                     self._progress.update(self._epochs, completed=event.epoch)
             case TurnEnded():
                 if self._turns is not None:
-                    self._progress.advance(self._turns)
+                    self._progress.update(self._turns, completed=event.done)
                 self._progress.print(turn_text(event), highlight=False)
             case HistoryRow() | StopRequested() | Gauging() | News():
                 self._progress.print(event_text(event), highlight=False)
@@ -157,6 +156,9 @@ class BarProgress:
             self._download = None
 
     def _start_turn(self, event: TurnStarted) -> None:
+        if self._turns is not None and not event.done:  # of another session, with a time of its own
+            self._progress.remove_task(self._turns)
+            self._turns = None
         if self._turns is None:
             self._turns = self._progress.add_task(
                 "repeats", total=event.turns, note="", visible=event.turns > 1

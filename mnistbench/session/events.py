@@ -25,6 +25,8 @@ class TurnStarted:
     turn: Turn
     turns: int
     """Turns of the whole session, as far as can be told."""
+    done: int
+    """Those of them that have ended."""
     epochs: int
 
 
@@ -34,6 +36,8 @@ class TurnEnded:
 
     config: str
     record: RepeatRecord
+    done: int
+    """Turns of the session that have ended, this one included."""
 
 
 @dataclass(frozen=True)

@@ -35,17 +35,13 @@ def measure(
 def _with_expected_time(tell: Listener, turns: int) -> Listener:
     """Pass events on, and tell how long it will take once the warm-up shows it."""
     started: list[float] = []
-    ended = 0
 
     def listen(event: Event) -> None:
-        nonlocal ended
         tell(event)
         if isinstance(event, TurnStarted):
             started.append(time.monotonic())
-        elif isinstance(event, TurnEnded):
-            ended += 1
-            if ended == 2 * _WARMUP:
-                each = (time.monotonic() - started[0]) / ended
-                tell(News(f"it will take about {duration(each * (turns - ended))}"))
+        elif isinstance(event, TurnEnded) and event.done == 2 * _WARMUP:
+            each = (time.monotonic() - started[0]) / event.done
+            tell(News(f"it will take about {duration(each * (turns - event.done))}"))
 
     return listen

@@ -63,9 +63,12 @@ class InTurn:
 
 def take_turns(schedule: Schedule, runs: Runs, measurer: Measurer, tell: Listener) -> bool:
     """Run every turn; return whether all were run, and not interrupted by the user."""
+    done = 0
     try:
         while turns := _next_turns(schedule, measurer.at_once):
-            _take(turns, [runs[turn.config_index] for turn in turns], schedule, measurer, tell)
+            chosen = [runs[turn.config_index] for turn in turns]
+            _take(turns, chosen, schedule, measurer, done, tell)
+            done += len(turns)
     except KeyboardInterrupt:
         return False
     return True
@@ -76,12 +79,13 @@ def _take(
     chosen: Sequence[Run],
     schedule: Schedule,
     measurer: Measurer,
+    done: int,
     tell: Listener,
 ) -> None:
-    """Measure turns that are taken at once, and keep what comes of them."""
+    """Measure turns that are taken at once, after `done` others, and keep what comes of them."""
     for turn, run in zip(turns, chosen, strict=True):
         epochs = run.config.training.epochs
-        tell(TurnStarted(run.config.name, turn, schedule.expected_turns, epochs))
+        tell(TurnStarted(run.config.name, turn, schedule.expected_turns, done, epochs))
     try:
         records = measurer.measure(turns, chosen, tell)
     except KeyboardInterrupt:
@@ -89,11 +93,11 @@ def _take(
             run.folder.log(f"repeat {turns[0].repeat} interrupted by the user")
         raise
     with held_back():  # what is on the disk is counted too
-        for run, record in zip(chosen, records, strict=True):
+        for number, (run, record) in enumerate(zip(chosen, records, strict=True), done + 1):
             if not record.turn.is_warmup:
                 keep(record, run)
             schedule.ended(record)
-            tell(TurnEnded(run.config.name, record))
+            tell(TurnEnded(run.config.name, record, number))
 
 
 def _next_turns(schedule: Schedule, count: int) -> list[Turn]:

@@ -1,4 +1,4 @@
-"""A training epoch and a test as TensorFlow programs: one call for all their full batches.
+"""A training epoch and a test as TensorFlow programs: one call for all their batches.
 
 What a step computes is Keras's: the model's call, its loss, its metrics, its optimizer. What is
 left out is Python between the steps, and the float copy of the images. A graph takes the
@@ -22,7 +22,7 @@ from mnistbench.data import RawImages, can_be_lent
 from mnistbench.measuring.inside.backends.updates_tensorflow import Update, update_of
 
 _Step = Callable[[Any, Any], Any]
-_Batch = Callable[[Any, Any, Any, Any, int], tuple[Any, Any]]
+_Batch = Callable[[Any, Any, Any, Any, Any], tuple[Any, Any]]
 
 _LARGEST_TEST_BATCH = 512
 _AS_THEY_LIE = np.zeros(0, np.int32)
@@ -69,9 +69,11 @@ class TensorFlowPrograms:
 
     def _build_metrics(self) -> None:
         """Make the metrics' variables: made while a program is traced, it is traced twice."""
-        guesses = tf.zeros([1, *self._model.output_shape[1:]])
-        labels = tf.zeros([1]) if self._classes is None else tf.zeros([1, self._classes])
-        self._model.compute_metrics(None, labels, guesses)
+        labels = keras.KerasTensor((None,) if self._classes is None else (None, self._classes))
+        guesses = keras.KerasTensor(self._model.output_shape)
+        for metric in self._model.metrics:
+            if not getattr(metric, "built", True):  # the one that holds those of `compile`
+                metric.build(labels, guesses)
 
     def _logs(self, loss: float) -> dict[str, float]:
         results = self._model.get_metrics_result()
@@ -120,10 +122,10 @@ class TensorFlowPrograms:
 
 
 class _Pass:
-    """A step over all batches: the full ones by one program, the partial last one op by op.
+    """A step over all batches by one program.
 
-    A program of its own for the last one would take a quarter of a second to trace, and save a
-    hundredth in each epoch.
+    XLA must know every size: its programs leave out a partial last batch, which is taken op by op.
+    A second program would take a quarter of a second to trace, and save a hundredth in each epoch.
     """
 
     def __init__(
@@ -134,35 +136,39 @@ class _Pass:
         self._count = len(raw.images)
         # A program cannot even be traced that cuts more out of the images than there are.
         self._size = min(batch_size, self._count)
+        rest = self._count % self._size
+        self._left_out = rest if jit else 0
+        self._sizes_differ = rest > 0 and not jit
         self._batch = batch
         self._step = step
-        self._full = tf.function(self._full_batches, jit_compile=jit, autograph=False)
+        self._program = tf.function(self._batches, jit_compile=jit, autograph=False)
 
     def compile(self, order: npt.NDArray[np.int32]) -> None:
         """Trace and compile for such an order: told to take no step, a program does just that."""
-        self._loss_of_full(tf.constant(order), 0)
+        self._loss_of(tf.constant(order), 0)
 
     def mean_loss(self, order: npt.NDArray[np.int32]) -> float:
         """Take every step, the images in this order; return the mean loss."""
         placed = tf.constant(order)
-        total = self._loss_of_full(placed, self._count // self._size)
-        return float(total + self._loss_of_rest(placed)) / self._count
+        total = self._loss_of(placed, self._count // self._size + self._sizes_differ)
+        if self._left_out:
+            total += self._loss_of_left_out(placed, self._left_out)
+        return float(total) / self._count
 
-    def _loss_of_full(self, order: Any, steps: int) -> Any:
-        return self._full(self._images, self._labels, order, tf.constant(steps))
+    def _loss_of(self, order: Any, steps: int) -> Any:
+        return self._program(self._images, self._labels, order, tf.constant(steps))
 
-    def _loss_of_rest(self, order: Any) -> Any:
-        rest = self._count % self._size
-        if not rest:
-            return 0.0
-        batch = self._batch(self._images, self._labels, order, self._count - rest, rest)
-        return rest * tf.cast(self._step(*batch), tf.float32)
+    def _loss_of_left_out(self, order: Any, size: int) -> Any:
+        batch = self._batch(self._images, self._labels, order, self._count - size, size)
+        return size * tf.cast(self._step(*batch), tf.float32)
 
-    def _full_batches(self, images: Any, labels: Any, order: Any, steps: Any) -> Any:
+    def _batches(self, images: Any, labels: Any, order: Any, steps: Any) -> Any:
         def one_more(number: Any, total: Any) -> tuple[Any, Any]:
-            batch = self._batch(images, labels, order, number * self._size, self._size)
-            loss = tf.cast(self._step(*batch), tf.float32)
-            return number + 1, total + self._size * loss
+            start, size = number * self._size, self._size
+            if self._sizes_differ:
+                size = tf.minimum(size, self._count - start)
+            loss = tf.cast(self._step(*self._batch(images, labels, order, start, size)), tf.float32)
+            return number + 1, total + tf.cast(size, tf.float32) * loss
 
         first = tf.constant(0), tf.constant(0.0)
         _, total = tf.while_loop(
@@ -179,21 +185,19 @@ def _on_device(array: npt.NDArray[np.uint8]) -> Any:
     return tf.constant(array)
 
 
-def _shuffled(images: Any, labels: Any, order: Any, start: Any, size: int) -> tuple[Any, Any]:
+def _shuffled(images: Any, labels: Any, order: Any, start: Any, size: Any) -> tuple[Any, Any]:
     places = tf.slice(order, [start], [size])
     return tf.gather(images, places), tf.gather(labels, places)
 
 
-def _in_place(images: Any, labels: Any, order: Any, start: Any, size: int) -> tuple[Any, Any]:
-    shape = images.shape.as_list()[1:]
-    part = tf.slice(images, [start, *(0 for _ in shape)], [size, *shape])
-    return part, tf.slice(labels, [start], [size])
+def _in_place(images: Any, labels: Any, order: Any, start: Any, size: Any) -> tuple[Any, Any]:
+    return images[start : start + size], labels[start : start + size]
 
 
 def _test_batch(count: int, batch_size: int) -> int:
     """Return how many images a test step takes: as many as leave none over, if they are many.
 
-    A test's result does not depend on it, and a program without a rest is made in half the time.
+    A test's result does not depend on it, and kernels that are made for a size are made once.
     """
     most = max(batch_size, min(count, _LARGEST_TEST_BATCH))
     even = next(size for size in range(most, 0, -1) if count % size == 0)
