@@ -39,7 +39,8 @@ PACKAGES = (
 )  # fmt: skip
 CSV_COLUMNS = (
     "config", "peer", "round", "place", "epochs", "train_samples", "seed", "status", "reason",
-    "train_seconds", "compile_seconds", "train_without_compile_seconds", "accuracy", "steps",
+    "preprocess_seconds", "train_seconds", "compile_seconds", "train_without_compile_seconds",
+    "accuracy", "steps",
     "peak_rss_bytes", "other_cpu_share", "contended",
 )  # fmt: skip
 

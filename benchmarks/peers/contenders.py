@@ -45,6 +45,8 @@ class Outcome:
     status: str
     """`ok`, `not available` or `failed`."""
     reason: str = ""
+    preprocess_seconds: float | None = None
+    """From the images' bytes to what the training takes; None where it is not told apart."""
     train_seconds: float | None = None
     """The whole train phase, what is traced and compiled in it included."""
     compile_seconds: float | None = None
@@ -60,6 +62,13 @@ class Outcome:
         if self.train_seconds is None or self.compile_seconds is None:
             return None
         return self.train_seconds - self.compile_seconds
+
+    @property
+    def from_bytes_seconds(self) -> float | None:
+        """Return preprocessing and training together: where images become numbers differs."""
+        if self.train_seconds is None or self.preprocess_seconds is None:
+            return None
+        return self.preprocess_seconds + self.train_seconds
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,7 @@ def _reported(done: subprocess.CompletedProcess[str]) -> Outcome:
     is_share = "preprocess" in line["seconds"]
     return Outcome(
         OK,
+        preprocess_seconds=line["seconds"].get("preprocess"),
         train_seconds=line["seconds"]["train"],
         compile_seconds=line["seconds"]["compile"] if is_share else None,
         accuracy=line["accuracy"],
@@ -144,6 +154,7 @@ def _from_tables(folder: Path) -> Outcome:
     metrics = {row["metric"]: row["value"] for row in _rows(folder / "metrics.csv")}
     return Outcome(
         OK,
+        preprocess_seconds=float(seconds["preprocess"]),
         train_seconds=float(seconds["train"]),
         compile_seconds=_compile_seconds(metrics),
         accuracy=float(metrics["test_accuracy"]),

@@ -22,7 +22,8 @@ ACCURACY_MARGIN = 0.03
 
 COLUMNS = (
     "peer", "n", "train s", "without compiling s", "times as fast as the seed",
-    "fused is faster by", "fused is faster by, without compiling", "accuracy", "peak MB",
+    "fused is faster by", "fused is faster by, without compiling",
+    "fused is faster by, from the images' bytes", "accuracy", "peak MB",
     "contended", "remark",
 )  # fmt: skip
 UNKNOWN = "-"
@@ -55,7 +56,7 @@ def _row(peer: str, entries: list[Entry]) -> tuple[str, ...]:
     outcomes = [entry.outcome for entry in entries if entry.peer == peer]
     good = [outcome for outcome in outcomes if outcome.train_seconds is not None]
     if not good:
-        return (CONTENDERS[peer].title, "0", *[UNKNOWN] * 8, _problem(outcomes))
+        return (CONTENDERS[peer].title, "0", *[UNKNOWN] * (len(COLUMNS) - 3), _problem(outcomes))
     accuracies = [outcome.accuracy for outcome in good if outcome.accuracy is not None]
     peaks = [outcome.peak_rss_bytes for outcome in good if outcome.peak_rss_bytes is not None]
     return (
@@ -66,6 +67,7 @@ def _row(peer: str, entries: list[Entry]) -> tuple[str, ...]:
         _ratio(entries, peer, SEED, "train_seconds"),
         _ratio(entries, FUSED, peer, "train_seconds"),
         _ratio(entries, FUSED, peer, "compiled_seconds"),
+        _ratio(entries, FUSED, peer, "from_bytes_seconds"),
         f"{median(accuracies):.4f}" if accuracies else UNKNOWN,
         f"{median(peaks) / 1e6:,.0f}" if peaks else UNKNOWN,
         _contended([entry for entry in entries if entry.peer == peer]),
