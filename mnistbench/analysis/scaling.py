@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mnistbench.analysis.identity import CONFIG, DATA, HARDWARE, NUMERICS, Difference
 from mnistbench.analysis.judging import PhaseComparison
 from mnistbench.analysis.sweeps import Point, pairs_by_value, train_ratio
-from mnistbench.config.devices import DEVICES, PROCESSES
+from mnistbench.config.frameworks import DEVICES, PROCESSES
 from mnistbench.results.phases import TRAIN
 
 EFFICIENCY = "scaling_efficiency"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mnistbench.analysis.scaling import EFFICIENCY, ONE, scalings_of
 from mnistbench.analysis.sweeps import BEST, Choice, Findings, Point
-from mnistbench.config.devices import DEVICES
+from mnistbench.config.frameworks import DEVICES
 from mnistbench.results.rows import SweepRow
 
 

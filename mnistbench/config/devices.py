@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mnistbench.config.frameworks import BACKENDS
+from mnistbench.config.frameworks import BACKENDS, DEVICES, PROCESSES
 from mnistbench.config.problems import set_by_whom
 from mnistbench.config.run_config import RunConfig
 from mnistbench.errors import InputError
 
-DEVICES, PROCESSES = "training.devices", "training.processes"
 ALL = "all"
 
 

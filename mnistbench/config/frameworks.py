@@ -107,6 +107,9 @@ BACKENDS: dict[str, Framework] = {
 MACHINE_BACKEND = next(name for name, entry in BACKENDS.items() if entry.measures_the_machine)
 """The backend that calibration and peak are measured with."""
 
+DEVICES, PROCESSES = "training.devices", "training.processes"
+"""The fields that say how many of a framework's devices, and of its processes, train together."""
+
 TENSORBOARD = "tensorboard>=2.18,<3"
 """What `--tensorboard` needs from pip."""
 
