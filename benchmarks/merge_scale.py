@@ -21,7 +21,7 @@ from scale import SIDES, generate, run
 
 from mnistbench.results.rows import MachineRow, MetricRow, to_csv
 
-RUNS = 3
+RUNS = 5
 FEW = 10
 
 

@@ -26,7 +26,7 @@ from mnistbench.results.rows import TimingRow, to_csv
 
 MACHINES = 2_000
 ROWS = 1_000_000
-_RUNS = 5
+RUNS = 5
 SIDES = {"base": 1.0, "new": 1.1}
 """Half of the machines are on each side; those of NEW are a tenth slower."""
 
@@ -101,11 +101,11 @@ def report(folder: Path, machines: int, rows: int) -> None:
     print("| input | seconds | MiB |\n|---|---:|---:|")
     for name, suffix in ((f"{machines:,} files", "/*.csv"), ("2 files", ".csv")):
         measured = [
-            measure(f"{folder}/base{suffix}", f"{folder}/new{suffix}") for _ in range(_RUNS)
+            measure(f"{folder}/base{suffix}", f"{folder}/new{suffix}") for _ in range(RUNS)
         ]
-        seconds, mebibytes, output = sorted(measured)[_RUNS // 2]
+        seconds, mebibytes, output = sorted(measured)[RUNS // 2]
         print(f"| {name} | {seconds:.2f} | {mebibytes:.0f} |")
-    print(f"\nMedian of {_RUNS} runs of the whole command. It said:\n\n{output}")
+    print(f"\nMedian of {RUNS} runs of the whole command. It said:\n\n{output}")
 
 
 def run(document: str | None, report: Callable[[Path, int, int], None]) -> None:
