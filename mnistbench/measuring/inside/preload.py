@@ -2,6 +2,9 @@
 
 import gc
 
+# Before the framework, as in a spawned process, which reads its order first. After it pydantic
+# would look through thousands of modules for the meanings of the fields: a tenth of a second.
+from mnistbench.config import run_config  # noqa: F401
 from mnistbench.measuring.inside import framework
 
 if framework.preload():
