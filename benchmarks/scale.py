@@ -100,9 +100,7 @@ def report(folder: Path, machines: int, rows: int) -> None:
           f"{time.perf_counter() - start:.0f} s\n")  # fmt: skip
     print("| input | seconds | MiB |\n|---|---:|---:|")
     for name, suffix in ((f"{machines:,} files", "/*.csv"), ("2 files", ".csv")):
-        measured = [
-            measure(f"{folder}/base{suffix}", f"{folder}/new{suffix}") for _ in range(RUNS)
-        ]
+        measured = [measure(f"{folder}/base{suffix}", f"{folder}/new{suffix}") for _ in range(RUNS)]
         seconds, mebibytes, output = sorted(measured)[RUNS // 2]
         print(f"| {name} | {seconds:.2f} | {mebibytes:.0f} |")
     print(f"\nMedian of {RUNS} runs of the whole command. It said:\n\n{output}")
