@@ -40,8 +40,7 @@ PACKAGES = (
 CSV_COLUMNS = (
     "config", "peer", "round", "place", "epochs", "train_samples", "seed", "status", "reason",
     "preprocess_seconds", "train_seconds", "compile_seconds", "train_without_compile_seconds",
-    "accuracy", "steps",
-    "peak_rss_bytes", "other_cpu_share", "contended",
+    "accuracy", "steps", "peak_rss_bytes", "other_cpu_share", "contended",
 )  # fmt: skip
 
 

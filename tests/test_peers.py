@@ -57,6 +57,7 @@ def test_side_by_side(tmp_path: Path) -> None:
     ran = [row for row in rows if row["config"] == "mnist-dense-512"]
     assert [row["status"] for row in ran] == ["ok", "ok"]
     assert {row["steps"] for row in ran} == {"8"}
+    assert all(float(row["preprocess_seconds"]) > 0 for row in ran)
     if sys.platform == "linux":  # elsewhere there may be nothing to read it from
         assert all(0 <= float(row["other_cpu_share"]) <= 1 for row in ran)
         assert {row["contended"] for row in ran} <= {"true", "false"}

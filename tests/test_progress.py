@@ -107,6 +107,22 @@ def test_a_session_after_another_counts_anew(monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
+def test_the_bar_of_a_session_after_another_begins_anew() -> None:
+    output = io.StringIO()
+
+    def drawn(progress: BarProgress) -> str:
+        before = output.tell()
+        progress._progress.refresh()  # else only twice a second
+        return output.getvalue()[before:]
+
+    with BarProgress(Console(file=output, width=200, force_terminal=True)) as progress:
+        for done in (0, 1, 0):
+            progress(TurnStarted("mnist-dense", TURN, 2, done, 5))
+            assert f"{done}/2" in drawn(progress)
+            progress(TurnEnded("mnist-dense", RECORD, done + 1))
+            assert f"{done + 1}/2" in drawn(progress)
+
+
 def test_an_event_that_nobody_knows_is_no_silence() -> None:
     for progress in (PlainProgress(Console()), BarProgress(Console())):
         with pytest.raises(AssertionError):

@@ -156,13 +156,12 @@ class BarProgress:
             self._download = None
 
     def _start_turn(self, event: TurnStarted) -> None:
-        if self._turns is not None and not event.done:  # of another session, with a time of its own
-            self._progress.remove_task(self._turns)
-            self._turns = None
         if self._turns is None:
             self._turns = self._progress.add_task(
                 "repeats", total=event.turns, note="", visible=event.turns > 1
             )
+        elif not event.done:  # another session, with a time of its own
+            self._progress.reset(self._turns, visible=event.turns > 1)
         if self._epochs is not None:
             self._progress.remove_task(self._epochs)
         self._progress.update(self._turns, total=event.turns, note=event.config)

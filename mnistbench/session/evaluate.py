@@ -275,7 +275,7 @@ def _repeat(
         split=plan.split,
         with_guesses=number == 1,
     )
-    tell(TurnStarted(run.config.name, turn, plan.repeats, number - 1, 1))
+    tell(TurnStarted(run.config.name, turn, plan.repeats, done=number - 1, epochs=1))
     record = measure(turn, run, executor, Measurement(evaluate, job, EVALUATION_PHASES), tell)
     if number == 1 and record.status != STATUS_OK:
         raise InputError(record.reason) if record.wrong_input else RunError(record.reason)

@@ -257,7 +257,8 @@ def _train(
         tensorboard=plan.tensorboard,
         graphviz=shutil.which("dot") is not None and importlib.util.find_spec("pydot") is not None,
     )
-    tell(TurnStarted(run.config.name, turn, 1, 0, run.config.training.epochs))
+    epochs = run.config.training.epochs
+    tell(TurnStarted(run.config.name, turn, turns=1, done=0, epochs=epochs))
     return measure(turn, run, executor, Measurement(train, job, stops_on_interrupt=True), listen)
 
 

@@ -9,6 +9,7 @@ Imports TensorFlow: only measuring processes import this module.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -136,9 +137,8 @@ class _Pass:
         self._count = len(raw.images)
         # A program cannot even be traced that cuts more out of the images than there are.
         self._size = min(batch_size, self._count)
-        rest = self._count % self._size
-        self._left_out = rest if jit else 0
-        self._sizes_differ = rest > 0 and not jit
+        self._steps = self._count // self._size if jit else math.ceil(self._count / self._size)
+        self._left_out = max(0, self._count - self._steps * self._size)
         self._batch = batch
         self._step = step
         self._program = tf.function(self._batches, jit_compile=jit, autograph=False)
@@ -150,22 +150,23 @@ class _Pass:
     def mean_loss(self, order: npt.NDArray[np.int32]) -> float:
         """Take every step, the images in this order; return the mean loss."""
         placed = tf.constant(order)
-        total = self._loss_of(placed, self._count // self._size + self._sizes_differ)
+        total = self._loss_of(placed, self._steps)
         if self._left_out:
-            total += self._loss_of_left_out(placed, self._left_out)
+            total += self._loss_of_left_out(placed)
         return float(total) / self._count
 
     def _loss_of(self, order: Any, steps: int) -> Any:
         return self._program(self._images, self._labels, order, tf.constant(steps))
 
-    def _loss_of_left_out(self, order: Any, size: int) -> Any:
-        batch = self._batch(self._images, self._labels, order, self._count - size, size)
+    def _loss_of_left_out(self, order: Any) -> Any:
+        start, size = self._count - self._left_out, self._left_out
+        batch = self._batch(self._images, self._labels, order, start, size)
         return size * tf.cast(self._step(*batch), tf.float32)
 
     def _batches(self, images: Any, labels: Any, order: Any, steps: Any) -> Any:
         def one_more(number: Any, total: Any) -> tuple[Any, Any]:
             start, size = number * self._size, self._size
-            if self._sizes_differ:
+            if self._steps * self._size > self._count:
                 size = tf.minimum(size, self._count - start)
             loss = tf.cast(self._step(*self._batch(images, labels, order, start, size)), tf.float32)
             return number + 1, total + tf.cast(size, tf.float32) * loss
